@@ -1,0 +1,5 @@
+"""`python -m twindex`."""
+
+from twindex.cli import main
+
+main()

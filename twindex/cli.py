@@ -1,0 +1,102 @@
+"""The command line: `twindex [--gallery DIR] [--json] COMMAND`. Commands are imported when called."""
+
+import importlib
+import signal
+import sys
+from types import FrameType
+
+import click
+
+from twindex import __version__
+from twindex.commands.options import common_options, settings_of
+from twindex.commands.terminal import emit, say
+from twindex.errors import TwindexError, UsageError
+
+COMMANDS = {
+    "enroll": "Enrol people from photos.",
+    "query": "Find out who is in a photo.",
+    "verify": "Compare two photos.",
+    "reindex": "Rebuild the gallery with another model or index.",
+    "jobs": "Batch jobs: list, show, resume.",
+    "subjects": "The enrolled: list, show, rename, merge, erase.",
+    "train": "Train the twin and write a model bundle.",
+    "models": "Model bundles: list, show, install.",
+    "compact": "Write a fresh snapshot of the index.",
+    "doctor": "Check the gallery's promises.",
+    "demo": "Run the main job on people who do not exist.",
+    "completion": "Print the shell's completion script.",
+}
+
+
+class LazyCommands(click.Group):
+    """A group that imports a command's module when the command is called, so that `--help` stays quick."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"twindex.commands.{name}")
+        command = getattr(module, name)
+        return command if isinstance(command, click.Command) else None
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyCommands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="twindex")
+@common_options
+def twindex() -> None:
+    """Identity search for faces: enrol people from photos, ask who is in a new one.
+
+    \b
+    Examples:
+      twindex enroll people/                 one folder per person
+      twindex query party.jpg --all-faces    who is in the photo?
+      twindex reindex --index hnsw           rebuild the index, answering all along
+
+    Exit codes: 0 done or match, 1 unknown or no match, 2 usage, 3 no usable face, 4 batch finished with failed
+    items, 5 model mismatch, 6 integrity failure.
+    """
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the program: errors become one line on stderr and an exit status, never a traceback."""
+    signal.signal(signal.SIGTERM, _stop)
+    context: click.Context | None = None
+    try:
+        context = twindex.make_context("twindex", sys.argv[1:] if arguments is None else arguments)
+        with context:
+            status = twindex.invoke(context)
+    except click.exceptions.Exit as done:
+        status = done.exit_code
+    except click.Abort:
+        say("Interrupted; what was finished is kept. Run the same command again to go on.")
+        status = 130
+    except click.ClickException as error:
+        status = _fail(context, UsageError(error.format_message()))
+    except TwindexError as error:
+        status = _fail(context, error)
+    except BrokenPipeError:
+        sys.stderr.close()
+        status = 141
+    except KeyboardInterrupt:
+        say("Interrupted; what was finished is kept. Run the same command again to go on.")
+        status = 130
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _fail(context: click.Context | None, error: TwindexError) -> int:
+    say(f"twindex: {' '.join(str(error).split())}")
+    asked = settings_of(context).json if context is not None else "--json" in sys.argv[1:]
+    if asked:
+        emit({"error": {"code": error.code, "message": str(error)}})
+    return error.exit_code
+
+
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    say("Stopped; what was finished is kept. Run the same command again to go on.")
+    sys.exit(143)

@@ -1,0 +1,1 @@
+"""The commands of `twindex`, one module each, imported only when called."""

@@ -1,0 +1,44 @@
+"""Options that every command takes, before or after its name."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from twindex.config import Settings, default_gallery
+
+Command = Callable[..., Any]
+
+
+def common_options(command: Command) -> Command:
+    """Add `--gallery` and `--json`, kept in the context as `Settings`."""
+    command = click.option(
+        "--json", "as_json", is_flag=True, expose_value=False, callback=_keep_json, help="Print results as JSON."
+    )(command)
+    return click.option(
+        "--gallery",
+        type=click.Path(path_type=Path, file_okay=False),
+        expose_value=False,
+        callback=_keep_gallery,
+        help="Folder of the gallery (default: $TWINDEX_GALLERY, else ./twindex-gallery).",
+    )(command)
+
+
+def settings_of(context: click.Context) -> Settings:
+    """The settings in force; made with their defaults at the first call."""
+    root = context.find_root()
+    if not isinstance(root.obj, Settings):
+        root.obj = Settings(default_gallery())
+    return root.obj
+
+
+def _keep_json(context: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        context.find_root().obj = replace(settings_of(context), json=True)
+
+
+def _keep_gallery(context: click.Context, _: click.Parameter, value: Path | None) -> None:
+    if value is not None:
+        context.find_root().obj = replace(settings_of(context), gallery=value)

@@ -1,0 +1,60 @@
+"""What commands print: data on stdout, talk on stderr, names made harmless, progress bars only on a terminal."""
+
+import json
+import sys
+import unicodedata
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import click
+from tqdm import tqdm
+
+from twindex.config import Settings
+
+_HARMFUL = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+
+
+def printable(text: str) -> str:
+    """`text` with control, format and bidirectional characters and lone surrogates shown as escapes."""
+    return "".join(_escape(one) if unicodedata.category(one) in _HARMFUL else one for one in text)
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
+def say(text: str) -> None:
+    """One line of talk, on stderr."""
+    click.echo(printable(text), err=True)
+
+
+def emit(value: Any) -> None:
+    """One JSON value on one line of stdout."""
+    click.echo(json.dumps(value, ensure_ascii=True, allow_nan=False))
+
+
+def show(settings: Settings, value: Any, lines: Iterable[str]) -> None:
+    """A result: `value` where JSON is asked for, else `lines` for people."""
+    if settings.json:
+        emit(value)
+        return
+    for line in lines:
+        click.echo(printable(line))
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
+    """Left-aligned columns of text, numbers right-aligned."""
+    cells = [[printable(str(cell)) for cell in row] for row in rows]
+    widths = [max(len(line[column]) for line in [list(headings), *cells]) for column in range(len(headings))]
+    right = [all(isinstance(row[column], int | float) for row in rows) and bool(rows) for column in range(len(headings))]
+
+    def line(parts: Sequence[str]) -> str:
+        padded = [p.rjust(w) if r else p.ljust(w) for p, w, r in zip(parts, widths, right, strict=True)]
+        return "  ".join(padded).rstrip()
+
+    return [line(list(headings)), line(["-" * width for width in widths]), *(line(row) for row in cells)]
+
+
+def progress(total: int, unit: str, label: str, done: int = 0) -> "tqdm[Any]":
+    """A progress bar with rate and time left; silent unless stderr is a terminal."""
+    return tqdm(total=total, initial=done, unit=unit, desc=label, file=sys.stderr, disable=None, dynamic_ncols=True)

@@ -1,0 +1,27 @@
+"""Settings of one call of the program, and the few numbers that several rooms share."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+DEFAULT_GALLERY = Path("twindex-gallery")
+CANDIDATES = 100
+TOP = 5
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What every command needs to know.
+
+    Attributes:
+        gallery: Folder of the gallery.
+        json: Whether results are printed as JSON.
+    """
+
+    gallery: Path
+    json: bool = False
+
+
+def default_gallery() -> Path:
+    """The folder named by TWINDEX_GALLERY, else `twindex-gallery` in the current folder."""
+    return Path(os.environ.get("TWINDEX_GALLERY") or DEFAULT_GALLERY)

@@ -1,0 +1,83 @@
+"""Arithmetic on boxes: (n, 4) float32 arrays of left, top, right, bottom in pixels.
+
+Right and bottom are the last pixel inside, as in the reference implementation of MTCNN, so that a width is
+right - left + 1.
+"""
+
+from typing import Literal
+
+import numpy as np
+
+from twindex.types import Float32, Int64
+
+Denominator = Literal["union", "smaller"]
+
+
+def sides(boxes: Float32) -> Float32:
+    """Widths and heights, (n, 2) float32 pixels."""
+    return boxes[:, 2:] - boxes[:, :2] + 1
+
+
+def suppress(boxes: Float32, scores: Float32, threshold: float, over: Denominator = "union") -> Int64:
+    """Greedy non-maximum suppression.
+
+    Args:
+        boxes: (n, 4) float32.
+        scores: (n,) float32, higher is better.
+        threshold: A box goes when its overlap with a better one that stays is larger.
+        over: The overlap is the intersection over the union, or over the smaller of the two areas.
+
+    Returns:
+        (kept,) int64 indices into `boxes`, best first.
+    """
+    areas = sides(boxes).prod(axis=1)
+    remaining = np.argsort(-scores, kind="stable")
+    kept = []
+    while remaining.size:
+        best, rest = remaining[0], remaining[1:]
+        kept.append(best)
+        low = np.maximum(boxes[best, :2], boxes[rest, :2])
+        high = np.minimum(boxes[best, 2:], boxes[rest, 2:])
+        intersection = np.maximum(0, high - low + 1).prod(axis=1)
+        if over == "union":
+            denominator = areas[best] + areas[rest] - intersection
+        else:
+            denominator = np.minimum(areas[best], areas[rest])
+        remaining = rest[intersection <= threshold * denominator]
+    return np.array(kept, dtype=np.int64)
+
+
+def corrected(boxes: Float32, offsets: Float32) -> Float32:
+    """Boxes moved by a network's regression.
+
+    Args:
+        boxes: (n, 4) float32.
+        offsets: (n, 4) float32, shift of each edge in units of the box's width or height.
+
+    Returns:
+        (n, 4) float32.
+    """
+    return boxes + offsets * np.tile(sides(boxes), 2)
+
+
+def squared(boxes: Float32) -> Float32:
+    """The smallest squares about the boxes' centres that hold them, on whole pixels.
+
+    Whole pixels, so that the patch which a network sees is exactly the box that its answer refers to.
+
+    Args:
+        boxes: (n, 4) float32.
+
+    Returns:
+        (n, 4) float32 integers; widths and heights are equal and at least 1.
+    """
+    extent = sides(boxes)
+    side = np.maximum(1, np.round(extent.max(axis=1, keepdims=True)))
+    corner = np.round(boxes[:, :2] + (extent - side) / 2)
+    return np.concatenate([corner, corner + side - 1], axis=1).astype(np.float32)
+
+
+def clipped(boxes: Float32, width: int, height: int) -> Float32:
+    """The parts of the boxes inside an image of `width` times `height` pixels, (n, 4) float32."""
+    limit = np.array([width, height, width, height], dtype=np.float32) - 1
+    return np.clip(boxes, 0, limit)

@@ -1,0 +1,78 @@
+"""The head and the default thresholds of a bundle, from distances between subjects not trained on. NumPy only."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twindex.types import Float32, Int64
+
+TARGET_FPIR = 0.01
+VERIFY_FMR = 0.001
+GALLERY_SIZES = (1, 10, 100, 1_000, 10_000, 100_000)
+
+
+def pair_distances(templates: Float32, subjects: Int64) -> tuple[Float32, Float32]:
+    """Euclidean distances of all mated and all non-mated pairs.
+
+    Args:
+        templates: (n, dim) float32, unit length.
+        subjects: (n,) integer labels.
+
+    Returns:
+        Mated and non-mated distances, each ascending, float32.
+    """
+    cosines = templates.astype(np.float64) @ templates.astype(np.float64).T
+    distances = np.sqrt(np.maximum(2 - 2 * cosines, 0)).astype(np.float32)
+    upper = np.triu(np.ones(distances.shape, bool), k=1)
+    same = subjects[:, None] == subjects[None, :]
+    return np.sort(distances[upper & same]), np.sort(distances[upper & ~same])
+
+
+def fit_head(mated: Float32, non_mated: Float32, iterations: int = 50) -> tuple[float, float]:
+    """Weight and bias of P(same) = sigmoid(w d + b) by logistic regression (Platt 1999), both kinds weighing alike.
+
+    Newton's method on the mean cross-entropy, with a ridge that keeps separable data finite.
+
+    Raises:
+        ValueError: A kind of pair is missing, or the fitted weight is not negative.
+    """
+    if not len(mated) or not len(non_mated):
+        raise ValueError("Calibration needs mated and non-mated pairs.")
+    distance = np.concatenate([mated, non_mated]).astype(np.float64)
+    label = np.concatenate([np.ones(len(mated)), np.zeros(len(non_mated))])
+    share = np.concatenate([np.full(len(mated), 0.5 / len(mated)), np.full(len(non_mated), 0.5 / len(non_mated))])
+    features = np.stack([distance, np.ones_like(distance)], axis=1)
+    solution = np.zeros(2)
+    ridge = 1e-6
+    for _ in range(iterations):
+        probability = 1 / (1 + np.exp(-np.clip(features @ solution, -50, 50)))
+        gradient = features.T @ (share * (probability - label)) + ridge * solution
+        curvature = (features * (share * probability * (1 - probability))[:, None]).T @ features + ridge * np.eye(2)
+        step = np.linalg.solve(curvature, gradient)
+        solution -= step * min(1.0, 10 / (np.abs(step).max() + 1e-12))
+    weight, bias = solution
+    if weight >= 0:
+        raise ValueError(f"Mated pairs are not closer than non-mated ones (fitted weight {weight:.2f}).")
+    return float(weight), float(bias)
+
+
+def accept_distance(non_mated: Float32, rate: float) -> float:
+    """The distance at or below which a share `rate` of non-mated pairs lies."""
+    return float(np.quantile(non_mated, rate))
+
+
+def thresholds_by_size(non_mated: Float32, fpir: float = TARGET_FPIR) -> list[tuple[int, float]]:
+    """(gallery size, distance) at which a stranger is called somebody with probability `fpir`.
+
+    The nearest of N independent non-mated comparisons is within t with probability 1 - (1 - FMR(t))^N. Sizes for which
+    the rate is below what the pairs can show (ten of them) are left out.
+    """
+    rates = [(size, 1 - (1 - fpir) ** (1 / size)) for size in GALLERY_SIZES]
+    return [(size, accept_distance(non_mated, rate)) for size, rate in rates if rate * len(non_mated) >= 10]
+
+
+def balanced_accuracy(mated: Float32, non_mated: Float32) -> float:
+    """Best share of right decisions by one threshold on distance, both kinds weighing alike."""
+    edges: NDArray[np.float32] = np.unique(np.concatenate([mated, non_mated[:: max(1, len(non_mated) // 10_000)]]))
+    accepted = np.searchsorted(mated, edges, side="right") / len(mated)
+    rejected = 1 - np.searchsorted(non_mated, edges, side="right") / len(non_mated)
+    return float(np.max(accepted + rejected) / 2)

@@ -1,0 +1,146 @@
+"""A training recipe: what `twindex train` does, as a TOML file or as options. Plain values, no Keras."""
+
+import hashlib
+import json
+import tomllib
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from twindex.errors import UsageError
+
+LOSSES = ("distillation", "binary_crossentropy", "contrastive", "triplet")
+PRECISIONS = ("float32", "mixed_bfloat16")
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How a training crop is varied: ranges are drawn uniformly.
+
+    Attributes:
+        scale: (lowest, highest) zoom.
+        shift: Largest shift in each direction, as a share of the crop.
+        light: Largest change of brightness and of contrast, as a share.
+        grey: Share of the photos shown in grey.
+        flip: Whether half of the photos are mirrored.
+    """
+
+    scale: tuple[float, float] = (0.94, 1.10)
+    shift: float = 0.04
+    light: float = 0.25
+    grey: float = 0.1
+    flip: bool = True
+
+    def __post_init__(self) -> None:
+        low, high = self.scale
+        if not 0.5 <= low <= high <= 2 or not 0 <= self.shift < 0.5 or not 0 <= self.grey <= 1:
+            raise UsageError(f"Augmentation out of range: {self}.")
+        object.__setattr__(self, "scale", (float(low), float(high)))
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of training: which losses, which batches, how long, how fast.
+
+    Attributes:
+        losses: Weight of each loss; names from `LOSSES`.
+        steps: Number of batches.
+        people, photos: A batch holds `people` subjects with `photos` photos each; `people` = 0 means `photos`
+            photos drawn from all alike.
+        learning_rate: Peak of AdamW's, after `warmup` steps; it decays to zero along a cosine.
+    """
+
+    name: str
+    losses: dict[str, float]
+    steps: int
+    people: int = 0
+    photos: int = 64
+    learning_rate: float = 1e-3
+    warmup: int = 200
+    weight_decay: float = 0.01
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+    def __post_init__(self) -> None:
+        unknown = set(self.losses) - set(LOSSES)
+        if unknown or not self.losses:
+            raise UsageError(f"Stage {self.name!r}: unknown losses {sorted(unknown)}; expected some of {LOSSES}.")
+        if self.steps < 1 or self.photos < 1 or self.people < 0 or self.learning_rate <= 0:
+            raise UsageError(f"Stage {self.name!r}: steps, photos and learning_rate must be positive.")
+        if set(self.losses) != {"distillation"} and not (self.people > 1 and self.photos > 1):
+            raise UsageError(f"Stage {self.name!r} learns from pairs: it needs people and photos of at least 2 each.")
+
+    @property
+    def batch_size(self) -> int:
+        return max(self.people, 1) * self.photos
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """How an ONNX teacher wants its pixels: (pixel / 255 - mean) / std, RGB; the default is ImageNet's."""
+
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides a training run besides the photos and the initial weights."""
+
+    name: str
+    stages: tuple[Stage, ...]
+    input_size: int = 112
+    dim: int = 128
+    seed: int = 1
+    held_out: float = 0.05
+    precision: str = "mixed_bfloat16"
+    mirror: bool = True
+    teacher: Teacher = field(default_factory=Teacher)
+    data: str = ""
+    terms: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.stages:
+            raise UsageError("A recipe needs at least one stage.")
+        if self.input_size < 75 or self.dim < 8:
+            raise UsageError(f"Expected input_size >= 75 and dim >= 8, got {self.input_size} and {self.dim}.")
+        if not 0 < self.held_out < 1 or self.precision not in PRECISIONS:
+            raise UsageError(f"Expected held_out between 0 and 1 and a precision of {PRECISIONS}.")
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the recipe, by which a checkpoint knows what it belongs to."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
+    @property
+    def needs_teacher(self) -> bool:
+        return any("distillation" in stage.losses for stage in self.stages)
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read a recipe file.
+
+    Raises:
+        UsageError: The file is not TOML, or a key or a value is not a recipe's.
+    """
+    try:
+        values = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"Cannot read the recipe {path.name}: {error}.") from error
+    return recipe_from(values)
+
+
+def recipe_from(values: dict[str, Any]) -> Recipe:
+    """A recipe from nested plain values, as TOML gives them."""
+    plain = dict(values)
+    try:
+        stages = tuple(_stage(stage) for stage in plain.pop("stages", []))
+        teacher = {name: tuple(numbers) for name, numbers in plain.pop("teacher", {}).items()}
+        return Recipe(stages=stages, teacher=Teacher(**teacher), **plain)
+    except TypeError as error:
+        raise UsageError(f"The recipe has a key or a value that does not belong there: {error}.") from error
+
+
+def _stage(values: dict[str, Any]) -> Stage:
+    plain = dict(values)
+    augmentation = Augmentation(**plain.pop("augmentation", {}))
+    return Stage(augmentation=augmentation, **plain)

@@ -1,0 +1,90 @@
+"""The photos a network learns from: a folder with one sub-folder per subject, each file one aligned face.
+
+A file is square and framed like a gallery's crops: the alignment template's square with a margin of 1/16 of the edge
+on each side (see `alignment.py`). Decoding is cheap, so nothing is cached; a batch is a pure function of its seed.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageEnhance, ImageOps, UnidentifiedImageError
+
+from twindex.embedder.recipe import Augmentation
+from twindex.errors import UsageError
+from twindex.types import Int64, UInt8
+
+FRAME_EDGE = 128
+TEMPLATE_EDGE = 112
+_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".webp"})
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingFaces:
+    """Paths of all photos and the number of the subject each shows, (n,) int64."""
+
+    paths: tuple[Path, ...]
+    subjects: Int64
+
+    @classmethod
+    def scan(cls, root: Path) -> "TrainingFaces":
+        """List a folder, in name order.
+
+        Raises:
+            UsageError: There are not at least two subjects, one of them with two photos.
+        """
+        folders = sorted(entry for entry in root.iterdir() if entry.is_dir()) if root.is_dir() else []
+        paths, subjects = [], []
+        for number, folder in enumerate(folders):
+            files = sorted(entry for entry in folder.iterdir() if entry.suffix.lower() in _SUFFIXES)
+            paths += files
+            subjects += [number] * len(files)
+        labels = np.array(subjects, np.int64)
+        if len(set(subjects)) < 2 or len(set(subjects)) == len(subjects):
+            raise UsageError(f"Training needs one folder per subject, each with several photos; {root} has {len(paths)}.")
+        return cls(tuple(paths), labels)
+
+    def clean(self, photos: Int64, size: int) -> UInt8:
+        """The template's square of each photo, unvaried, (n, size, size, 3) uint8 RGB."""
+        return np.stack([_warp(_read(self.paths[photo]), size, 1.0, 0.0, 0.0) for photo in photos])
+
+    def varied(self, photos: Int64, size: int, augmentation: Augmentation, seed: tuple[int, ...]) -> UInt8:
+        """The same, each varied at random as `augmentation` says."""
+        random = np.random.default_rng(seed)
+        return np.stack([_vary(_read(self.paths[photo]), size, augmentation, random) for photo in photos])
+
+
+def _read(path: Path) -> Image.Image:
+    try:
+        with Image.open(path) as image:
+            face = image.convert("RGB")
+    except (OSError, UnidentifiedImageError, ValueError, SyntaxError) as error:
+        raise UsageError(f"Cannot read the training photo {path}: {error}.") from error
+    if face.width != face.height:
+        raise UsageError(f"Expected aligned, square faces; {path} is {face.width}x{face.height}. Use --align.")
+    return face
+
+
+def _warp(face: Image.Image, size: int, scale: float, right: float, down: float) -> UInt8:
+    """The template's square, zoomed by `scale` and shifted by shares of its edge."""
+    step = face.width * TEMPLATE_EDGE / FRAME_EDGE / size / scale
+    if step >= 2:
+        factor = int(step)
+        face, step = face.reduce(factor), step / factor
+    left = face.width / 2 - step * size * (0.5 + right)
+    top = face.height / 2 - step * size * (0.5 + down)
+    warped = face.transform(
+        (size, size), Image.Transform.AFFINE, (step, 0, left, 0, step, top), Image.Resampling.BILINEAR
+    )
+    return np.asarray(warped)
+
+
+def _vary(face: Image.Image, size: int, augmentation: Augmentation, random: np.random.Generator) -> UInt8:
+    scale = random.uniform(*augmentation.scale)
+    right, down = random.uniform(-augmentation.shift, augmentation.shift, 2)
+    brightness, contrast = random.uniform(1 - augmentation.light, 1 + augmentation.light, 2)
+    mirrored, grey = random.random(2) < (0.5 * augmentation.flip, augmentation.grey)
+    face = ImageOps.mirror(face) if mirrored else face
+    face = face.convert("L").convert("RGB") if grey else face
+    face = ImageEnhance.Contrast(ImageEnhance.Brightness(face).enhance(brightness)).enhance(contrast)
+    return _warp(face, size, scale, right, down)

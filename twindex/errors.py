@@ -1,0 +1,75 @@
+"""Every error that Twindex raises on purpose.
+
+    TwindexError                 base; one line for people, a code for programs, an exit status
+    ├── UsageError               the request cannot be carried out as given              exit 2
+    ├── PhotoError               the photo has no usable face; `code` says why           exit 3
+    ├── ModelMismatchError       templates of two models would be compared               exit 5
+    └── IntegrityError           stored bytes are not what was written                   exit 6
+        └── BundleError          a model bundle is damaged, incomplete or not a bundle   exit 6
+
+A message says what happened, what was expected, what was got, and the remedy.
+"""
+
+from typing import ClassVar
+
+
+class TwindexError(Exception):
+    """Base of all errors; carries a stable `code` and the process exit status."""
+
+    code: str = "error"
+    exit_code: ClassVar[int] = 2
+
+
+class UsageError(TwindexError):
+    """The request cannot be carried out as given: a wrong name, path, option or value."""
+
+    code = "usage"
+    exit_code = 2
+
+
+class PhotoError(TwindexError):
+    """The photo has no usable face.
+
+    Args:
+        code: One of `PHOTO_REASONS`, stable, for reports and programs.
+        message: One line for people.
+    """
+
+    exit_code = 3
+
+    def __init__(self, code: str, message: str) -> None:
+        if code not in PHOTO_REASONS:
+            raise ValueError(f"Unknown photo reason {code!r}; expected one of {PHOTO_REASONS}.")
+        super().__init__(message)
+        self.code = code
+
+
+PHOTO_REASONS = (
+    "unreadable",  # not an image, or damaged
+    "unsupported_format",  # an image, but of a format that is not allowed
+    "too_many_pixels",  # larger than the pixel limit, judged from the header
+    "no_face",  # nothing that looks like a face
+    "too_small",  # a face, but too few pixels between the eyes
+    "blurred",  # a face, but without detail
+    "wrong_shape",  # given as pre-cropped, but far from the shape of one face
+)
+
+
+class ModelMismatchError(TwindexError):
+    """Templates of two models would be compared, or a gallery's model is not installed."""
+
+    code = "model_mismatch"
+    exit_code = 5
+
+
+class IntegrityError(TwindexError):
+    """Stored bytes are not what was written: a hash, a length or a structure disagrees."""
+
+    code = "integrity"
+    exit_code = 6
+
+
+class BundleError(IntegrityError):
+    """A model bundle is damaged, incomplete, or not a bundle."""
+
+    code = "bundle"

@@ -1,0 +1,92 @@
+"""Values that the layers pass to each other. All are immutable; arrays are read-only."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float32 = NDArray[np.float32]
+Int64 = NDArray[np.int64]
+UInt8 = NDArray[np.uint8]
+
+
+def frozen_array(values: Float32) -> Float32:
+    """A read-only float32 copy of `values`; the caller's array stays as it is."""
+    copy = np.array(values, dtype=np.float32, order="C")
+    copy.flags.writeable = False
+    return copy
+
+
+@dataclass(frozen=True)
+class Box:
+    """A face's rectangle in the upright photo: left, top, width and height in pixels."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True, eq=False)
+class Face:
+    """One detected face.
+
+    Attributes:
+        box: Where it is in the upright photo.
+        landmarks: (5, 2) float32, pixels: eye on the left of the image, eye on the right, nose, left and
+            right mouth corner.
+        confidence: The detector's, from 0 to 1.
+    """
+
+    box: Box
+    landmarks: Float32
+    confidence: float
+
+    def __post_init__(self) -> None:
+        if self.landmarks.shape != (5, 2):
+            raise ValueError(f"Expected five (x, y) landmarks, got an array of shape {self.landmarks.shape}.")
+        object.__setattr__(self, "landmarks", frozen_array(self.landmarks))
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One captured face, ready to be enrolled or searched.
+
+    Attributes:
+        source_sha256: Hex digest of the photo's bytes.
+        source_name: Where the photo came from, for people; any Unicode text.
+        face_index: Which face of the photo, 0 being the most prominent.
+        face: Box and landmarks, or None for a photo given as already cropped.
+        quality: Sharpness of the crop: variance of its Laplacian, grey levels squared.
+        crop: The aligned face with margin, an encoded image (see `embedder/alignment.py`).
+    """
+
+    source_sha256: str
+    source_name: str
+    face_index: int
+    face: Face | None
+    quality: float
+    crop: bytes
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One subject of a candidate list, with the reference that speaks for it.
+
+    Attributes:
+        rank: From 1.
+        subject: Name.
+        distance: Euclidean distance between the unit-length templates, from 0 to 2; lower is closer.
+        probability: The learned head's P(same person); higher is more alike.
+        reference: Id of the nearest reference.
+    """
+
+    rank: int
+    subject: str
+    distance: float
+    probability: float
+    reference: int
+
+
+Decision = Literal["match", "unknown"]
