@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 DEFAULT_GALLERY = Path("twindex-gallery")
+DATABASE = "gallery.sqlite"
+SNAPSHOTS = "index"
 CANDIDATES = 100
 TOP = 5
 

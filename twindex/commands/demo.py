@@ -1,0 +1,67 @@
+"""`twindex demo`: the main job on people who do not exist."""
+
+from pathlib import Path
+
+import click
+
+from twindex.commands.options import common_options, settings_of
+from twindex.commands.terminal import progress, say, show, table
+
+
+@click.command()
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("twindex-demo"),
+    show_default=True,
+    help="Folder for the demo's gallery and picture.",
+)
+@common_options
+@click.pass_context
+def demo(context: click.Context, output: Path) -> None:
+    """Enrol the people that ship with the project, query new photos of them and of strangers, and draw an answer.
+
+    None of the people exists: their faces were drawn from a statistical model.
+    """
+    from twindex.commands.picture import draw_answer
+    from twindex.demo.run import GROUP_PHOTO, enrol_people, query_people
+    from twindex.embedder.faces import FaceReader
+    from twindex.gallery import Gallery
+
+    reader = FaceReader()
+    with Gallery.open_or_create(output / "gallery") as gallery:
+        with progress(0, "photo", "enrol") as bar:
+
+            def listen(_: object) -> None:
+                bar.update()
+
+            enrol_people(gallery, reader, listen)
+        people, references = gallery.store.subjects.count(), gallery.store.references.count()
+        say(f"{references} photos of {people} people are enrolled")
+        answers = query_people(gallery, reader)
+        data = GROUP_PHOTO.read_bytes()
+        group = gallery.answer(GROUP_PHOTO.name, reader.samples(data, GROUP_PHOTO.name, all_faces=True), top=3)
+        picture = output / "group.png"
+        draw_answer(data, group, gallery).save(picture)
+    right = sum(one.right for one in answers)
+    rows = [
+        (
+            one.photo,
+            one.truth,
+            one.answered,
+            one.answer.candidates[0].subject,
+            f"{one.answer.candidates[0].distance:.3f}",
+            f"{one.answer.candidates[0].probability:.3f}",
+            "yes" if one.right else "no",
+        )
+        for one in answers
+    ]
+    value = {
+        "queries": len(answers),
+        "right": right,
+        "picture": str(picture),
+        "answers": [{"photo": one.photo, "truth": one.truth, **one.answer.to_json()} for one in answers],
+    }
+    lines = table(("photo", "shows", "answer", "nearest", "distance", "probability", "right"), rows)
+    lines += ["", f"{right} of {len(answers)} answers are right. Four faces in one photo: {picture}"]
+    show(settings_of(context), value, lines)

@@ -1,0 +1,37 @@
+"""`twindex doctor`: does the gallery keep its promises?"""
+
+import click
+
+from twindex.commands.options import common_options, settings_of
+from twindex.commands.terminal import show
+from twindex.errors import IntegrityError
+
+EXAMPLES = """\b
+Examples:
+  twindex doctor
+  twindex doctor --repair
+"""
+
+
+@click.command(epilog=EXAMPLES)
+@click.option("--repair", is_flag=True, help="Mend what can be mended.")
+@common_options
+@click.pass_context
+def doctor(context: click.Context, repair: bool) -> int:
+    """Check the database, every stored template and crop, the index's snapshots and the model.
+
+    Exits with 6 when something is wrong that was not mended.
+    """
+    from twindex.gallery.checkup import examine, mend
+    from twindex.gallery.service import Gallery
+
+    settings = settings_of(context)
+    with Gallery.open(settings.gallery, read_only=not repair) as gallery:
+        findings = examine(gallery)
+        mended = mend(gallery, findings) if repair else []
+        left = examine(gallery) if repair else findings
+    value = {"findings": [one.__dict__ for one in findings], "mended": mended, "left": [one.__dict__ for one in left]}
+    lines = [f"{'can be mended' if one.mendable else 'damage'}: {one.text}" for one in findings]
+    lines += [f"mended: {text}" for text in mended]
+    show(settings, value, [*lines, "The gallery is sound." if not left else f"{len(left)} findings are left."])
+    return IntegrityError.exit_code if left else 0

@@ -1,0 +1,98 @@
+"""`twindex enroll`: photos into the gallery."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from twindex.commands.options import common_options, settings_of
+from twindex.commands.terminal import emit, printable, progress, say
+from twindex.config import DATABASE, Settings
+from twindex.errors import UsageError
+
+BATCH_FAILED = 4
+EXAMPLES = """\b
+Examples:
+  twindex enroll people/                         one sub-folder per subject
+  twindex enroll me.jpg --subject "Zoë"
+  twindex enroll --manifest staff.csv            columns: path, subject
+  twindex enroll faces/ --pre-cropped            each file is one aligned face
+"""
+
+
+@click.command(epilog=EXAMPLES)
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--subject", help="Who all the photos show.")
+@click.option("--manifest", type=click.Path(path_type=Path), help="CSV file with the columns path and subject.")
+@click.option("--pre-cropped", is_flag=True, help="Each file is one aligned face already; nothing is detected.")
+@click.option("--model", help="For a new gallery: the model it uses (a name, a fingerprint or a folder).")
+@click.option("--discard-crops", is_flag=True, help="For a new gallery: keep no crops (it cannot change its model then).")
+@common_options
+@click.pass_context
+def enroll(
+    context: click.Context,
+    paths: tuple[Path, ...],
+    subject: str | None,
+    manifest: Path | None,
+    pre_cropped: bool,
+    model: str | None,
+    discard_crops: bool,
+) -> int:
+    """Enrol people from photos.
+
+    PATHS are folders with one sub-folder per subject, or any photos and folders together with --subject. Every photo is
+    reported; a bad one never stops the others (exit 4). Running the same command again enrols nothing twice and goes on
+    where an interrupted run was.
+    """
+    from twindex.jobs.enroll import plan_job
+    from twindex.jobs.plan import plan_manifest, plan_paths
+
+    settings = settings_of(context)
+    if bool(paths) == bool(manifest):
+        raise UsageError("Name photos or folders, or a --manifest; see `twindex enroll --help`.")
+    photos = list(plan_manifest(manifest) if manifest else plan_paths(list(paths), subject))
+    with _gallery(settings, model, keep_crops=not discard_crops) as gallery:
+        asked = [str(path.resolve()) for path in ([manifest] if manifest else paths)]
+        job = plan_job(gallery, photos, {"paths": asked, "subject": subject, "pre_cropped": pre_cropped})
+        return run_and_report(settings, gallery, job)
+
+
+def run_and_report(settings: Settings, gallery: Any, job: Any) -> int:
+    """Run an enrolment job with a progress bar, print its report, return the exit status."""
+    from twindex.embedder.faces import FaceReader
+    from twindex.jobs.enroll import ItemReport, run_job
+
+    counts = {"enrolled": 0, "skipped": 0, "failed": 0}
+    items: list[dict[str, Any]] = []
+    pending = gallery.store.jobs.counts(job.id).get("pending", 0)
+    with progress(pending, "photo", "enrol") as bar:
+
+        def listen(report: ItemReport) -> None:
+            counts[report.status] += 1
+            bar.update()
+            if settings.json:
+                items.append(report.to_json())
+            elif report.status == "failed":
+                bar.write(printable(f"failed   {report.path}: {report.reason}"), file=click.get_text_stream("stdout"))
+            for other in report.collisions:
+                note = f"note: {report.path} is enrolled as {report.subject} and as {other} too"
+                bar.write(printable(note), file=click.get_text_stream("stderr"))
+
+        run_job(gallery, job, FaceReader(), listen)
+    if settings.json:
+        emit({**counts, "items": items})
+    else:
+        click.echo(f"enrolled {counts['enrolled']}, skipped {counts['skipped']}, failed {counts['failed']} (job {job.id})")
+    return BATCH_FAILED if counts["failed"] else 0
+
+
+def _gallery(settings: Settings, model: str | None, *, keep_crops: bool) -> Any:
+    from twindex.embedder.registry import find_model
+    from twindex.gallery.service import Gallery
+
+    if not (settings.gallery / DATABASE).exists():
+        say(f"new gallery in {settings.gallery}")
+        return Gallery.create(settings.gallery, find_model(model or "default"), keep_crops=keep_crops)
+    if model is not None or not keep_crops:
+        raise UsageError("--model and --discard-crops are for a new gallery; `twindex reindex --model` changes this one.")
+    return Gallery.open(settings.gallery)

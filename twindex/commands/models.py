@@ -1,0 +1,59 @@
+"""`twindex models`: the bundles that this machine can use."""
+
+from typing import Any
+
+import click
+
+from twindex.commands.options import common_options, settings_of
+from twindex.commands.terminal import show, table
+
+EXAMPLES = """\b
+Examples:
+  twindex models list
+  twindex models show default
+  twindex models install my-model/
+"""
+
+
+@click.group(epilog=EXAMPLES)
+def models() -> None:
+    """List, show and install model bundles."""
+
+
+@models.command("list")
+@common_options
+@click.pass_context
+def list_installed(context: click.Context) -> None:
+    """List the installed models."""
+    from twindex.embedder.registry import list_models
+
+    found = list_models()
+    value = [{"name": m.name, "model": m.fingerprint, "shipped": m.shipped, "default": m.default} for m in found]
+    rows = [(m.name, m.fingerprint[:12], "default" if m.default else "") for m in found]
+    show(settings_of(context), value, table(("name", "model", ""), rows))
+
+
+@models.command("show")
+@click.argument("model")
+@common_options
+@click.pass_context
+def show_model(context: click.Context, model: str) -> None:
+    """Show the card of MODEL: a name, a fingerprint, or a bundle's folder."""
+    from twindex.embedder.registry import find_model
+
+    card = find_model(model).card
+    value: dict[str, Any] = {"model": card.fingerprint, **card.to_json()}
+    lines = [f"{key}: {one}" for key, one in value.items()]
+    show(settings_of(context), value, lines)
+
+
+@models.command("install")
+@click.argument("bundle")
+@common_options
+@click.pass_context
+def install(context: click.Context, bundle: str) -> None:
+    """Check BUNDLE, a folder, and copy it to this user's models."""
+    from twindex.embedder.registry import install_model
+
+    card = install_model(bundle).card
+    show(settings_of(context), {"name": card.name, "model": card.fingerprint}, [f"{card.name}: {card.fingerprint}"])

@@ -1,0 +1,95 @@
+"""`twindex query`: who is in a photo?"""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from twindex.commands.options import common_options, settings_of
+from twindex.commands.terminal import emit, printable, say, table
+from twindex.config import TOP
+from twindex.errors import PhotoError, UsageError
+
+UNKNOWN, NO_FACE = 1, 3
+EXAMPLES = """\b
+Examples:
+  twindex query visitor.jpg
+  twindex query party.jpg --all-faces --picture answer.png
+  twindex --json query *.jpg | jq .faces[0].decision
+"""
+
+
+@click.command(epilog=EXAMPLES)
+@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--top", type=click.IntRange(1), default=TOP, show_default=True, help="Subjects in a candidate list.")
+@click.option("--all-faces", is_flag=True, help="Search every face, not only the most prominent one.")
+@click.option("--picture", type=click.Path(path_type=Path), help="Draw probe and candidates into this PNG file.")
+@click.option("--pre-cropped", is_flag=True, help="Each image is one aligned face already; nothing is detected.")
+@common_options
+@click.pass_context
+def query(
+    context: click.Context,
+    images: tuple[Path, ...],
+    top: int,
+    all_faces: bool,
+    picture: Path | None,
+    pre_cropped: bool,
+) -> int:
+    """Find out who is in each of IMAGES: the nearest subjects, and a match or "unknown".
+
+    Exits with 0 when every face searched is a match, 1 when one is unknown, 3 when a photo has no usable face.
+    """
+    settings = settings_of(context)
+    if picture is not None and len(images) > 1:
+        raise UsageError("--picture draws one probe: name one image.")
+    missing = [image for image in images if not image.is_file()]
+    if missing:
+        raise UsageError(f"{missing[0]} does not exist or is not a file.")
+    from twindex.embedder.faces import FaceReader
+    from twindex.gallery import Gallery, ProbeAnswer
+
+    reader, status = FaceReader(), 0
+    with Gallery.open(settings.gallery, read_only=True) as gallery:
+        if not gallery.store.references.count():
+            say("The gallery is empty: everybody is unknown. Enrol people with `twindex enroll`.")
+        for image in images:
+            data = image.read_bytes()
+            try:
+                samples = reader.samples(data, str(image), pre_cropped=pre_cropped, all_faces=all_faces)
+            except PhotoError as error:
+                failure = (error.code, str(error))
+                answer = gallery.answer(str(image), (), top, failure)
+                say(f"{image}: {error}")
+            else:
+                answer = gallery.answer(str(image), samples, top)
+            status = max(status, _status(answer))
+            if settings.json:
+                emit(answer.to_json())
+            else:
+                _print(answer)
+            if picture is not None and answer.error is None:
+                from twindex.commands.picture import draw_answer
+
+                draw_answer(data, answer, gallery, pre_cropped=pre_cropped).save(picture)
+    return status
+
+
+def _status(answer: Any) -> int:
+    if answer.error is not None:
+        return NO_FACE
+    return 0 if all(face.decision == "match" for face in answer.faces) else UNKNOWN
+
+
+def _print(answer: Any) -> None:
+    if answer.error is not None:
+        click.echo(printable(f"{answer.probe}: no usable face ({answer.error[0]})"))
+    for number, face in enumerate(answer.faces, 1):
+        which = f", face {number}" if len(answer.faces) > 1 else ""
+        best = face.candidates[0].subject if face.decision == "match" else "unknown"
+        click.echo(printable(f"{answer.probe}{which}: {best} (threshold {face.threshold:.3f})"))
+        rows = [
+            (one.rank, one.subject, f"{one.distance:.3f}", f"{one.probability:.3f}", one.reference)
+            for one in face.candidates
+        ]
+        for line in table(("rank", "subject", "distance", "probability", "reference"), rows):
+            click.echo("  " + line)

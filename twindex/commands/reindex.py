@@ -1,0 +1,65 @@
+"""`twindex reindex`: move the gallery to another model or index, while it goes on answering."""
+
+import click
+
+from twindex.commands.options import common_options, settings_of
+from twindex.commands.terminal import progress, say, show
+from twindex.errors import UsageError
+
+BATCH_FAILED = 4
+EXAMPLES = """\b
+Examples:
+  twindex reindex --index hnsw           another index type
+  twindex reindex --model my-model       another model: every kept crop is embedded again
+  twindex reindex --rollback             back to the generation before
+  twindex reindex --prune                drop the generations that are not in use
+"""
+
+
+@click.command(epilog=EXAMPLES)
+@click.option("--model", help="Bundle to move to: a folder, a name or a fingerprint.")
+@click.option("--index", help="flat, hnsw, ivf, sq8, pq, or a FAISS factory string such as IVF64,Flat.")
+@click.option("--rollback", is_flag=True, help="Make the generation before this one active again.")
+@click.option("--prune", is_flag=True, help="Drop every generation that is not active, and unused templates.")
+@common_options
+@click.pass_context
+def reindex(context: click.Context, model: str | None, index: str | None, rollback: bool, prune: bool) -> int:
+    """Build a new generation of the index beside the old one, check it, and make it active.
+
+    Queries are answered all along: by the old generation until the new one is complete. A killed job goes on when the same
+    command is given again. --prune alone only prunes; with other options it prunes afterwards.
+    """
+    from twindex.embedder.registry import install_model
+    from twindex.gallery.service import Gallery
+    from twindex.jobs import reindex as job
+
+    if rollback and (model or index):
+        raise UsageError("--rollback takes neither --model nor --index.")
+    settings = settings_of(context)
+    with Gallery.open(settings.gallery) as gallery, progress(gallery.store.references.count(), "face", "embed") as bar:
+
+        def listen(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        report = None
+        if rollback:
+            report = job.roll_back(gallery, listen)
+        elif model or index or not prune:
+            report = job.reindex(gallery, install_model(model) if model else None, index, listen)
+        if prune and (report is None or not report.failed):
+            generations, templates = job.prune(gallery)
+            say(f"pruned {generations} generations and {templates} templates")
+        if report is None:
+            report = job.present(gallery)
+    lines = [
+        f"generation {report.generation}: {report.references} references, index {report.index}, "
+        f"model {report.model[:12]}, {report.seconds:.1f} s"
+    ]
+    if report.failed:
+        lines = [
+            f"{report.failed} references have no kept crop and cannot be embedded by model {report.model[:12]}; "
+            "the old generation stays active. Enrol those photos again, then re-index."
+        ]
+    show(settings, report.to_json(), lines)
+    return BATCH_FAILED if report.failed else 0

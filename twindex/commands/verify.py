@@ -1,0 +1,55 @@
+"""`twindex verify`: do two photos show the same person?"""
+
+from pathlib import Path
+
+import click
+
+from twindex.commands.options import common_options, settings_of
+from twindex.commands.terminal import show
+from twindex.config import DATABASE
+
+EXAMPLES = """\b
+Example:
+  twindex verify passport.jpg selfie.jpg
+"""
+
+
+@click.command(epilog=EXAMPLES)
+@click.argument("first", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("second", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--model", help="A name, a fingerprint or a folder (default: the gallery's model, else the shipped one).")
+@click.option("--pre-cropped", is_flag=True, help="Each image is one aligned face already; nothing is detected.")
+@common_options
+@click.pass_context
+def verify(context: click.Context, first: Path, second: Path, model: str | None, pre_cropped: bool) -> int:
+    """Compare the most prominent faces of two photos through the twin. No gallery is needed.
+
+    Exits with 0 for a match, 1 for no match, 3 when a photo has no usable face.
+    """
+    import numpy as np
+
+    from twindex.embedder.alignment import decode_crop
+    from twindex.embedder.embedder import Embedder
+    from twindex.embedder.faces import FaceReader
+    from twindex.embedder.registry import cache_dir, find_model
+    from twindex.gallery.service import Gallery
+    from twindex.scoring import Head, distances
+
+    settings = settings_of(context)
+    if model is None and (settings.gallery / DATABASE).exists():
+        with Gallery.open(settings.gallery, read_only=True) as gallery:
+            model = gallery.active().fingerprint
+    bundle = find_model(model or "default")
+    reader = FaceReader()
+    samples = [reader.samples(path.read_bytes(), str(path), pre_cropped=pre_cropped)[0] for path in (first, second)]
+    crops = np.stack([decode_crop(sample.crop) for sample in samples])
+    templates = Embedder(bundle, cache=cache_dir()).embed(crops)
+    distance = float(distances(templates[0], templates[1:])[0])
+    card = bundle.card
+    probability = float(Head(card.head_weight, card.head_bias).probability(np.float64(distance)))
+    match = probability >= card.verify_threshold
+    decision = "match" if match else "no match"
+    value = {"distance": round(distance, 6), "probability": round(probability, 6), "decision": decision}
+    threshold = f"threshold {card.verify_threshold:.3f}"
+    show(settings, value, [f"{decision}: distance {distance:.3f}, probability {probability:.3f} ({threshold})"])
+    return 0 if match else 1

@@ -1,0 +1,54 @@
+"""The main job on people who do not exist: enrol them, then ask who is in photos of them and of strangers."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from twindex.embedder.faces import FaceReader
+from twindex.gallery import FaceAnswer, Gallery
+from twindex.jobs.enroll import ItemReport, plan_job, run_job
+from twindex.jobs.plan import photos_below, plan_paths
+
+PEOPLE = Path(__file__).parent / "people"
+GROUP_PHOTO = PEOPLE / "group.jpg"
+
+
+@dataclass(frozen=True)
+class DemoAnswer:
+    """One query of the demo.
+
+    Attributes:
+        photo: Path below the demo's people.
+        truth: Who it shows, or "unknown" for a stranger.
+        answer: The most prominent face's answer.
+    """
+
+    photo: str
+    truth: str
+    answer: FaceAnswer
+
+    @property
+    def answered(self) -> str:
+        """The name that the gallery gave, or "unknown"."""
+        return self.answer.candidates[0].subject if self.answer.decision == "match" else "unknown"
+
+    @property
+    def right(self) -> bool:
+        return self.answered == self.truth
+
+
+def enrol_people(gallery: Gallery, reader: FaceReader, listener: Callable[[ItemReport], None]) -> None:
+    """Enrol the demo's people; a second time enrols nothing."""
+    job = plan_job(gallery, plan_paths([PEOPLE / "enrolled"], None), {"demo": True})
+    run_job(gallery, job, reader, listener)
+
+
+def query_people(gallery: Gallery, reader: FaceReader) -> list[DemoAnswer]:
+    """Query the held-out photos of the enrolled, then the strangers."""
+    answers = []
+    for photo in photos_below(PEOPLE / "probes") + photos_below(PEOPLE / "strangers"):
+        samples = reader.samples(photo.read_bytes(), photo.name)
+        truth = photo.parent.name if photo.is_relative_to(PEOPLE / "probes") else "unknown"
+        name = photo.relative_to(PEOPLE).as_posix()
+        answers.append(DemoAnswer(name, truth, gallery.search(samples, top=3)[0]))
+    return answers

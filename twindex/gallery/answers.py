@@ -1,0 +1,65 @@
+"""What a gallery answers; plain values and their JSON form, which is a contract (schema 1)."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from twindex.types import Box, Candidate, Decision
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class FaceAnswer:
+    """Who one face of a probe is.
+
+    Attributes:
+        box: Where the face is in the upright photo, or None for a pre-cropped probe.
+        decision: "match" when the first candidate's probability reaches the threshold, else "unknown".
+        threshold: The operating threshold on probability.
+        candidates: Best subjects, nearest first.
+    """
+
+    box: Box | None
+    decision: Decision
+    threshold: float
+    candidates: tuple[Candidate, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        box = None if self.box is None else [self.box.x, self.box.y, self.box.width, self.box.height]
+        return {
+            "box": None if box is None else [round(value, 1) for value in box],
+            "decision": self.decision,
+            "threshold": round(self.threshold, 6),
+            "candidates": [
+                {
+                    "rank": candidate.rank,
+                    "subject": candidate.subject,
+                    "distance": round(candidate.distance, 6),
+                    "probability": round(candidate.probability, 6),
+                    "reference": candidate.reference,
+                }
+                for candidate in self.candidates
+            ],
+        }
+
+
+@dataclass(frozen=True)
+class ProbeAnswer:
+    """Who is in one photo: an answer for each face searched, or the error that prevented it."""
+
+    probe: str
+    model: str
+    gallery_size: int
+    faces: tuple[FaceAnswer, ...]
+    error: tuple[str, str] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        error = None if self.error is None else {"code": self.error[0], "message": self.error[1]}
+        return {
+            "schema": SCHEMA,
+            "probe": self.probe,
+            "model": self.model,
+            "gallery_size": self.gallery_size,
+            "faces": [face.to_json() for face in self.faces],
+            "error": error,
+        }

@@ -1,0 +1,143 @@
+"""A generation that can be searched: its snapshot, if it has a sound one, and every change since."""
+
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from twindex.errors import IntegrityError
+from twindex.index.faiss_index import FaissIndex
+from twindex.index.protocol import Hits
+from twindex.index.snapshot import SnapshotFile, SnapshotIdentity, read_snapshot, remove_leftovers, write_snapshot
+from twindex.index.spec import parse_spec
+from twindex.storage.generations import Generation, Snapshot
+from twindex.storage.store import Store
+from twindex.types import Float32
+
+_BATCH = 10_000
+_log = logging.getLogger(__name__)
+
+
+class SearchableGeneration:
+    """One generation's index, equal to the store at `revision`. Not for use from several threads at once.
+
+    Args:
+        store: The truth.
+        folder: Where snapshots are.
+        generation: Which one.
+        dim: Length of its templates.
+    """
+
+    def __init__(self, store: Store, folder: Path, generation: Generation, dim: int) -> None:
+        self.generation = generation
+        self._store = store
+        self._folder = folder
+        self._dim = dim
+        self.revision = 0
+        self._index = self._from_snapshot() or self._rebuilt()
+        self.refresh()
+
+    @property
+    def count(self) -> int:
+        """References that a search can find."""
+        return self._index.count
+
+    @property
+    def exact_structure(self) -> bool:
+        """Whether it searches exactly because there are fewer references than its structure needs to be trained."""
+        return self._index.exact_structure
+
+    def refresh(self) -> None:
+        """Replay what was enrolled and erased since `revision`."""
+        changes = self._store.changes.since(self.revision)
+        if not changes:
+            return
+        last = {change.reference: change.kind for change in changes}
+        erased = [reference for reference, kind in last.items() if kind == "erased"]
+        self._index.remove(np.array(erased, np.int64))
+        enrolled = [reference for reference, kind in last.items() if kind == "enrolled"]
+        self._add_absent(enrolled)
+        self.revision = changes[-1].revision
+
+    def search(self, probes: Float32, k: int) -> Hits:
+        """The `k` nearest references of each probe, as the index sees them; see `VectorIndex.search`."""
+        return self._index.search(probes, k)
+
+    def compact(self) -> Snapshot:
+        """Write a snapshot of the present state and list it in the store; the one before is removed.
+
+        The index is built anew where too much of it is removed entries, or where it can now be trained.
+        """
+        trainable = self._index.exact_structure and self._index.count >= self._index.spec.minimum_references
+        if trainable or self._index.stale_share > 0:
+            self._index = self._rebuilt()
+            self.refresh()
+        name = f"generation-{self.generation.id}-revision-{self.revision}.twdx"
+        self._folder.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(self._folder)
+        before = self._store.generations.get(self.generation.id).snapshot
+        identity = _identity(self._store, self.generation, self._dim, self.revision, self._index.count)
+        written = write_snapshot(self._index, self._folder / name, identity)
+        snapshot = Snapshot(name, written.length, written.sha256, self.revision, self._index.count)
+        self._store.generations.record_snapshot(self.generation.id, snapshot)
+        if before is not None and before.file != name:
+            (self._folder / before.file).unlink(missing_ok=True)
+        return snapshot
+
+    def _from_snapshot(self) -> FaissIndex | None:
+        snapshot = self.generation.snapshot
+        if snapshot is None:
+            return None
+        try:
+            index = open_snapshot(self._store, self._folder, self.generation, self._dim)
+        except (IntegrityError, FileNotFoundError) as error:
+            _log.warning("The index snapshot %s is refused and rebuilt: %s", snapshot.file, error)
+            return None
+        self.revision = snapshot.revision
+        return index
+
+    def _rebuilt(self) -> FaissIndex:
+        fingerprint = self.generation.fingerprint
+        self.revision = self._store.changes.revision()
+        count = self._store.references.count(fingerprint)
+        spec = parse_spec(self.generation.index_spec, count)
+        return FaissIndex.build(
+            spec, self._dim, lambda: self._store.references.batches(fingerprint, _BATCH), count
+        )
+
+    def _add_absent(self, references: Iterable[int]) -> None:
+        wanted = np.array(sorted(references), np.int64)
+        for start in range(0, len(wanted), _BATCH):
+            piece = wanted[start : start + _BATCH]
+            piece = piece[~self._index.contains(piece)]
+            found, vectors = self._store.references.vectors(self.generation.fingerprint, piece.tolist())
+            if len(found):
+                self._index.add(found, vectors)
+
+
+def open_snapshot(store: Store, folder: Path, generation: Generation, dim: int) -> FaissIndex:
+    """Read a generation's snapshot, checked in every respect that its record states.
+
+    Raises:
+        IntegrityError: It is not what was written, or none is recorded.
+        FileNotFoundError: The file is gone.
+    """
+    snapshot = generation.snapshot
+    if snapshot is None:
+        raise IntegrityError(f"Generation {generation.id} has no snapshot.")
+    expected = SnapshotFile(snapshot.length, snapshot.sha256)
+    identity = _identity(store, generation, dim, snapshot.revision, snapshot.count)
+    return read_snapshot(folder / snapshot.file, expected, identity)
+
+
+def _identity(store: Store, generation: Generation, dim: int, revision: int, count: int) -> SnapshotIdentity:
+    return SnapshotIdentity(
+        gallery_id=store.gallery().gallery_id,
+        generation=generation.id,
+        fingerprint=generation.fingerprint,
+        spec_text=generation.index_spec,
+        dim=dim,
+        revision=revision,
+        count=count,
+    )

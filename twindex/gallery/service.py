@@ -1,0 +1,227 @@
+"""The one service class: a gallery on disk, opened for enrolling and for searching."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from twindex.config import CANDIDATES, DATABASE, SNAPSHOTS
+from twindex.embedder.alignment import decode_crop
+from twindex.embedder.bundle import Bundle
+from twindex.embedder.embedder import Embedder
+from twindex.embedder.registry import cache_dir, find_model
+from twindex.errors import ModelMismatchError, UsageError
+from twindex.gallery.answers import FaceAnswer, ProbeAnswer
+from twindex.gallery.searchable import SearchableGeneration
+from twindex.scoring import Head, decide, distances, rank
+from twindex.storage.generations import Generation
+from twindex.storage.references import Enrolment, EnrolmentRequest
+from twindex.storage.store import Store
+from twindex.storage.subjects import Erasure
+from twindex.types import Candidate, Float32, Sample
+
+DEFAULT_INDEX = "Flat"
+
+
+@dataclass(frozen=True, eq=False)
+class Embedded:
+    """Templates, (n, dim) float32 of unit length, and the model that made them."""
+
+    fingerprint: str
+    vectors: Float32
+
+
+class Gallery:
+    """A folder with the database (the truth) and snapshots of the index (which can always be thrown away).
+
+    Searching and enrolling are for one thread at a time; several processes may use one folder.
+    """
+
+    def __init__(self, folder: Path, store: Store) -> None:
+        self.folder = folder
+        self.store = store
+        self._open: SearchableGeneration | None = None
+        self._embedders: dict[str, Embedder] = {}
+
+    @classmethod
+    def create(cls, folder: Path, model: Bundle | None = None, *, keep_crops: bool = True) -> Self:
+        """Make an empty gallery for one model, the shipped one by default.
+
+        Raises:
+            UsageError: There is a gallery in that folder already.
+        """
+        bundle = model or find_model("default")
+        folder.mkdir(parents=True, exist_ok=True)
+        store = Store.create(folder / DATABASE, keep_crops=keep_crops)
+        generation = store.generations.add(bundle.card.fingerprint, DEFAULT_INDEX)
+        store.generations.activate(generation.id)
+        return cls(folder, store)
+
+    @classmethod
+    def open(cls, folder: Path, *, read_only: bool = False) -> Self:
+        """Open an existing gallery.
+
+        Raises:
+            UsageError: There is none.
+            IntegrityError: Its database is damaged.
+        """
+        if not (folder / DATABASE).exists():
+            raise UsageError(f"There is no gallery in {folder}; `twindex enroll` makes one.")
+        return cls(folder, Store.open(folder / DATABASE, read_only=read_only))
+
+    @classmethod
+    def open_or_create(cls, folder: Path) -> Self:
+        """Open the gallery in `folder`, or make one for the shipped model."""
+        return cls.open(folder) if (folder / DATABASE).exists() else cls.create(folder)
+
+    def close(self) -> None:
+        self.store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def snapshots(self) -> Path:
+        return self.folder / SNAPSHOTS
+
+    def active(self) -> Generation:
+        """The generation that answers now."""
+        generation = self.store.generations.active()
+        if generation is None:
+            raise UsageError("The gallery has no active index; run `twindex reindex`.")
+        return generation
+
+    def embedder(self, fingerprint: str) -> Embedder:
+        """The installed model with that fingerprint, kept for the next call.
+
+        Raises:
+            ModelMismatchError: It is not installed.
+        """
+        if fingerprint not in self._embedders:
+            try:
+                bundle = find_model(fingerprint)
+            except UsageError as error:
+                raise ModelMismatchError(
+                    f"The gallery's model {fingerprint[:12]} is not installed. Install it with `twindex models install`, "
+                    "or move the gallery to another model with `twindex reindex --model`."
+                ) from error
+            self.use(bundle)
+        return self._embedders[fingerprint]
+
+    def use(self, bundle: Bundle) -> Embedder:
+        """Make a bundle's embedder known to this gallery."""
+        embedder = Embedder(bundle, cache=cache_dir())
+        return self._embedders.setdefault(embedder.fingerprint, embedder)
+
+    def enroll(
+        self, requests: Sequence[tuple[Sample, str, int | None]], embedded: Embedded | None = None
+    ) -> list[Enrolment]:
+        """Commit captured faces; durable and searchable on return.
+
+        Args:
+            requests: (sample, subject, job item or None) each.
+            embedded: Their templates, where they are known already; made anew if the gallery has changed its model since.
+
+        Returns:
+            One enrolment each, in order.
+        """
+        while True:
+            if embedded is None:
+                embedded = self.embed([sample for sample, _, _ in requests], self.active().fingerprint)
+            batch = [
+                EnrolmentRequest(sample, subject, vector, item)
+                for (sample, subject, item), vector in zip(requests, embedded.vectors, strict=True)
+            ]
+            try:
+                return self.store.references.enroll_many(batch, embedded.fingerprint)
+            except ModelMismatchError:
+                if self.active().fingerprint == embedded.fingerprint:
+                    raise
+                embedded = None
+
+    def embed(self, samples: Sequence[Sample], fingerprint: str) -> Embedded:
+        """Templates of samples by one model, computed from the crops' kept bytes; safe to call from another thread."""
+        crops = np.stack([decode_crop(sample.crop) for sample in samples])
+        return Embedded(fingerprint, self.embedder(fingerprint).embed(crops))
+
+    def search(self, samples: Sequence[Sample], top: int) -> list[FaceAnswer]:
+        """Who the samples are: candidates by the index, exact distances by the store, the head, and the decision."""
+        generation = self.searchable()
+        templates = self.embed(samples, generation.generation.fingerprint).vectors if samples else ()
+        threshold, head = self.threshold(), self.head()
+        answers = []
+        for sample, template in zip(samples, templates, strict=True):
+            candidates = self._candidates(generation, template, head, top)
+            box = None if sample.face is None else sample.face.box
+            answers.append(FaceAnswer(box, decide(candidates, threshold), threshold, tuple(candidates)))
+        return answers
+
+    def answer(
+        self, probe: str, samples: Sequence[Sample], top: int, error: tuple[str, str] | None = None
+    ) -> ProbeAnswer:
+        """The answer about one photo: an answer for each of its samples, or the (code, message) of what is wrong with it."""
+        fingerprint = self.active().fingerprint
+        size = self.store.references.count(fingerprint)
+        return ProbeAnswer(probe, fingerprint, size, tuple(self.search(samples, top)), error)
+
+    def searchable(self) -> SearchableGeneration:
+        """The active generation, up to date with every process's enrolments and erasures."""
+        active = self.active()
+        if self._open is None or self._open.generation.id != active.id:
+            dim = self.embedder(active.fingerprint).dim
+            self._open = SearchableGeneration(self.store, self.snapshots, active, dim)
+        else:
+            self._open.refresh()
+        return self._open
+
+    def head(self) -> Head:
+        """The learned head of the active model."""
+        card = self.embedder(self.active().fingerprint).card
+        return Head(card.head_weight, card.head_bias)
+
+    def threshold(self) -> float:
+        """The operating threshold on probability: the gallery's own, else the card's for a gallery of this size."""
+        fingerprint = self.active().fingerprint
+        stored = self.store.gallery().threshold
+        if stored is not None and stored.fingerprint == fingerprint:
+            return stored.probability
+        size = self.store.references.count(fingerprint)
+        return self.embedder(fingerprint).card.threshold_for(max(1, size))
+
+    def erase(self, subject: str) -> Erasure:
+        """Erase a subject: rows and crops in one transaction, then every snapshot, which may hold the vectors."""
+        erasure = self.store.subjects.erase(subject)
+        self._open = None
+        for generation in self.store.generations.list():
+            self.store.generations.forget_snapshot(generation.id)
+        for file in self.snapshots.glob("*"):
+            file.unlink(missing_ok=True)
+        return erasure
+
+    def _candidates(
+        self, searchable: SearchableGeneration, template: Float32, head: Head, top: int
+    ) -> list[Candidate]:
+        """Best subjects; looks further where few subjects hold all of the nearest references."""
+        fingerprint, wanted = searchable.generation.fingerprint, max(CANDIDATES, 4 * top)
+        subjects = self.store.subjects.count()
+        while True:
+            hits = searchable.search(template[None], wanted)
+            near = hits.references[0][hits.references[0] >= 0].tolist()
+            references, vectors = self.store.references.vectors(fingerprint, near)
+            owners = self.store.references.owners(references.tolist())
+            names = [owners[int(reference)] for reference in references]
+            ranked = rank(distances(template, vectors), references, names, head, top)
+            if len(ranked) >= min(top, subjects) or len(near) >= searchable.count:
+                return ranked
+            wanted *= 4
+
+
+def source_digest(data: bytes) -> str:
+    """SHA-256 of a photo's bytes, hex, by which a photo is known."""
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,145 @@
+"""The batch enrolment job: photos in, references out, a status for each photo, resumable at any moment."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from twindex.embedder.faces import FaceReader
+from twindex.errors import PhotoError
+from twindex.gallery.service import Embedded, Gallery, source_digest
+from twindex.jobs.pipeline import batched, run_pipeline
+from twindex.jobs.plan import PlannedPhoto
+from twindex.storage.jobs import Job, JobItem
+from twindex.types import Sample
+
+KIND = "enroll"
+READERS = 2
+BATCH = 16
+ALREADY_ENROLLED = "already_enrolled"
+_PAGE = 1_000
+
+
+@dataclass(frozen=True)
+class ItemReport:
+    """What became of one photo.
+
+    Attributes:
+        reason: Why it failed or was skipped: a stable code, then a sentence; None when enrolled.
+        collisions: Other subjects under whom the same photo is enrolled.
+    """
+
+    path: str
+    subject: str
+    status: Literal["enrolled", "skipped", "failed"]
+    reason: str | None
+    reference: int | None
+    collisions: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "path": self.path,
+            "subject": self.subject,
+            "status": self.status,
+            "reason": self.reason,
+            "reference": self.reference,
+        }
+
+
+Listener = Callable[[ItemReport], None]
+
+
+@dataclass(frozen=True, eq=False)
+class _Captured:
+    item: JobItem
+    sample: Sample | None
+    status: Literal["enrolled", "skipped", "failed"]
+    reason: str | None = None
+    reference: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class _Batch:
+    captured: list[_Captured]
+    embedded: Embedded | None
+
+
+def plan_job(gallery: Gallery, photos: Iterable[PlannedPhoto], parameters: dict[str, Any]) -> Job:
+    """The unfinished job of the same parameters, or a new one, with every planned photo as an item."""
+    job = gallery.store.jobs.find_unfinished(KIND, parameters) or gallery.store.jobs.create(KIND, parameters)
+    for page in batched(photos, _PAGE):
+        gallery.store.jobs.add_items(job.id, [(photo.path, photo.subject) for photo in page])
+    return job
+
+
+def run_job(gallery: Gallery, job: Job, reader: FaceReader, listener: Listener) -> None:
+    """Work through a job's pending items; what is committed stays whatever happens next.
+
+    Args:
+        job: Parameter `pre_cropped` tells how its photos are read.
+        listener: Told of every item, in order.
+    """
+    gallery.embedder(gallery.active().fingerprint)
+    pre_cropped = bool(job.parameters.get("pre_cropped", False))
+
+    def read(item: JobItem) -> _Captured:
+        return _capture(gallery, reader, item, pre_cropped=pre_cropped)
+
+    def embed(batch: list[_Captured]) -> _Batch:
+        samples = [one.sample for one in batch if one.sample is not None]
+        return _Batch(batch, gallery.embed(samples, gallery.active().fingerprint) if samples else None)
+
+    def commit(batch: _Batch) -> None:
+        for report in _commit(gallery, batch):
+            listener(report)
+
+    state: Literal["finished", "interrupted"] = "interrupted"
+    gallery.store.jobs.set_state(job.id, "running")
+    try:
+        run_pipeline(_pending(gallery, job), read, embed, commit, readers=READERS, batch=BATCH)
+        state = "finished"
+    finally:
+        gallery.store.jobs.set_state(job.id, state)
+    gallery.searchable().compact()
+
+
+def _pending(gallery: Gallery, job: Job) -> Iterator[JobItem]:
+    after = 0
+    while page := gallery.store.jobs.pending(job.id, after, _PAGE):
+        yield from page
+        after = page[-1].id
+
+
+def _capture(
+    gallery: Gallery, reader: FaceReader, item: JobItem, *, pre_cropped: bool
+) -> _Captured:
+    try:
+        data = Path(item.path).read_bytes()
+    except OSError as error:
+        return _Captured(item, None, "failed", f"unreadable: {error.strerror or error}")
+    known = gallery.store.references.find(source_digest(data), item.subject)
+    if known:
+        return _Captured(item, None, "skipped", ALREADY_ENROLLED, known[0].reference)
+    try:
+        sample = reader.samples(data, item.path, pre_cropped=pre_cropped)[0]
+    except PhotoError as error:
+        return _Captured(item, None, "failed", f"{error.code}: {error}")
+    return _Captured(item, sample, "enrolled")
+
+
+def _commit(gallery: Gallery, batch: _Batch) -> Iterator[ItemReport]:
+    captured = [(one.item, one.sample) for one in batch.captured if one.sample is not None]
+    requests = [(sample, item.subject, item.id) for item, sample in captured]
+    enrolments = iter(gallery.enroll(requests, batch.embedded) if requests else [])
+    others = [one for one in batch.captured if one.sample is None]
+    gallery.store.jobs.finish_items([(one.item.id, one.status, one.reason, one.reference) for one in others])
+    for one in batch.captured:
+        path, subject = one.item.path, one.item.subject
+        if one.sample is None:
+            yield ItemReport(path, subject, one.status, one.reason, one.reference)
+            continue
+        done = next(enrolments)
+        if done.status == "enrolled":
+            yield ItemReport(path, subject, "enrolled", None, done.reference, done.collisions)
+        else:
+            yield ItemReport(path, subject, "skipped", ALREADY_ENROLLED, done.reference, done.collisions)

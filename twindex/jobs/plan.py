@@ -1,0 +1,94 @@
+"""Which photos a batch enrolment is about: folders, files and manifests become (path, subject) items."""
+
+import csv
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from twindex.errors import UsageError
+
+SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".webp"})
+MANIFEST_COLUMNS = ("path", "subject")
+
+
+@dataclass(frozen=True)
+class PlannedPhoto:
+    """A photo to enrol: its path, as the job keeps it, and the subject it shows."""
+
+    path: str
+    subject: str
+
+
+def plan_paths(paths: list[Path], subject: str | None) -> Iterator[PlannedPhoto]:
+    """Photos named on the command line.
+
+    With a `subject`, every file and every photo below every folder shows that subject. Without, each path is a folder
+    whose sub-folders are subjects; photos may lie at any depth below them. Links to folders are not followed.
+
+    Raises:
+        UsageError: A path is missing, or a photo lies where no subject can be told.
+    """
+    for path in paths:
+        if not path.exists():
+            raise UsageError(f"{path} does not exist.")
+        if subject is not None:
+            files = [path] if not path.is_dir() else photos_below(path)
+            yield from (PlannedPhoto(str(file), subject) for file in files)
+        elif path.is_dir():
+            yield from _subject_folders(path)
+        else:
+            raise UsageError(f"{path} is a file: say who it shows with --subject NAME, or give a folder of sub-folders.")
+
+
+def plan_manifest(manifest: Path) -> Iterator[PlannedPhoto]:
+    """Photos listed in a CSV file with the columns `path` and `subject`, UTF-8; paths are relative to the file.
+
+    Raises:
+        UsageError: The file cannot be read, lacks a column, or a row has no path or subject or names a photo outside
+            the manifest's folder.
+    """
+    home = manifest.parent.resolve()
+    try:
+        with manifest.open(encoding="utf-8-sig", newline="") as opened:
+            rows = csv.DictReader(opened, strict=True)
+            if not set(MANIFEST_COLUMNS) <= set(rows.fieldnames or ()):
+                raise UsageError(f"{manifest.name} needs a first line with the columns path and subject.")
+            for row in rows:
+                yield _listed(row, rows.line_num, manifest, home)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(f"{manifest.name} is not a CSV file in UTF-8: {error}.") from error
+
+
+def photos_below(folder: Path) -> list[Path]:
+    """Files with an image's suffix at any depth, in name order, without hidden ones."""
+    found = []
+    for parent, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        found += [Path(parent, name) for name in sorted(files) if _is_photo(name)]
+    return found
+
+
+def _subject_folders(root: Path) -> Iterator[PlannedPhoto]:
+    loose = sorted(entry.name for entry in root.iterdir() if entry.is_file() and _is_photo(entry.name))
+    if loose:
+        raise UsageError(
+            f"{root} holds {len(loose)} photos outside any sub-folder, such as {loose[0]}: "
+            "put each subject's photos in a folder of their name, or say who they show with --subject NAME."
+        )
+    for folder in sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith(".")):
+        yield from (PlannedPhoto(str(photo), folder.name) for photo in photos_below(folder))
+
+
+def _is_photo(name: str) -> bool:
+    return not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES
+
+
+def _listed(row: dict[str, str | None], line: int, manifest: Path, home: Path) -> PlannedPhoto:
+    path, subject = (row.get(column) or "" for column in MANIFEST_COLUMNS)
+    if not path.strip() or not subject.strip():
+        raise UsageError(f"{manifest.name}, line {line}: path and subject must both be given.")
+    photo = home / path
+    if Path(path).is_absolute() or not photo.resolve().is_relative_to(home):
+        raise UsageError(f"{manifest.name}, line {line}: {path} lies outside the manifest's folder.")
+    return PlannedPhoto(str(manifest.parent / path), subject.strip())
