@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+
+from twindex.embedder import calibration
+
+
+def test_pair_distances_of_a_hand_counted_case() -> None:
+    templates = np.array([[1, 0], [0, 1], [-1, 0]], np.float32)
+    mated, non_mated = calibration.pair_distances(templates, np.array([7, 7, 8]))
+    np.testing.assert_allclose(mated, [2**0.5], rtol=1e-6)
+    np.testing.assert_allclose(non_mated, [2**0.5, 2.0], rtol=1e-6)
+
+
+def test_head_recovers_the_logistic_curve_that_made_the_labels() -> None:
+    random = np.random.default_rng(1)
+    distance = random.uniform(0, 2, 200_000)
+    same = random.random(len(distance)) < 1 / (1 + np.exp(7.6 * distance - 8.6))
+    weight, bias = calibration.fit_head(
+        distance[same].astype(np.float32), distance[~same].astype(np.float32)
+    )
+    # Both kinds weigh alike, so the bias moves by the log of the ratio of their numbers.
+    assert weight == pytest.approx(-7.6, abs=0.15)
+    assert bias == pytest.approx(8.6 + np.log((~same).sum() / same.sum()), abs=0.15)
+
+
+def test_head_survives_separable_pairs() -> None:
+    weight, bias = calibration.fit_head(np.array([0.1, 0.2], np.float32), np.array([1.1, 1.2], np.float32))
+    assert weight < -10
+    assert 0.2 < -bias / weight < 1.1
+
+
+def test_head_refuses_mated_pairs_that_are_farther() -> None:
+    with pytest.raises(ValueError, match="not closer"):
+        calibration.fit_head(np.array([1.1, 1.2], np.float32), np.array([0.1, 0.3], np.float32))
+    with pytest.raises(ValueError, match="mated and non-mated"):
+        calibration.fit_head(np.array([], np.float32), np.array([0.1], np.float32))
+
+
+def test_thresholds_grow_stricter_with_the_gallery_and_stop_where_pairs_run_out() -> None:
+    non_mated = np.linspace(0, 2, 50_001).astype(np.float32)
+    found = dict(calibration.thresholds_by_size(non_mated))
+    assert found[1] == pytest.approx(0.02, abs=1e-3)
+    assert found[10] == pytest.approx(0.00201, abs=1e-4)
+    assert list(found) == [1, 10]  # ten of 50,001 pairs would be needed for 100
+
+
+def test_balanced_accuracy_of_a_hand_counted_case() -> None:
+    mated = np.array([0.1, 0.2, 0.3, 0.9], np.float32)
+    non_mated = np.array([0.8, 1.0], np.float32)
+    assert calibration.balanced_accuracy(mated, non_mated) == pytest.approx((3 / 4 + 1) / 2)

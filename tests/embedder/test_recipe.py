@@ -1,0 +1,49 @@
+from pathlib import Path
+
+import pytest
+
+from twindex.embedder.recipe import read_recipe, recipe_from
+from twindex.errors import UsageError
+
+STAGE = {"name": "siamese", "losses": {"contrastive": 1.0}, "steps": 10, "people": 4, "photos": 2}
+
+
+@pytest.mark.parametrize("file", sorted(Path("recipes").glob("*.toml")), ids=lambda file: file.stem)
+def test_shipped_recipes_read(file: Path) -> None:
+    recipe = read_recipe(file)
+    assert recipe.stages
+    assert recipe.needs_teacher
+
+
+def test_digest_changes_with_any_value() -> None:
+    one = recipe_from({"name": "a", "stages": [STAGE]})
+    same = recipe_from({"name": "a", "stages": [dict(STAGE)]})
+    other = recipe_from({"name": "a", "stages": [{**STAGE, "learning_rate": 2e-3}]})
+    assert one.digest == same.digest
+    assert one.digest != other.digest
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"stages": []}, "at least one stage"),
+        ({"stages": [{**STAGE, "losses": {"magic": 1}}]}, "unknown losses"),
+        ({"stages": [{**STAGE, "people": 0}]}, "learns from pairs"),
+        ({"stages": [{**STAGE, "steps": 0}]}, "must be positive"),
+        ({"stages": [{**STAGE, "stepz": 3}]}, "does not belong"),
+        ({"stages": [{**STAGE, "augmentation": {"scale": [3, 1]}}]}, "out of range"),
+        ({"input_size": 50, "stages": [STAGE]}, "input_size"),
+        ({"precision": "float8", "stages": [STAGE]}, "precision"),
+        ({"colour": "blue", "stages": [STAGE]}, "does not belong"),
+    ],
+)
+def test_wrong_recipes_are_refused(change: dict, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        recipe_from({"name": "a", **change})
+
+
+def test_a_file_that_is_not_toml_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "recipe.toml"
+    file.write_text("name = = 3")
+    with pytest.raises(UsageError, match=r"Cannot read the recipe recipe\.toml"):
+        read_recipe(file)

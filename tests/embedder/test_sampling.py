@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from twindex.embedder import sampling
+
+SUBJECTS = np.repeat(np.arange(20), 5)
+
+
+@given(st.integers(0, 1000), st.floats(0, 0.9))
+def test_split_shares_no_subject(seed: int, share: float) -> None:
+    learning, apart = sampling.split_subjects(SUBJECTS, share, seed)
+    assert not set(SUBJECTS[learning]) & set(SUBJECTS[apart])
+    assert sorted([*learning, *apart]) == list(range(100))
+    assert len(set(SUBJECTS[apart])) == round(share * 20)
+
+
+def test_split_refuses_to_hold_out_everything() -> None:
+    with pytest.raises(ValueError, match="held-out share"):
+        sampling.split_subjects(SUBJECTS, 1.0, 0)
+
+
+@given(st.integers(0, 1000))
+def test_pairs_are_what_they_say(seed: int) -> None:
+    pairs = sampling.sample_pairs(SUBJECTS, 31, seed)
+    same = SUBJECTS[pairs.first] == SUBJECTS[pairs.second]
+    np.testing.assert_array_equal(same, pairs.mated)
+    assert pairs.mated.sum() == 15
+    assert (pairs.first != pairs.second).all()
+
+
+def test_pairs_need_two_photos_of_somebody() -> None:
+    with pytest.raises(ValueError, match="two subjects"):
+        sampling.sample_pairs(np.arange(5), 4, 0)
+
+
+@given(st.integers(0, 50), st.integers(0, 1000))
+def test_an_epoch_of_shuffled_batches_shows_every_photo_once(first_epoch: int, seed: int) -> None:
+    steps = range(first_epoch * 10, first_epoch * 10 + 10)
+    seen = np.concatenate([sampling.shuffled_batch(100, 10, step, seed) for step in steps])
+    assert sorted(seen) == list(range(100))
+
+
+def test_batches_depend_on_seed_and_step_alone() -> None:
+    np.testing.assert_array_equal(sampling.shuffled_batch(50, 16, 9, 4), sampling.shuffled_batch(50, 16, 9, 4))
+    assert (sampling.shuffled_batch(50, 16, 9, 4) != sampling.shuffled_batch(50, 16, 9, 5)).any()
+
+
+@given(st.integers(0, 200), st.integers(0, 100))
+def test_balanced_batches_hold_people_with_distinct_photos(step: int, seed: int) -> None:
+    batch = sampling.balanced_batch(SUBJECTS, 6, 4, step, seed).reshape(6, 4)
+    assert all(len(set(SUBJECTS[row])) == 1 for row in batch)
+    assert len({SUBJECTS[row[0]] for row in batch}) >= 4  # an epoch may end inside a batch
+    assert all(len(set(row)) == 4 for row in batch)
+
+
+def test_balanced_batches_repeat_photos_of_subjects_with_few() -> None:
+    batch = sampling.balanced_batch(np.array([0, 1, 1, 1]), 2, 3, 0, 0).reshape(2, 3)
+    assert sorted(map(set, batch.tolist()), key=len) == [{0}, {1, 2, 3}]

@@ -1,0 +1,82 @@
+from pathlib import Path
+
+import pytest
+
+from twindex.errors import UsageError
+from twindex.jobs.plan import PlannedPhoto, plan_manifest, plan_paths
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> Path:
+    root = tmp_path / "people"
+    for name in ("ada/1.jpg", "ada/trip/2.PNG", "Zoë/1.webp", "Zoë/notes.txt", ".hidden/1.jpg", "ada/.thumb.jpg"):
+        file = root / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"x")
+    return root
+
+
+def test_sub_folders_are_subjects(people: Path) -> None:
+    found = list(plan_paths([people], None))
+    assert found == [
+        PlannedPhoto(str(people / "Zoë/1.webp"), "Zoë"),
+        PlannedPhoto(str(people / "ada/1.jpg"), "ada"),
+        PlannedPhoto(str(people / "ada/trip/2.PNG"), "ada"),
+    ]
+
+
+def test_a_subject_takes_files_and_folders(people: Path) -> None:
+    found = list(plan_paths([people / "Zoë/1.webp", people / "ada"], "somebody"))
+    assert [Path(photo.path).name for photo in found] == ["1.webp", "1.jpg", "2.PNG"]
+    assert {photo.subject for photo in found} == {"somebody"}
+
+
+def test_a_file_without_a_subject_is_refused(people: Path) -> None:
+    with pytest.raises(UsageError, match="--subject"):
+        list(plan_paths([people / "ada/1.jpg"], None))
+
+
+def test_photos_outside_any_sub_folder_are_refused(people: Path) -> None:
+    (people / "loose.jpg").write_bytes(b"x")
+    with pytest.raises(UsageError, match=r"such as loose\.jpg"):
+        list(plan_paths([people], None))
+
+
+def test_a_missing_path_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="does not exist"):
+        list(plan_paths([tmp_path / "nowhere"], "ada"))
+
+
+def test_links_to_folders_are_not_followed(people: Path) -> None:
+    (people / "ada/loop").symlink_to(people)
+    assert len(list(plan_paths([people], None))) == 3
+
+
+def manifest(tmp_path: Path, text: bytes) -> Path:
+    file = tmp_path / "staff.csv"
+    file.write_bytes(text)
+    return file
+
+
+def test_manifest_lists_photos_beside_it(tmp_path: Path) -> None:
+    file = manifest(tmp_path, "\ufeffsubject,path,note\nZoë, zoe.jpg,x\n\"Lovelace, Ada\",a/1.jpg,\n".encode())
+    assert list(plan_manifest(file)) == [
+        PlannedPhoto(str(tmp_path / " zoe.jpg"), "Zoë"),
+        PlannedPhoto(str(tmp_path / "a/1.jpg"), "Lovelace, Ada"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"name,file\nada,1.jpg\n", "columns path and subject"),
+        (b"path,subject\n../1.jpg,ada\n", "line 2: .* outside the manifest"),
+        (b"path,subject\n/etc/1.jpg,ada\n", "line 2: .* outside the manifest"),
+        (b"path,subject\n1.jpg,\n", "line 2: path and subject"),
+        (b"path,subject\n\xff\xfe.jpg,ada\n", "not a CSV file in UTF-8"),
+        (b"", "columns path and subject"),
+    ],
+)
+def test_wrong_manifests_are_refused(tmp_path: Path, text: bytes, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        list(plan_manifest(manifest(tmp_path, text)))

@@ -1,0 +1,283 @@
+"""Make photos of people who do not exist, for the demo, the tests and the README.
+
+Usage: python tools/make_people.py --faces FOLDER --teacher MODEL.onnx --output twindex/demo/people --seed 53
+
+FOLDER holds one sub-folder a subject with 128x128 crops aligned to the usual five points (CelebA was used). The model
+is linear: one eigenface basis (Sirovich & Kirby 1987, Turk & Pentland 1991) of the subjects' mean faces and one of the
+deviations from them, the between- and within-subject spaces of Moghaddam et al. 2000. A person is a draw from the first,
+a photo of the person adds a draw from the second. Nothing of the model is written, only the drawn photos.
+
+A drawn person is discarded when a face recogniser finds one of FOLDER's subjects nearer to it than the median subject
+is to the most similar other subject: whoever remains resembles no subject more than strangers resemble each other.
+"""
+
+import argparse
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import openvino
+from numpy.typing import NDArray
+from PIL import Image
+
+Float32 = NDArray[np.float32]
+UInt8 = NDArray[np.uint8]
+
+ENROLLED = ("ada", "ben", "chloe", "dario", "emeka", "farah", "greta", "hugo", "ines", "jürgen", "kenji", "zoë")
+STRANGERS = ("stranger-1", "stranger-2", "stranger-3", "stranger-4", "stranger-5", "stranger-6")
+IN_GROUP = ("ada", "hugo", "stranger-1", "zoë")
+PHOTOS_TO_ENROL, PHOTOS_TO_PROBE, PHOTOS_OF_STRANGER = 3, 2, 2
+
+SIDE = 128  # pixels of a crop
+FIT_EVERY = 4  # every fourth subject with enough photos is fitted: 2,300 give a basis that more would hardly change
+FIT_PHOTOS = 5
+COMPONENTS = 80
+IDENTITY_GAIN, VARIATION_GAIN = 1.2, 0.6  # of the fitted standard deviations: people far apart, photos close together
+TRUNCATION = 2.0  # standard deviations; rarer coefficients look less like a face
+MIN_SEPARATION = 1.15  # Euclidean, between the templates of two people
+MAX_SPREAD = 0.95  # Euclidean, between the templates of two photos of one person
+MAX_DRAWS = 2000
+
+PHOTO_SIZE, GROUP_SIZE = (200, 220), (640, 260)  # pixels, width and height
+JPEG_QUALITY = 88
+
+
+@dataclass(frozen=True, eq=False)
+class FaceModel:
+    """The linear model.
+
+    Attributes:
+        mean: (pixels,) float32, grey levels.
+        between: (COMPONENTS, pixels) float32, components of the subjects' means, each as long as its standard deviation.
+        within: The same of the photos' deviations from their subject's mean.
+    """
+
+    mean: Float32
+    between: Float32
+    within: Float32
+
+    def draw(self, photos: int, rng: np.random.Generator) -> UInt8:
+        """Draw one person: (photos, SIDE, SIDE, 3) uint8 RGB."""
+        identity = IDENTITY_GAIN * truncated_normal((COMPONENTS,), rng) @ self.between
+        variation = VARIATION_GAIN * truncated_normal((photos, COMPONENTS), rng) @ self.within
+        return np.clip(self.mean + identity + variation, 0, 255).astype(np.uint8).reshape(photos, SIDE, SIDE, 3)
+
+
+class Teacher:
+    """A public face recogniser that judges the drawn people: ONNX, input (n, 3, 112, 112) RGB, ImageNet statistics."""
+
+    def __init__(self, path: Path) -> None:
+        self._network = openvino.Core().compile_model(path, "CPU")
+
+    def templates(self, crops: UInt8) -> Float32:
+        """Embed (n, SIDE, SIDE, 3) crops, each summed with its mirror image: (n, dim) float32, unit length."""
+        pixels = crops[:, 8:-8, 8:-8].astype(np.float32) / 255
+        planes = ((pixels - (0.485, 0.456, 0.406)) / (0.229, 0.224, 0.225)).transpose(0, 3, 1, 2).astype(np.float32)
+        return unit(self._network(planes)[0] + self._network(np.ascontiguousarray(planes[..., ::-1]))[0])
+
+
+def unit(vectors: Float32) -> Float32:
+    """Rows scaled to unit length."""
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def distances(left: Float32, right: Float32) -> Float32:
+    """(n, m) Euclidean distances of the unit-length rows of (n, dim) and (m, dim)."""
+    return np.sqrt(np.maximum(2 - 2 * left @ right.T, 0))
+
+
+def truncated_normal(shape: tuple[int, ...], rng: np.random.Generator) -> Float32:
+    """Standard normal numbers, those beyond TRUNCATION drawn again."""
+    numbers = rng.standard_normal(shape, dtype=np.float32)
+    while (beyond := np.abs(numbers) > TRUNCATION).any():
+        numbers[beyond] = rng.standard_normal(beyond.sum(), dtype=np.float32)
+    return numbers
+
+
+def principal_components(deviations: Float32) -> Float32:
+    """(COMPONENTS, pixels) leading components of (n, pixels) deviations, each as long as its standard deviation.
+
+    Solved on the (n, n) Gram matrix, n being smaller than the number of pixels (Sirovich & Kirby 1987).
+    """
+    values, vectors = np.linalg.eigh((deviations @ deviations.T).astype(np.float64))
+    weights = vectors[:, -COMPONENTS:] / np.sqrt(len(deviations))
+    # An eigenvector's sign is arbitrary; fixing it makes the same seed draw the same people with every LAPACK.
+    weights *= np.sign(weights[np.abs(weights).argmax(axis=0), np.arange(COMPONENTS)])
+    return (weights.astype(np.float32).T @ deviations)[::-1]
+
+
+def fit(crops: UInt8) -> FaceModel:
+    """Fit the model to (subjects, photos, SIDE, SIDE, 3) crops.
+
+    The subjects' means are averaged with their mirror images: a drawn face is symmetric, which looks natural and tells
+    people apart as well as before; pose and one-sided light are left to the within-subject components.
+    """
+    photos = crops.reshape(*crops.shape[:2], -1)
+    subject_means = photos.mean(axis=1, dtype=np.float32)
+    images = subject_means.reshape(-1, SIDE, SIDE, 3)
+    upright = ((images + images[:, :, ::-1]) / 2).reshape(len(images), -1)
+    mean = upright.mean(axis=0)
+    # Two photos of each subject are plenty for the within-subject space, and keep its Gram matrix small.
+    deviations = (photos[:, :2] - subject_means[:, None]).reshape(-1, mean.size)
+    return FaceModel(mean, principal_components(upright - mean), principal_components(deviations))
+
+
+def read_subjects(faces: Path) -> Iterator[UInt8]:
+    """Each subject's crops in the order of the folders' names: (photos, SIDE, SIDE, 3) uint8 RGB."""
+    for folder in sorted(path for path in faces.iterdir() if path.is_dir()):
+        crops = [np.asarray(Image.open(photo).convert("RGB")) for photo in sorted(folder.iterdir())]
+        if {crop.shape for crop in crops} != {(SIDE, SIDE, 3)}:
+            raise SystemExit(f"{folder}: expected photos of {SIDE}x{SIDE} pixels; give a folder of aligned crops.")
+        yield np.stack(crops)
+
+
+def study(faces: Path, teacher: Teacher) -> tuple[FaceModel, Float32]:
+    """Read every subject once: the model fitted to some of them, and the (subjects, dim) templates of all."""
+    chosen, templates = [], []
+    for position, crops in enumerate(read_subjects(faces)):
+        templates.append(teacher.templates(crops).sum(axis=0))
+        if position % FIT_EVERY == 0 and len(crops) >= FIT_PHOTOS:
+            chosen.append(crops[:FIT_PHOTOS])
+    if 2 * len(chosen) <= COMPONENTS or len(chosen) <= COMPONENTS:
+        raise SystemExit(f"{faces}: {len(chosen)} subjects to fit; expected more than {COMPONENTS}.")
+    return fit(np.stack(chosen)), unit(np.stack(templates))
+
+
+def draw_people(
+    model: FaceModel, teacher: Teacher, real: Float32, rng: np.random.Generator
+) -> tuple[dict[str, UInt8], dict[str, float]]:
+    """Draw people until all names are given, each far from the real subjects and from the others.
+
+    Returns:
+        Each name's crops, and the figures that the draw was judged by.
+    """
+    between_real = distances(real, real)
+    np.fill_diagonal(between_real, np.inf)
+    margin = float(np.median(between_real.min(axis=1)))
+    people: dict[str, UInt8] = {}
+    templates: list[Float32] = []
+    nearest_real, spreads, draws = [], [], 0
+    for name in (*ENROLLED, *STRANGERS):
+        photos = PHOTOS_TO_ENROL + PHOTOS_TO_PROBE if name in ENROLLED else PHOTOS_OF_STRANGER
+        while name not in people:
+            draws += 1
+            if draws > MAX_DRAWS:
+                raise SystemExit(f"Only {len(people)} people found in {MAX_DRAWS} draws; lower MIN_SEPARATION.")
+            crops = model.draw(photos, rng)
+            each = teacher.templates(crops)
+            person = unit(each.sum(axis=0, keepdims=True))
+            resemblance, spread = float(distances(person, real).min()), float(distances(each, each).max())
+            apart = not templates or distances(person, np.concatenate(templates)).min() >= MIN_SEPARATION
+            if resemblance >= margin and spread <= MAX_SPREAD and apart:
+                people[name] = crops
+                templates.append(person)
+                nearest_real.append(resemblance)
+                spreads.append(spread)
+    between = distances(np.concatenate(templates), np.concatenate(templates))
+    return people, {
+        "draws": draws,
+        "margin_to_real_subjects": margin,
+        "nearest_real_subject": min(nearest_real),
+        "nearest_two_people": float(between[np.triu_indices(len(between), 1)].min()),
+        "farthest_two_photos_of_one": max(spreads),
+    }
+
+
+def background(size: tuple[int, int], colour: Float32, rng: np.random.Generator) -> Float32:
+    """A wall in soft light: (height, width, 3) float32, `colour` brightened and darkened along a random direction."""
+    width, height = size
+    rows, columns = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
+    angle = rng.uniform(0, 2 * np.pi)
+    light = 1 + 0.16 * (np.cos(angle) * columns + np.sin(angle) * rows)
+    return (light[..., None] * colour).astype(np.float32)
+
+
+def place(canvas: Float32, crop: UInt8, centre: tuple[float, float], scale: float, degrees: float) -> Float32:
+    """Paste a crop into a canvas with feathered edges.
+
+    Args:
+        canvas: (height, width, 3) float32, grey levels; left as it is.
+        crop: (SIDE, SIDE, 3) uint8.
+        centre: Where the crop's centre comes to lie, in pixels of the canvas.
+        scale: Enlargement of the crop.
+        degrees: Clockwise rotation.
+
+    Returns:
+        The new canvas.
+    """
+    cos, sin = np.cos(np.radians(degrees)) / scale, np.sin(np.radians(degrees)) / scale
+    (x, y), half = centre, SIDE / 2
+    affine = (cos, sin, half - cos * x - sin * y, -sin, cos, half + sin * x - cos * y)
+    size = (canvas.shape[1], canvas.shape[0])
+    placed = Image.fromarray(crop).transform(size, Image.Transform.AFFINE, affine, Image.Resampling.BICUBIC)
+    axis = np.abs(np.linspace(-1, 1, SIDE))
+    radius = (axis[:, None] ** 4 + axis[None, :] ** 4) ** 0.25  # a square with round corners
+    opacity = Image.fromarray((255 * np.clip((0.98 - radius) / 0.26, 0, 1)).astype(np.uint8))
+    alpha = opacity.transform(size, Image.Transform.AFFINE, affine, Image.Resampling.BICUBIC)
+    share = np.asarray(alpha, np.float32)[..., None] / 255
+    return canvas * (1 - share) + np.asarray(placed, np.float32) * share
+
+
+def rim_colour(crop: UInt8) -> Float32:
+    """(3,) float32: the mean colour of a crop's left, right and upper rim, in which the face was seen."""
+    rim = np.concatenate([crop[:, :6].reshape(-1, 3), crop[:, -6:].reshape(-1, 3), crop[:6].reshape(-1, 3)])
+    return rim.mean(axis=0, dtype=np.float32)
+
+
+def portrait(crop: UInt8, rng: np.random.Generator) -> Float32:
+    """One face, turned, enlarged and shifted at random, on a background of PHOTO_SIZE."""
+    width, height = PHOTO_SIZE
+    centre = (width / 2 + rng.uniform(-14, 14), height / 2 + rng.uniform(-14, 14))
+    canvas = background(PHOTO_SIZE, rim_colour(crop), rng)
+    return place(canvas, crop, centre, rng.uniform(0.9, 1.3), rng.uniform(-12, 12))
+
+
+def group(crops: list[UInt8], rng: np.random.Generator) -> Float32:
+    """Faces side by side on a background of GROUP_SIZE."""
+    width, height = GROUP_SIZE
+    canvas = background(GROUP_SIZE, np.mean([rim_colour(crop) for crop in crops], axis=0), rng)
+    for position, crop in enumerate(crops):
+        centre = ((position + 0.5) * width / len(crops), height / 2 + rng.uniform(-20, 20))
+        canvas = place(canvas, crop, centre, rng.uniform(1.0, 1.2), rng.uniform(-8, 8))
+    return canvas
+
+
+def save(picture: Float32, path: Path) -> int:
+    """Write a JPEG file, refusing to replace one, and return its bytes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("xb") as file:
+        Image.fromarray(np.clip(picture, 0, 255).astype(np.uint8)).save(file, "JPEG", quality=JPEG_QUALITY)
+    return path.stat().st_size
+
+
+def save_people(people: dict[str, UInt8], output: Path, rng: np.random.Generator) -> int:
+    """Write every photo as <enrolled|probes|strangers>/<name>/<n>.jpg and the group; return the bytes written."""
+    written = 0
+    for name, crops in people.items():
+        for number, crop in enumerate(crops, start=1):
+            role = "strangers" if name in STRANGERS else "enrolled" if number <= PHOTOS_TO_ENROL else "probes"
+            written += save(portrait(crop, rng), output / role / name / f"{number}.jpg")
+    return written + save(group([people[name][-1] for name in IN_GROUP], rng), output / "group.jpg")
+
+
+def main() -> None:
+    """Fit, draw, write, and print the figures as JSON."""
+    parser = argparse.ArgumentParser(description="Make photos of people who do not exist.")
+    parser.add_argument(
+        "--faces", type=Path, required=True, help="folder with one sub-folder of aligned crops a subject"
+    )
+    parser.add_argument("--teacher", type=Path, required=True, help="ONNX face recogniser that judges the people")
+    parser.add_argument("--output", type=Path, required=True, help="folder to write to; its photos must not exist yet")
+    parser.add_argument("--seed", type=int, required=True)
+    arguments = parser.parse_args()
+    rng = np.random.default_rng(arguments.seed)
+    teacher = Teacher(arguments.teacher)
+    model, real = study(arguments.faces, teacher)
+    people, figures = draw_people(model, teacher, real, rng)
+    print(json.dumps(figures | {"bytes": save_people(people, arguments.output, rng)}, indent=2))
+
+
+if __name__ == "__main__":
+    main()

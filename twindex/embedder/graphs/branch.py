@@ -1,0 +1,107 @@
+"""The trained branch as an OpenVINO graph, built straight from a bundle's arrays, without TensorFlow."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import openvino
+from numpy.typing import NDArray
+from openvino import opset13 as ops
+
+from twindex.embedder.inception import BATCH_NORM_EPSILON, Conv, Parallel, Path, Pool, inception_v3
+
+_ROWS, _COLUMNS = 1, 2  # axes of (n, height, width, channels)
+_SMALLEST_SQUARED_LENGTH = 1e-12  # as keras.layers.UnitNormalization has it
+
+
+def build_branch(
+    arrays: Mapping[str, NDArray[Any]], input_shape: tuple[int, int, int], *, mirror: bool
+) -> openvino.Model:
+    """The graph from pixels to templates.
+
+    Normalisation is folded into the convolutions, in float64, so that storing it costs no accuracy.
+
+    Args:
+        arrays: As `inception.array_shapes` names and shapes them, any float dtype.
+        input_shape: (height, width, 3); at least 75 x 75.
+        mirror: Whether a template is the normalised sum of the image's and its mirror image's.
+
+    Returns:
+        Graph from (n, height, width, 3) uint8 RGB, n dynamic, to (n, dim) float32 of unit length.
+
+    Raises:
+        KeyError: An array is missing.
+    """
+    pixels = ops.parameter([-1, *input_shape], np.uint8, name="pixels")
+    images = pixels
+    if mirror:
+        # One batch of twice the size: each weight is read once for both.
+        backwards = np.arange(input_shape[1])[::-1].copy()
+        images = ops.concat([pixels, ops.gather(pixels, backwards, _COLUMNS)], 0)
+    scaled = ops.subtract(ops.multiply(ops.convert(images, np.float32), np.float32(1 / 127.5)), np.float32(1))
+    features = _Features(arrays).along(inception_v3(), ops.transpose(scaled, [0, 3, 1, 2]))
+    averaged = ops.reduce_mean(features, [2, 3])
+    projected = ops.add(
+        ops.matmul(averaged, _float32(arrays["projection/kernel"]), False, False),
+        _float32(arrays["projection/bias"]),
+    )
+    template = _unit_length(projected)
+    if mirror:
+        upright, mirrored = ops.split(template, 0, 2).outputs()
+        template = _unit_length(ops.add(upright, mirrored))
+    return openvino.Model([template], [pixels], "branch")
+
+
+class _Features:
+    """Adds the steps of a path to the graph, taking the convolutions' arrays in creation order."""
+
+    def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        self._arrays = arrays
+        self._next = 0
+
+    def along(self, path: Path, x: openvino.Node) -> openvino.Node:
+        for step in path:
+            x = self._step(step, x)
+        return x
+
+    def _step(self, step: Conv | Pool | Parallel, x: openvino.Node) -> openvino.Node:
+        if isinstance(step, Conv):
+            return self._convolution(step, x)
+        if isinstance(step, Parallel):
+            return ops.concat([self.along(path, x) for path in step.paths], 1)
+        if step.kind == "max":
+            return ops.max_pool(x, [2, 2], [1, 1], [0, 0], [0, 0], [3, 3]).output(0)
+        return ops.avg_pool(x, [1, 1], [1, 1], [1, 1], [3, 3], exclude_pad=True)
+
+    def _convolution(self, conv: Conv, x: openvino.Node) -> openvino.Node:
+        kernel, bias = folded(self._arrays, f"conv_{self._next:02d}")
+        self._next += 1
+        # Keras pads for `same` at stride 1 with (size - 1) / 2 zeros on each side: every size is odd.
+        pads = [conv.rows // 2, conv.columns // 2] if conv.padding == "same" else [0, 0]
+        convolved = ops.convolution(x, kernel, [conv.stride, conv.stride], pads, pads, [1, 1])
+        return ops.relu(ops.add(convolved, bias))
+
+
+def folded(arrays: Mapping[str, NDArray[Any]], name: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """One convolution with its normalisation folded in.
+
+    Args:
+        arrays: Holding `<name>/kernel` (rows, columns, in, out), `<name>/beta`, `/mean` and `/variance` (out,).
+        name: Of the convolution.
+
+    Returns:
+        Kernel (out, in, rows, columns) and bias (1, out, 1, 1), float32.
+    """
+    kernel, beta, mean, variance = (
+        arrays[f"{name}/{part}"].astype(np.float64) for part in ("kernel", "beta", "mean", "variance")
+    )
+    scale = 1 / np.sqrt(variance + BATCH_NORM_EPSILON)
+    return _float32((kernel * scale).transpose(3, 2, 0, 1)), _float32((beta - mean * scale).reshape(1, -1, 1, 1))
+
+
+def _unit_length(x: openvino.Node) -> openvino.Node:
+    return ops.normalize_l2(x, np.array([1]), _SMALLEST_SQUARED_LENGTH, "max")
+
+
+def _float32(array: NDArray[Any]) -> NDArray[np.float32]:
+    return np.ascontiguousarray(array, dtype=np.float32)
