@@ -42,8 +42,8 @@ def build_branch(
     features = _Features(arrays).along(inception_v3(), ops.transpose(scaled, [0, 3, 1, 2]))
     averaged = ops.reduce_mean(features, [2, 3])
     projected = ops.add(
-        ops.matmul(averaged, _float32(arrays["projection/kernel"]), False, False),
-        _float32(arrays["projection/bias"]),
+        ops.matmul(averaged, _constant(arrays["projection/kernel"]), False, False),
+        _constant(arrays["projection/bias"]),
     )
     template = _unit_length(projected)
     if mirror:
@@ -78,8 +78,8 @@ class _Features:
         self._next += 1
         # Keras pads for `same` at stride 1 with (size - 1) / 2 zeros on each side: every size is odd.
         pads = [conv.rows // 2, conv.columns // 2] if conv.padding == "same" else [0, 0]
-        convolved = ops.convolution(x, kernel, [conv.stride, conv.stride], pads, pads, [1, 1])
-        return ops.relu(ops.add(convolved, bias))
+        convolved = ops.convolution(x, _constant(kernel), [conv.stride, conv.stride], pads, pads, [1, 1])
+        return ops.relu(ops.add(convolved, _constant(bias)))
 
 
 def folded(arrays: Mapping[str, NDArray[Any]], name: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -96,12 +96,15 @@ def folded(arrays: Mapping[str, NDArray[Any]], name: str) -> tuple[NDArray[np.fl
         arrays[f"{name}/{part}"].astype(np.float64) for part in ("kernel", "beta", "mean", "variance")
     )
     scale = 1 / np.sqrt(variance + BATCH_NORM_EPSILON)
-    return _float32((kernel * scale).transpose(3, 2, 0, 1)), _float32((beta - mean * scale).reshape(1, -1, 1, 1))
+    kernel = (kernel * scale).transpose(3, 2, 0, 1)
+    bias = (beta - mean * scale).reshape(1, -1, 1, 1)
+    return kernel.astype(np.float32, order="C"), bias.astype(np.float32)
 
 
 def _unit_length(x: openvino.Node) -> openvino.Node:
     return ops.normalize_l2(x, np.array([1]), _SMALLEST_SQUARED_LENGTH, "max")
 
 
-def _float32(array: NDArray[Any]) -> NDArray[np.float32]:
-    return np.ascontiguousarray(array, dtype=np.float32)
+def _constant(array: NDArray[Any]) -> openvino.Node:
+    # Operations turn arrays into constants themselves, but through a list of Python numbers: a second for a branch.
+    return ops.constant(np.ascontiguousarray(array, dtype=np.float32))

@@ -1,0 +1,99 @@
+import csv
+from pathlib import Path
+
+from PIL import Image
+
+from tests.commands.conftest import Run
+
+ITEM_KEYS = {"path", "subject", "status", "reason", "reference"}
+
+
+def photos(root: Path) -> list[Path]:
+    return sorted(root.rglob("*.jpg"))
+
+
+def test_report_follows_the_contract(run: Run, tmp_path: Path, people: Path) -> None:
+    result = run("--gallery", tmp_path / "g", "--json", "enroll", people / "enrolled")
+    report = result.json
+    wanted = photos(people / "enrolled")
+    assert result.status == 0
+    assert (report["enrolled"], report["skipped"], report["failed"]) == (len(wanted), 0, 0)
+    assert all(set(item) == ITEM_KEYS for item in report["items"])
+    assert sorted(item["path"] for item in report["items"]) == [str(photo) for photo in wanted]
+    assert {item["subject"] for item in report["items"]} == {photo.parent.name for photo in wanted}
+    assert len({item["reference"] for item in report["items"]}) == len(wanted)
+
+
+def test_enrolling_twice_enrols_nothing_twice(run: Run, gallery: Path, people: Path) -> None:
+    before = run("--gallery", gallery, "--json", "subjects", "list").json
+    again = run("--gallery", gallery, "--json", "enroll", people / "enrolled")
+    assert again.status == 0
+    assert again.json["enrolled"] == 0
+    assert again.json["skipped"] == len(photos(people / "enrolled"))
+    assert {item["reason"] for item in again.json["items"]} == {"already_enrolled"}
+    assert run("--gallery", gallery, "--json", "subjects", "list").json == before
+
+
+def test_bad_photos_are_reported_and_the_others_enrolled(run: Run, tmp_path: Path, people: Path) -> None:
+    root = tmp_path / "people" / "ada"
+    root.mkdir(parents=True)
+    good = photos(people / "enrolled")[0].read_bytes()
+    (root / "good.jpg").write_bytes(good)
+    (root / "text.jpg").write_text("not a photo")
+    (root / "cut.jpg").write_bytes(good[: len(good) // 2])
+    (root / "empty.png").write_bytes(b"")
+    Image.new("RGB", (200, 200), "grey").save(root / "blank.png")
+    result = run("--gallery", tmp_path / "g", "--json", "enroll", tmp_path / "people")
+    assert result.status == 4
+    reasons = {Path(item["path"]).name: item["reason"] for item in result.json["items"]}
+    assert reasons.pop("good.jpg") is None
+    assert {name: reason.split(":")[0] for name, reason in reasons.items()} == {
+        "text.jpg": "unreadable",
+        "cut.jpg": "unreadable",
+        "empty.png": "unreadable",
+        "blank.png": "no_face",
+    }
+
+
+def test_manifest_enrols_what_it_lists(run: Run, tmp_path: Path, people: Path) -> None:
+    chosen = photos(people / "enrolled")[:2]
+    rows = []
+    for number, photo in enumerate(chosen):
+        (tmp_path / f"{number}.jpg").write_bytes(photo.read_bytes())
+        rows.append({"path": f"{number}.jpg", "subject": f"Müller, Ünal {number}"})
+    with (tmp_path / "staff.csv").open("w", encoding="utf-8", newline="") as opened:
+        writer = csv.DictWriter(opened, ["path", "subject"])
+        writer.writeheader()
+        writer.writerows(rows)
+    result = run("--gallery", tmp_path / "g", "--json", "enroll", "--manifest", tmp_path / "staff.csv")
+    assert result.json["enrolled"] == 2
+    listed = run("--gallery", tmp_path / "g", "--json", "subjects", "list").json
+    assert listed == [{"subject": f"Müller, Ünal {number}", "references": 1} for number in range(2)]
+
+
+def test_one_photo_under_two_subjects_is_noted(run: Run, gallery: Path, people: Path) -> None:
+    photo = photos(people / "enrolled")[0]
+    result = run("--gallery", gallery, "enroll", photo, "--subject", "Somebody Else")
+    assert result.status == 0
+    assert f"is enrolled as Somebody Else and as {photo.parent.name} too" in result.err
+
+
+def test_usage_errors_are_one_line_and_json(run: Run, tmp_path: Path, people: Path) -> None:
+    photo = photos(people / "enrolled")[0]
+    for arguments in ([], [photo], [tmp_path / "nowhere"], [photo, "--manifest", photo]):
+        result = run("--gallery", tmp_path / "g", "--json", "enroll", *arguments)
+        assert result.status == 2
+        assert result.json["error"]["code"] == "usage"
+        assert len(result.err.strip().splitlines()[-1:]) == 1
+        assert "twindex: " in result.err
+
+
+def test_control_characters_in_names_are_harmless_on_the_terminal(run: Run, tmp_path: Path, people: Path) -> None:
+    photo = photos(people / "enrolled")[0]
+    name = "eve\x1b[31m\u202egnp"
+    run("--gallery", tmp_path / "g", "enroll", photo, "--subject", name)
+    listed = run("--gallery", tmp_path / "g", "subjects", "list")
+    assert "\x1b" not in listed.out
+    assert "\u202e" not in listed.out
+    assert "\\x1b[31m\\u202e" in listed.out
+    assert run("--gallery", tmp_path / "g", "--json", "subjects", "list").json[0]["subject"] == name

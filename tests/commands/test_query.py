@@ -1,0 +1,135 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.commands.conftest import Run
+
+
+def probes(people: Path) -> list[Path]:
+    return sorted((people / "probes").rglob("*.jpg"))
+
+
+def test_answer_follows_the_contract(run: Run, enrolled: Path, people: Path) -> None:
+    photo = probes(people)[0]
+    result = run("--gallery", enrolled, "--json", "query", photo, "--top", 3)
+    answer = result.json
+    assert set(answer) == {"schema", "probe", "model", "gallery_size", "faces", "error"}
+    assert (answer["schema"], answer["probe"], answer["error"]) == (1, str(photo), None)
+    assert len(answer["model"]) == 64
+    face = answer["faces"][0]
+    assert set(face) == {"box", "decision", "threshold", "candidates"}
+    assert len(face["box"]) == 4
+    assert [one["rank"] for one in face["candidates"]] == [1, 2, 3]
+    assert len({one["subject"] for one in face["candidates"]}) == 3
+    assert set(face["candidates"][0]) == {"rank", "subject", "distance", "probability", "reference"}
+    distances = [one["distance"] for one in face["candidates"]]
+    probabilities = [one["probability"] for one in face["candidates"]]
+    assert distances == sorted(distances)
+    assert probabilities == sorted(probabilities, reverse=True)
+    matched = probabilities[0] >= face["threshold"]
+    assert face["decision"] == ("match" if matched else "unknown")
+    assert result.status == (0 if matched else 1)
+
+
+def test_held_out_photos_find_their_subject_and_strangers_are_unknown(run: Run, enrolled: Path, people: Path) -> None:
+    result = run("--gallery", enrolled, "--json", "query", *probes(people))
+    answers = [json.loads(line) for line in result.out.splitlines()]
+    assert len(answers) == len(probes(people))
+    first = [answer["faces"][0]["candidates"][0]["subject"] for answer in answers]
+    right = sum(one == Path(answer["probe"]).parent.name for one, answer in zip(first, answers, strict=True))
+    assert right >= 0.9 * len(answers)
+    strangers = sorted((people / "strangers").rglob("*.jpg"))
+    result = run("--gallery", enrolled, "--json", "query", *strangers)
+    decisions = [json.loads(line)["faces"][0]["decision"] for line in result.out.splitlines()]
+    assert decisions.count("unknown") >= 0.9 * len(strangers)
+    assert result.status == 1
+
+
+def test_an_enrolled_photo_is_its_own_nearest(run: Run, enrolled: Path, people: Path) -> None:
+    photo = sorted((people / "enrolled").rglob("*.jpg"))[4]
+    best = run("--gallery", enrolled, "--json", "query", photo).json["faces"][0]["candidates"][0]
+    assert best["subject"] == photo.parent.name
+    assert best["distance"] == pytest.approx(0, abs=1e-3)
+
+
+def test_all_faces_of_a_group_are_searched(run: Run, enrolled: Path, people: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "answer.png"
+    result = run("--gallery", enrolled, "--json", "query", people / "group.jpg", "--all-faces", "--picture", picture)
+    assert len(result.json["faces"]) == 4
+    assert len(run("--gallery", enrolled, "--json", "query", people / "group.jpg").json["faces"]) == 1
+    with Image.open(picture) as drawn:
+        colours = {colour for _, colour in drawn.convert("RGB").getcolors(1 << 24)}
+    assert (22, 133, 72) in colours  # a match's box
+    assert (196, 72, 28) in colours  # the stranger's
+
+
+def test_without_index_files_the_answers_are_the_same(run: Run, gallery: Path, people: Path) -> None:
+    before = run("--gallery", gallery, "--json", "query", *probes(people)).out
+    files = list((gallery / "index").iterdir())
+    assert files
+    shutil.rmtree(gallery / "index")
+    assert run("--gallery", gallery, "--json", "query", *probes(people)).out == before
+
+
+def test_a_damaged_snapshot_is_refused_and_the_answers_are_the_same(run: Run, gallery: Path, people: Path) -> None:
+    before = run("--gallery", gallery, "--json", "query", *probes(people)).out
+    for file in (gallery / "index").iterdir():
+        data = bytearray(file.read_bytes())
+        data[len(data) // 2] ^= 0x40
+        file.write_bytes(data)
+    assert run("--gallery", gallery, "--json", "query", *probes(people)).out == before
+
+
+def test_a_photo_without_a_face_is_an_error_of_its_own(run: Run, enrolled: Path, people: Path, tmp_path: Path) -> None:
+    blank = tmp_path / "blank.png"
+    Image.new("RGB", (300, 200), "white").save(blank)
+    result = run("--gallery", enrolled, "--json", "query", blank, probes(people)[0])
+    first, second = (json.loads(line) for line in result.out.splitlines())
+    assert result.status == 3
+    assert first["error"]["code"] == "no_face"
+    assert first["faces"] == []
+    assert second["error"] is None
+
+
+def test_usage_errors(run: Run, enrolled: Path, people: Path, tmp_path: Path) -> None:
+    photo = probes(people)[0]
+    for arguments, message in (
+        (["--gallery", tmp_path / "none", "query", photo], "no gallery"),
+        (["--gallery", enrolled, "query", tmp_path / "none.jpg"], "does not exist"),
+        (["--gallery", enrolled, "query", photo, photo, "--picture", tmp_path / "x.png"], "one image"),
+        (["--gallery", enrolled, "query"], "Missing argument"),
+        (["--gallery", enrolled, "query", photo, "--top", 0], "not in the range"),
+    ):
+        result = run(*arguments, "--json")
+        assert result.status == 2
+        assert message in result.json["error"]["message"]
+        assert result.err.startswith("twindex: ")
+
+
+def test_everybody_is_unknown_to_an_empty_gallery(run: Run, gallery: Path, people: Path) -> None:
+    for subject in run("--gallery", gallery, "--json", "subjects", "list").json:
+        assert run("--gallery", gallery, "subjects", "erase", subject["subject"], "--yes").status == 0
+    result = run("--gallery", gallery, "--json", "query", probes(people)[0])
+    assert result.status == 1
+    assert result.json["gallery_size"] == 0
+    assert result.json["faces"][0]["decision"] == "unknown"
+    assert result.json["faces"][0]["candidates"] == []
+
+
+def test_verify_tells_mated_from_non_mated(run: Run, people: Path, tmp_path: Path) -> None:
+    one, other = sorted((people / "enrolled").iterdir())[:2]
+    first, second = sorted(one.iterdir())[:2]
+    nowhere = tmp_path / "g"
+    same = run("--gallery", nowhere, "--json", "verify", first, first)
+    assert same.status == 0
+    assert set(same.json) == {"distance", "probability", "decision"}
+    assert same.json["decision"] == "match"
+    mated = run("--gallery", nowhere, "--json", "verify", first, second).json
+    apart = run("--gallery", nowhere, "--json", "verify", first, sorted(other.iterdir())[0])
+    assert apart.status == 1
+    assert apart.json["decision"] == "no match"
+    assert apart.json["distance"] > mated["distance"]
+    assert run("--gallery", nowhere, "--json", "verify", second, first).json == mated

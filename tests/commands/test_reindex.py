@@ -1,0 +1,75 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.commands.conftest import Run
+
+KEYS = {"job", "generation", "model", "index", "references", "failed", "seconds"}
+
+
+def probes(people: Path) -> list[Path]:
+    return sorted((people / "probes").rglob("*.jpg"))[:6]
+
+
+def candidates(run: Run, gallery: Path, people: Path) -> list[list[tuple[str, int]]]:
+    result = run("--gallery", gallery, "--json", "query", *probes(people))
+    faces = [json.loads(line)["faces"][0] for line in result.out.splitlines()]
+    return [[(one["subject"], one["reference"]) for one in face["candidates"]] for face in faces]
+
+
+@pytest.mark.parametrize("index", ["hnsw", "IVF4,Flat", "SQ8", "IVF2,SQ8", "PQ16x4fs"])
+def test_every_index_type_gives_the_same_candidates(run: Run, gallery: Path, people: Path, index: str) -> None:
+    before = candidates(run, gallery, people)
+    result = run("--gallery", gallery, "--json", "reindex", "--index", index)
+    assert result.status == 0
+    assert set(result.json) == KEYS
+    assert (result.json["references"], result.json["failed"]) == (36, 0)
+    assert candidates(run, gallery, people) == before
+
+
+def test_another_model_answers_after_the_flip_and_rollback_brings_the_old_one_back(
+    run: Run, gallery: Path, people: Path, rotated_model: Path
+) -> None:
+    before = candidates(run, gallery, people)
+    old = run("--gallery", gallery, "--json", "query", probes(people)[0]).json["model"]
+    moved = run("--gallery", gallery, "--json", "reindex", "--model", rotated_model).json
+    assert moved["model"] != old
+    assert candidates(run, gallery, people) == before
+    assert run("--gallery", gallery, "--json", "query", probes(people)[0]).json["model"] == moved["model"]
+    late = probes(people)[1]
+    run("--gallery", gallery, "enroll", late, "--subject", "late")
+    back = run("--gallery", gallery, "--json", "reindex", "--rollback").json
+    assert back["model"] == old
+    assert back["references"] == 37
+    best = run("--gallery", gallery, "--json", "query", late).json["faces"][0]["candidates"][0]
+    assert best["subject"] == "late"
+    assert best["distance"] == pytest.approx(0, abs=1e-3)
+
+
+def test_prune_drops_what_is_not_in_use(run: Run, gallery: Path, rotated_model: Path) -> None:
+    run("--gallery", gallery, "reindex", "--model", rotated_model)
+    assert "pruned 1 generations and 36 templates" in run("--gallery", gallery, "reindex", "--prune").err
+    assert len(list((gallery / "index").iterdir())) == 1
+    result = run("--gallery", gallery, "--json", "reindex", "--rollback")
+    assert result.status == 2
+    assert "no earlier generation" in result.json["error"]["message"]
+    assert run("--gallery", gallery, "doctor").status == 0
+
+
+def test_a_gallery_without_crops_keeps_its_model(run: Run, tmp_path: Path, people: Path, rotated_model: Path) -> None:
+    bare = tmp_path / "bare"
+    run("--gallery", bare, "enroll", people / "enrolled", "--discard-crops")
+    result = run("--gallery", bare, "--json", "reindex", "--model", rotated_model)
+    assert result.status == 4
+    assert result.json["failed"] == 36
+    answer = run("--gallery", bare, "--json", "query", probes(people)[0]).json
+    assert answer["model"] != result.json["model"]
+    assert answer["faces"][0]["candidates"]
+
+
+@pytest.mark.parametrize("index", ["magic", "IVF,Flat", "LSH"])
+def test_a_wrong_index_is_refused(run: Run, gallery: Path, index: str) -> None:
+    result = run("--gallery", gallery, "--json", "reindex", "--index", index)
+    assert result.status == 2
+    assert result.json["error"]["code"] == "usage"

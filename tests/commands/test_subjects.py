@@ -1,0 +1,89 @@
+from pathlib import Path
+
+from tests.commands.conftest import Run
+
+
+def first_subject(run: Run, gallery: Path) -> tuple[str, int]:
+    listed = run("--gallery", gallery, "--json", "subjects", "list").json
+    return listed[0]["subject"], listed[0]["references"]
+
+
+def test_show_tells_what_is_held(run: Run, enrolled: Path, people: Path) -> None:
+    name, references = first_subject(run, enrolled)
+    shown = run("--gallery", enrolled, "--json", "subjects", "show", name).json
+    assert shown["subject"] == name
+    assert len(shown["references"]) == references
+    photos = {str(photo) for photo in (people / "enrolled" / name).iterdir()}
+    assert {one["photo"] for one in shown["references"]} == photos
+    assert all(one["crop"] and len(one["box"]) == 4 and one["quality"] > 0 for one in shown["references"])
+
+
+def test_an_absent_subject_is_a_usage_error_with_near_names(run: Run, enrolled: Path) -> None:
+    name, _ = first_subject(run, enrolled)
+    result = run("--gallery", enrolled, "--json", "subjects", "show", name + "x")
+    assert result.status == 2
+    assert name in result.json["error"]["message"]
+
+
+def test_rename_keeps_the_templates(run: Run, gallery: Path, people: Path) -> None:
+    name, _ = first_subject(run, gallery)
+    photo = next((people / "enrolled" / name).iterdir())
+    assert run("--gallery", gallery, "subjects", "rename", name, "Zoé 王").status == 0
+    best = run("--gallery", gallery, "--json", "query", photo).json["faces"][0]["candidates"][0]
+    assert best["subject"] == "Zoé 王"
+
+
+def test_merge_moves_every_reference(run: Run, gallery: Path) -> None:
+    listed = run("--gallery", gallery, "--json", "subjects", "list").json
+    source, target = listed[0], listed[1]
+    result = run("--gallery", gallery, "--json", "subjects", "merge", source["subject"], target["subject"])
+    assert result.json["references"] == source["references"]
+    after = {one["subject"]: one["references"] for one in run("--gallery", gallery, "--json", "subjects", "list").json}
+    assert source["subject"] not in after
+    assert after[target["subject"]] == source["references"] + target["references"]
+
+
+def test_erase_leaves_neither_answer_nor_bytes(run: Run, gallery: Path, people: Path) -> None:
+    from twindex.gallery import Gallery
+
+    name, references = first_subject(run, gallery)
+    with Gallery.open(gallery) as opened:
+        held = [one.reference for one in opened.store.subjects.show(name).references]
+        _, vectors = opened.store.references.vectors(opened.active().fingerprint, held)
+        crops = [opened.store.references.crop(one) for one in held]
+    windows = [vector.tobytes()[:32] for vector in vectors] + [crop[len(crop) // 2 :][:32] for crop in crops]
+    files = [file for file in gallery.rglob("*") if file.is_file()]
+    assert all(any(window in file.read_bytes() for file in files) for window in windows)
+    result = run("--gallery", gallery, "--json", "subjects", "erase", name, "--yes").json
+    assert result == {"subject": name, "status": "erased", "references": references, "samples": references}
+    photo = next((people / "enrolled" / name).iterdir())
+    faces = run("--gallery", gallery, "--json", "query", photo).json["faces"]
+    assert name not in {one["subject"] for one in faces[0]["candidates"]}
+    left = [file for file in gallery.rglob("*") if file.is_file()]
+    assert not [file for file in left for window in windows if window in file.read_bytes()]
+    assert run("--gallery", gallery, "doctor").status == 0
+
+
+def test_erase_asks_first(run: Run, gallery: Path, monkeypatch) -> None:
+    import io
+
+    name, references = first_subject(run, gallery)
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    result = run("--gallery", gallery, "subjects", "erase", name)
+    assert result.status == 2
+    assert first_subject(run, gallery) == (name, references)
+
+
+def test_jobs_tell_what_became_of_each_photo(run: Run, gallery: Path, people: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.jpg"
+    broken.write_text("no photo")
+    run("--gallery", gallery, "enroll", broken, "--subject", "eve")
+    jobs = run("--gallery", gallery, "--json", "jobs", "list").json
+    assert [job["state"] for job in jobs] == ["finished", "finished"]
+    assert jobs[0]["items"]["enrolled"] == len(list((people / "enrolled").rglob("*.jpg")))
+    shown = run("--gallery", gallery, "--json", "jobs", "show", jobs[1]["job"]).json
+    assert [(item["subject"], item["status"]) for item in shown["items"]] == [("eve", "failed")]
+    assert shown["items"][0]["reason"].startswith("unreadable")
+    result = run("--gallery", gallery, "--json", "jobs", "resume", jobs[1]["job"])
+    assert result.status == 2
+    assert "finished" in result.json["error"]["message"]

@@ -1,0 +1,40 @@
+"""Column types for what SQLite has no type for: UTC times, and paths that need not be valid Unicode."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import Dialect, LargeBinary, String
+from sqlalchemy.types import TypeDecorator
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An aware time, stored as ISO 8601 text in UTC with microseconds, so that text order is time order."""
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"Expected a time with a time zone, got {value!r}; use datetime.now(UTC).")
+        return value.astimezone(UTC).isoformat(timespec="microseconds")
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else datetime.fromisoformat(value)
+
+
+class AnyText(TypeDecorator[str]):
+    """Any Python string, stored as UTF-8 bytes in which lone surrogates keep their own three-byte code.
+
+    A file name that is not valid Unicode reaches Python with lone surrogates; SQLite's TEXT would refuse it, and
+    a job must be able to open the very same file again.
+    """
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> bytes | None:
+        return None if value is None else value.encode("utf-8", "surrogatepass")
+
+    def process_result_value(self, value: bytes | None, dialect: Dialect) -> str | None:
+        return None if value is None else value.decode("utf-8", "surrogatepass")

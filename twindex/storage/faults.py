@@ -1,0 +1,54 @@
+"""The one place where SQLite's errors become Twindex's."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy.exc import DBAPIError
+
+from twindex.errors import IntegrityError, TwindexError, UsageError
+
+# Primary result codes (https://www.sqlite.org/rescode.html): error class, what happened, remedy.
+_FAULTS: dict[int, tuple[type[TwindexError], str, str]] = {
+    sqlite3.SQLITE_BUSY: (UsageError, "another process is writing", "try again when it has finished"),
+    sqlite3.SQLITE_LOCKED: (UsageError, "another connection holds a lock", "try again when it has finished"),
+    sqlite3.SQLITE_READONLY: (UsageError, "it can only be read", "make the file and its folder writable"),
+    sqlite3.SQLITE_PERM: (UsageError, "access was denied", "make the file and its folder readable and writable"),
+    sqlite3.SQLITE_AUTH: (UsageError, "access was denied", "make the file and its folder readable and writable"),
+    sqlite3.SQLITE_CANTOPEN: (UsageError, "it cannot be opened", "check the path and its permissions"),
+    sqlite3.SQLITE_FULL: (UsageError, "the disk is full", "free some space; nothing acknowledged is lost"),
+    sqlite3.SQLITE_IOERR: (
+        UsageError,
+        "reading or writing failed",
+        "check free space, file size limits and the disk; nothing acknowledged is lost",
+    ),
+    sqlite3.SQLITE_CORRUPT: (IntegrityError, "the file is damaged", "restore a backup or run `twindex doctor`"),
+    sqlite3.SQLITE_NOTADB: (IntegrityError, "the file is no SQLite database", "check the path or restore a backup"),
+    sqlite3.SQLITE_CONSTRAINT: (IntegrityError, "a row breaks a rule of the schema", "run `twindex doctor`"),
+}
+_OTHER = (TwindexError, "SQLite failed", "run `twindex doctor`")
+
+
+def translated(error: BaseException | None, path: Path) -> TwindexError:
+    """The Twindex error that says the same as SQLite's.
+
+    Args:
+        error: What the driver raised.
+        path: The database, for the message.
+    """
+    code = getattr(error, "sqlite_errorcode", None)
+    # The low byte of an extended code is its primary code.
+    kind, happened, remedy = _OTHER if code is None else _FAULTS.get(code & 0xFF, _OTHER)
+    return kind(f"The gallery's database {str(path)!r}: {happened} ({error}); {remedy}.")
+
+
+@contextmanager
+def translated_faults(path: Path) -> Iterator[None]:
+    """Turn what SQLite raises inside the block into a Twindex error about the database at `path`."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise translated(error.orig, path) from error
+    except sqlite3.Error as error:
+        raise translated(error, path) from error

@@ -1,0 +1,91 @@
+"""The database's history: an append-only list, each entry the statements that lead to the next schema version.
+
+`PRAGMA user_version` is the number of entries that have been applied. An entry never changes once it is released.
+"""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection
+
+_SCHEMA_1 = (
+    """CREATE TABLE gallery (
+        id INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+        gallery_id TEXT NOT NULL,
+        keep_crops BOOLEAN NOT NULL,
+        created TEXT NOT NULL,
+        threshold JSON)""",
+    """CREATE TABLE subjects (
+        id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+        name TEXT NOT NULL UNIQUE,
+        details JSON NOT NULL,
+        created TEXT NOT NULL)""",
+    """CREATE TABLE samples (
+        id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+        source_sha256 TEXT NOT NULL,
+        source_name TEXT NOT NULL,
+        face_index INTEGER NOT NULL,
+        face JSON,
+        quality FLOAT NOT NULL,
+        crop_sha256 BLOB,
+        crop BLOB,
+        UNIQUE (source_sha256, face_index))""",
+    """CREATE TABLE "references" (
+        id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+        sample_id INTEGER NOT NULL REFERENCES samples (id),
+        subject_id INTEGER NOT NULL REFERENCES subjects (id),
+        enrolled TEXT NOT NULL,
+        UNIQUE (sample_id, subject_id))""",
+    'CREATE INDEX references_subject ON "references" (subject_id)',
+    """CREATE TABLE templates (
+        id INTEGER NOT NULL PRIMARY KEY,
+        reference_id INTEGER NOT NULL REFERENCES "references" (id),
+        fingerprint TEXT NOT NULL,
+        sha256 BLOB NOT NULL,
+        vector BLOB NOT NULL,
+        UNIQUE (fingerprint, reference_id))""",
+    "CREATE INDEX templates_reference ON templates (reference_id)",
+    """CREATE TABLE changes (
+        revision INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+        kind TEXT NOT NULL CHECK (kind IN ('enrolled', 'erased')),
+        reference INTEGER NOT NULL)""",
+    """CREATE TABLE generations (
+        id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+        fingerprint TEXT NOT NULL,
+        index_spec TEXT NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('building', 'active', 'retired')),
+        created TEXT NOT NULL,
+        activated TEXT,
+        snapshot JSON)""",
+    "CREATE UNIQUE INDEX generations_one_active ON generations (state) WHERE state = 'active'",
+    """CREATE TABLE jobs (
+        id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+        kind TEXT NOT NULL,
+        parameters JSON NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('running', 'finished', 'interrupted', 'failed')),
+        created TEXT NOT NULL,
+        finished TEXT)""",
+    """CREATE TABLE job_items (
+        id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+        job_id INTEGER NOT NULL REFERENCES jobs (id),
+        path BLOB,
+        subject TEXT,
+        status TEXT NOT NULL CHECK (status IN ('pending', 'enrolled', 'skipped', 'failed')),
+        reason TEXT,
+        reference INTEGER,
+        UNIQUE (job_id, path, subject))""",
+)
+
+MIGRATIONS: Sequence[Sequence[str]] = (_SCHEMA_1,)
+
+
+def schema_version(connection: Connection) -> int:
+    """How many migrations the database has had."""
+    return int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
+
+
+def migrate(connection: Connection) -> None:
+    """Apply what is missing, in the caller's write transaction: all of it commits, or nothing does."""
+    for version in range(schema_version(connection), len(MIGRATIONS)):
+        for statement in MIGRATIONS[version]:
+            connection.exec_driver_sql(statement)
+        connection.exec_driver_sql(f"PRAGMA user_version = {version + 1}")

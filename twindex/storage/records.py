@@ -1,0 +1,193 @@
+"""What the store gives back and takes: immutable values, free of SQLAlchemy."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from twindex.types import Face, Float32, Sample
+
+ChangeKind = Literal["enrolled", "erased"]
+EnrolmentStatus = Literal["enrolled", "already_enrolled"]
+GenerationState = Literal["building", "active", "retired"]
+JobState = Literal["running", "finished", "interrupted", "failed"]
+ItemStatus = Literal["pending", "enrolled", "skipped", "failed"]
+
+
+@dataclass(frozen=True)
+class StoredThreshold:
+    """The operating point of a gallery.
+
+    Attributes:
+        probability: From here on a candidate is a match.
+        target_fpir: The rate of false positive identifications that was asked for.
+        gallery_size: References the gallery had when it was set.
+        fingerprint: The model it holds for.
+        method: How it was found.
+        report: What was measured, JSON values only.
+    """
+
+    probability: float
+    target_fpir: float
+    gallery_size: int
+    fingerprint: str
+    method: str
+    report: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class GalleryRecord:
+    """What the gallery says of itself."""
+
+    gallery_id: str
+    keep_crops: bool
+    created: datetime
+    threshold: StoredThreshold | None
+
+
+@dataclass(frozen=True, eq=False)
+class EnrolmentRequest:
+    """One face to enrol.
+
+    Attributes:
+        sample: The captured face.
+        subject: Whose it is.
+        vector: (dim,) float32, unit length.
+        job_item: The item of a batch job that this settles.
+    """
+
+    sample: Sample
+    subject: str
+    vector: Float32
+    job_item: int | None = None
+
+
+@dataclass(frozen=True)
+class Enrolment:
+    """What an enrolment did.
+
+    Attributes:
+        reference: Id of the reference, new or found.
+        status: `already_enrolled` if reference and template were there before.
+        collisions: Names of other subjects that hold a face of the same photo.
+    """
+
+    reference: int
+    status: EnrolmentStatus
+    collisions: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class ReferenceRecord:
+    """A reference without its vectors and crop."""
+
+    reference: int
+    subject: str
+    source_name: str
+    source_sha256: str
+    face_index: int
+    face: Face | None
+    quality: float
+    enrolled: datetime
+    has_crop: bool
+
+
+@dataclass(frozen=True)
+class KeptCrop:
+    """A reference that needs a template, with the crop to make it from if the gallery keeps crops."""
+
+    reference: int
+    crop: bytes | None
+
+
+@dataclass(frozen=True)
+class Change:
+    """An entry of the log that an index replays."""
+
+    revision: int
+    kind: ChangeKind
+    reference: int
+
+
+@dataclass(frozen=True)
+class SubjectSummary:
+    """A subject and how many references speak for it."""
+
+    subject: str
+    references: int
+    created: datetime
+
+
+@dataclass(frozen=True)
+class SubjectDetail:
+    """All that is known of a subject, vectors and crops apart."""
+
+    subject: str
+    metadata: dict[str, Any]
+    created: datetime
+    references: tuple[ReferenceRecord, ...]
+
+
+@dataclass(frozen=True)
+class Erasure:
+    """The receipt of an erasure.
+
+    Attributes:
+        subject: Name.
+        references: Ids that are gone.
+        samples: How many captured faces went with them; a face that another subject shares stays.
+        pending: True while the write-ahead log may still hold erased bytes because somebody reads it.
+    """
+
+    subject: str
+    references: tuple[int, ...]
+    samples: int
+    pending: bool
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """An index file: its name, length in bytes, hex SHA-256, the revision it shows and its reference count."""
+
+    file: str
+    length: int
+    sha256: str
+    revision: int
+    count: int
+
+
+@dataclass(frozen=True)
+class Generation:
+    """A searchable index of one model."""
+
+    id: int
+    fingerprint: str
+    index_spec: str
+    state: GenerationState
+    created: datetime
+    activated: datetime | None
+    snapshot: Snapshot | None
+
+
+@dataclass(frozen=True)
+class Job:
+    """A batch job."""
+
+    id: int
+    kind: str
+    parameters: dict[str, Any]
+    state: JobState
+    created: datetime
+    finished: datetime | None
+
+
+@dataclass(frozen=True)
+class JobItem:
+    """One file of a job; path and subject are empty once the subject is erased."""
+
+    id: int
+    job: int
+    path: str
+    subject: str
+    status: ItemStatus
+    reason: str | None
+    reference: int | None
