@@ -1,0 +1,98 @@
+"""Finding faces in a photo."""
+
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+from PIL import Image
+
+from twindex.embedder.boxes import clipped, sides
+from twindex.embedder.cascade import Stages, detect
+from twindex.embedder.graphs import mtcnn
+from twindex.embedder.runtime import compile_network
+from twindex.types import Box, Face, Float32, UInt8
+
+MAX_SIDE = 1280  # px; larger photos are scaled down to this before the search
+SMALLEST_MIN_FACE = 12  # px, the window of the first network
+
+
+class Detector:
+    """MTCNN on OpenVINO. Cheap to make: the networks are compiled by the first photo. Safe to share between threads.
+
+    Args:
+        min_face: Side of the smallest face to look for, in pixels of the photo scaled to at most `MAX_SIDE`.
+        cache: Folder that keeps compiled networks, or None.
+
+    Raises:
+        ValueError: `min_face` is below the window of the first network.
+    """
+
+    def __init__(self, *, min_face: int = 20, cache: Path | None = None) -> None:
+        if min_face < SMALLEST_MIN_FACE:
+            raise ValueError(f"min_face must be at least {SMALLEST_MIN_FACE} px, got {min_face}.")
+        self._min_face = min_face
+        self._cache = cache
+        self._stages: Stages | None = None
+        self._lock = Lock()
+
+    def detect(self, image: UInt8) -> list[Face]:
+        """Find the faces of one photo.
+
+        Args:
+            image: (height, width, 3) uint8, RGB, upright.
+
+        Returns:
+            The faces, most prominent first (see `prominence`); landmarks may lie outside of the photo, boxes do not.
+        """
+        height, width = image.shape[:2]
+        scale = min(1.0, MAX_SIDE / max(height, width))
+        photo = Image.fromarray(image)
+        if scale < 1:
+            size = (max(1, round(width * scale)), max(1, round(height * scale)))
+            photo = photo.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+        found = detect(self._compiled(), photo, self._min_face)
+        stretch = np.array([width / photo.width, height / photo.height], dtype=np.float32)
+        boxes = clipped(_stretched(found.boxes.reshape(-1, 2, 2), stretch).reshape(-1, 4), width, height)
+        landmarks = _stretched(found.landmarks, stretch)
+        order = np.argsort(-prominence(boxes, width, height), kind="stable")
+        return [_face(boxes[i], landmarks[i], float(found.scores[i])) for i in order]
+
+    def _compiled(self) -> Stages:
+        with self._lock:
+            if self._stages is None:
+                weights = mtcnn.load_weights()
+                self._stages = Stages(
+                    propose=compile_network(mtcnn.proposal_network(weights), cache=self._cache),
+                    refine=compile_network(mtcnn.refinement_network(weights), cache=self._cache),
+                    output=compile_network(mtcnn.output_network(weights), cache=self._cache),
+                )
+            return self._stages
+
+
+def prominence(boxes: Float32, width: int, height: int) -> Float32:
+    """How likely each face is the one that the photo is of: large and near the centre.
+
+    The box's area minus twice the squared distance of its centre from the photo's centre, the rule of
+    davidsandberg/facenet, `align/align_dataset_mtcnn.py`.
+
+    Args:
+        boxes: (n, 4) float32, see `boxes.py`.
+        width: Of the photo, px.
+        height: Of the photo, px.
+
+    Returns:
+        (n,) float32, square pixels, may be negative.
+    """
+    extent = sides(boxes)
+    offset = boxes[:, :2] + extent / 2 - np.array([width, height], dtype=np.float32) / 2
+    return extent.prod(axis=1) - 2 * np.square(offset).sum(axis=1)
+
+
+def _stretched(points: Float32, factor: Float32) -> Float32:
+    """Pixel positions (..., 2) of a scaled photo in the original: pixel centres lie at whole numbers plus a half."""
+    return (points + np.float32(0.5)) * factor - np.float32(0.5)
+
+
+def _face(box: Float32, landmarks: Float32, score: float) -> Face:
+    left, top, right, bottom = (float(edge) for edge in box)
+    return Face(Box(left, top, right - left + 1, bottom - top + 1), landmarks, score)
