@@ -51,7 +51,15 @@ Path = tuple[Step, ...]
 
 def inception_v3() -> Path:
     """The whole network: 94 convolutions from an image's 3 channels to 2048."""
-    return (*_STEM, *map(_block_35, (32, 64, 64)), _REDUCTION_17, *map(_block_17, (128, 160, 160, 192)), _REDUCTION_8, _BLOCK_8, _BLOCK_8)
+    return (
+        *_STEM,
+        *map(_block_35, (32, 64, 64)),
+        _REDUCTION_17,
+        *map(_block_17, (128, 160, 160, 192)),
+        _REDUCTION_8,
+        _BLOCK_8,
+        _BLOCK_8,
+    )
 
 
 _MAX = Pool("max")
