@@ -4,8 +4,8 @@ Usage: python tools/make_people.py --faces FOLDER --teacher MODEL.onnx --output 
 
 FOLDER holds one sub-folder a subject with 128x128 crops aligned to the usual five points (CelebA was used). The model
 is linear: one eigenface basis (Sirovich & Kirby 1987, Turk & Pentland 1991) of the subjects' mean faces and one of the
-deviations from them, the between- and within-subject spaces of Moghaddam et al. 2000. A person is a draw from the first,
-a photo of the person adds a draw from the second. Nothing of the model is written, only the drawn photos.
+deviations from them, the between- and within-subject spaces of Moghaddam et al. 2000. A person is a draw from the
+first, a photo of the person adds a draw from the second. Nothing of the model is written, only the drawn photos.
 
 A drawn person is discarded when a face recogniser finds one of FOLDER's subjects nearer to it than the median subject
 is to the most similar other subject: whoever remains resembles no subject more than strangers resemble each other.
@@ -50,7 +50,7 @@ class FaceModel:
 
     Attributes:
         mean: (pixels,) float32, grey levels.
-        between: (COMPONENTS, pixels) float32, components of the subjects' means, each as long as its standard deviation.
+        between: (COMPONENTS, pixels) float32, components of the subjects' means, as long as their standard deviations.
         within: The same of the photos' deviations from their subject's mean.
     """
 
@@ -80,12 +80,14 @@ class Teacher:
 
 def unit(vectors: Float32) -> Float32:
     """Rows scaled to unit length."""
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    scaled: Float32 = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return scaled
 
 
 def distances(left: Float32, right: Float32) -> Float32:
     """(n, m) Euclidean distances of the unit-length rows of (n, dim) and (m, dim)."""
-    return np.sqrt(np.maximum(2 - 2 * left @ right.T, 0))
+    squared: Float32 = np.maximum(2 - 2 * left @ right.T, 0)
+    return np.sqrt(squared)
 
 
 def truncated_normal(shape: tuple[int, ...], rng: np.random.Generator) -> Float32:
@@ -101,11 +103,12 @@ def principal_components(deviations: Float32) -> Float32:
 
     Solved on the (n, n) Gram matrix, n being smaller than the number of pixels (Sirovich & Kirby 1987).
     """
-    values, vectors = np.linalg.eigh((deviations @ deviations.T).astype(np.float64))
+    _, vectors = np.linalg.eigh((deviations @ deviations.T).astype(np.float64))
     weights = vectors[:, -COMPONENTS:] / np.sqrt(len(deviations))
     # An eigenvector's sign is arbitrary; fixing it makes the same seed draw the same people with every LAPACK.
     weights *= np.sign(weights[np.abs(weights).argmax(axis=0), np.arange(COMPONENTS)])
-    return (weights.astype(np.float32).T @ deviations)[::-1]
+    components: Float32 = weights.astype(np.float32).T @ deviations
+    return components[::-1]
 
 
 def fit(crops: UInt8) -> FaceModel:
@@ -140,7 +143,7 @@ def study(faces: Path, teacher: Teacher) -> tuple[FaceModel, Float32]:
         templates.append(teacher.templates(crops).sum(axis=0))
         if position % FIT_EVERY == 0 and len(crops) >= FIT_PHOTOS:
             chosen.append(crops[:FIT_PHOTOS])
-    if 2 * len(chosen) <= COMPONENTS or len(chosen) <= COMPONENTS:
+    if len(chosen) <= COMPONENTS:
         raise SystemExit(f"{faces}: {len(chosen)} subjects to fit; expected more than {COMPONENTS}.")
     return fit(np.stack(chosen)), unit(np.stack(templates))
 
@@ -191,7 +194,8 @@ def background(size: tuple[int, int], colour: Float32, rng: np.random.Generator)
     rows, columns = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
     angle = rng.uniform(0, 2 * np.pi)
     light = 1 + 0.16 * (np.cos(angle) * columns + np.sin(angle) * rows)
-    return (light[..., None] * colour).astype(np.float32)
+    wall: Float32 = (light[..., None] * colour).astype(np.float32)
+    return wall
 
 
 def place(canvas: Float32, crop: UInt8, centre: tuple[float, float], scale: float, degrees: float) -> Float32:
@@ -216,14 +220,15 @@ def place(canvas: Float32, crop: UInt8, centre: tuple[float, float], scale: floa
     radius = (axis[:, None] ** 4 + axis[None, :] ** 4) ** 0.25  # a square with round corners
     opacity = Image.fromarray((255 * np.clip((0.98 - radius) / 0.26, 0, 1)).astype(np.uint8))
     alpha = opacity.transform(size, Image.Transform.AFFINE, affine, Image.Resampling.BICUBIC)
-    share = np.asarray(alpha, np.float32)[..., None] / 255
+    share = np.asarray(alpha, np.float32)[..., None] / np.float32(255)
     return canvas * (1 - share) + np.asarray(placed, np.float32) * share
 
 
 def rim_colour(crop: UInt8) -> Float32:
     """(3,) float32: the mean colour of a crop's left, right and upper rim, in which the face was seen."""
     rim = np.concatenate([crop[:, :6].reshape(-1, 3), crop[:, -6:].reshape(-1, 3), crop[:6].reshape(-1, 3)])
-    return rim.mean(axis=0, dtype=np.float32)
+    colour: Float32 = rim.mean(axis=0, dtype=np.float32)
+    return colour
 
 
 def portrait(crop: UInt8, rng: np.random.Generator) -> Float32:

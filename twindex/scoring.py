@@ -33,7 +33,8 @@ def distances(probe: Float32, templates: Float32) -> Float32:
     if probe.ndim != 1 or templates.ndim != 2 or templates.shape[1] != len(probe):
         raise ValueError(f"Expected shapes (dim,) and (n, dim), got {probe.shape} and {templates.shape}.")
     differences = templates.astype(np.float64) - probe.astype(np.float64)
-    return np.sqrt(np.sum(differences**2, axis=1)).astype(np.float32)
+    lengths: Float64 = np.sqrt(np.sum(differences**2, axis=1))
+    return lengths.astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Head:
         if not (np.isfinite(self.weight) and np.isfinite(self.bias) and self.weight < 0):
             raise ValueError(f"Expected finite numbers and a weight below 0, got {self.weight} and {self.bias}.")
 
-    def probability(self, distance: Float32 | Float64 | np.float64) -> Float64:
+    def probability(self, distance: Float32 | Float64 | float) -> Float64:
         """P(same person) for each distance, float64, same shape; exact at both ends, where exp alone overflows."""
         log_odds = self.weight * np.asarray(distance, dtype=np.float64) + self.bias
         probability: Float64 = np.exp(-np.logaddexp(0.0, -log_odds))

@@ -15,9 +15,7 @@ def test_head_recovers_the_logistic_curve_that_made_the_labels() -> None:
     random = np.random.default_rng(1)
     distance = random.uniform(0, 2, 200_000)
     same = random.random(len(distance)) < 1 / (1 + np.exp(7.6 * distance - 8.6))
-    weight, bias = calibration.fit_head(
-        distance[same].astype(np.float32), distance[~same].astype(np.float32)
-    )
+    weight, bias = calibration.fit_head(distance[same].astype(np.float32), distance[~same].astype(np.float32))
     # Both kinds weigh alike, so the bias moves by the log of the ratio of their numbers.
     assert weight == pytest.approx(-7.6, abs=0.15)
     assert bias == pytest.approx(8.6 + np.log((~same).sum() / same.sum()), abs=0.15)

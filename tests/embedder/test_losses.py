@@ -52,11 +52,13 @@ def test_triplet_takes_the_nearest_negative_beyond_the_positive(templates: np.nd
     for anchor, positive in itertools.permutations(range(6), 2):
         if SUBJECTS[anchor] != SUBJECTS[positive]:
             continue
-        negatives = squared[anchor][SUBJECTS != SUBJECTS[anchor]]
+        negatives = squared[anchor][SUBJECTS[anchor] != SUBJECTS]
         beyond = negatives[negatives > squared[anchor, positive]]
         chosen = beyond.min() if len(beyond) else negatives.max()
         violations.append(max(squared[anchor, positive] - chosen + 0.4, 0))
-    assert number(losses.triplet_semi_hard(templates, SUBJECTS, margin=0.4)) == pytest.approx(np.mean(violations), rel=1e-4)
+    assert number(losses.triplet_semi_hard(templates, SUBJECTS, margin=0.4)) == pytest.approx(
+        np.mean(violations), rel=1e-4
+    )
 
 
 def test_distillation_is_zero_only_for_the_teacher_itself(templates: np.ndarray) -> None:

@@ -45,7 +45,7 @@ def straight(faces: TrainingFaces, tmp_path_factory: pytest.TempPathFactory):
     return run, train(run, lambda _: None)
 
 
-class Killed(Exception):
+class KilledError(Exception):
     pass
 
 
@@ -57,9 +57,9 @@ def test_a_killed_run_resumes_to_the_same_weights(
 
     def kill(report: StepReport) -> None:
         if report.step == 2:
-            raise Killed
+            raise KilledError
 
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         train(run, kill)
     steps = []
     resumed = train(run, lambda report: steps.append(report.step))

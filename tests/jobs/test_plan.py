@@ -59,7 +59,7 @@ def manifest(tmp_path: Path, text: bytes) -> Path:
 
 
 def test_manifest_lists_photos_beside_it(tmp_path: Path) -> None:
-    file = manifest(tmp_path, "\ufeffsubject,path,note\nZoë, zoe.jpg,x\n\"Lovelace, Ada\",a/1.jpg,\n".encode())
+    file = manifest(tmp_path, '\ufeffsubject,path,note\nZoë, zoe.jpg,x\n"Lovelace, Ada",a/1.jpg,\n'.encode())
     assert list(plan_manifest(file)) == [
         PlannedPhoto(str(tmp_path / " zoe.jpg"), "Zoë"),
         PlannedPhoto(str(tmp_path / "a/1.jpg"), "Lovelace, Ada"),

@@ -26,7 +26,9 @@ Examples:
 @click.option("--manifest", type=click.Path(path_type=Path), help="CSV file with the columns path and subject.")
 @click.option("--pre-cropped", is_flag=True, help="Each file is one aligned face already; nothing is detected.")
 @click.option("--model", help="For a new gallery: the model it uses (a name, a fingerprint or a folder).")
-@click.option("--discard-crops", is_flag=True, help="For a new gallery: keep no crops (it cannot change its model then).")
+@click.option(
+    "--discard-crops", is_flag=True, help="For a new gallery: keep no crops (it cannot change its model then)."
+)
 @common_options
 @click.pass_context
 def enroll(
@@ -82,7 +84,9 @@ def run_and_report(settings: Settings, gallery: Any, job: Any) -> int:
     if settings.json:
         emit({**counts, "items": items})
     else:
-        click.echo(f"enrolled {counts['enrolled']}, skipped {counts['skipped']}, failed {counts['failed']} (job {job.id})")
+        click.echo(
+            f"enrolled {counts['enrolled']}, skipped {counts['skipped']}, failed {counts['failed']} (job {job.id})"
+        )
     return BATCH_FAILED if counts["failed"] else 0
 
 
@@ -94,5 +98,7 @@ def _gallery(settings: Settings, model: str | None, *, keep_crops: bool) -> Any:
         say(f"new gallery in {settings.gallery}")
         return Gallery.create(settings.gallery, find_model(model or "default"), keep_crops=keep_crops)
     if model is not None or not keep_crops:
-        raise UsageError("--model and --discard-crops are for a new gallery; `twindex reindex --model` changes this one.")
+        raise UsageError(
+            "--model and --discard-crops are for a new gallery; `twindex reindex --model` changes this one."
+        )
     return Gallery.open(settings.gallery)

@@ -52,7 +52,9 @@ def _box_faces(probe: Image.Image, answer: ProbeAnswer, scale: float) -> None:
         left, top = face.box.x * scale, face.box.y * scale
         right, bottom = left + face.box.width * scale, top + face.box.height * scale
         draw.rectangle((left, top, right, bottom), outline=_colour(face), width=3)
-        draw.text((left + 5, top + 3), str(number), font=_font(16), fill=_colour(face), stroke_width=2, stroke_fill=PAPER)
+        draw.text(
+            (left + 5, top + 3), str(number), font=_font(16), fill=_colour(face), stroke_width=2, stroke_fill=PAPER
+        )
 
 
 def _draw_row(sheet: Image.Image, corner: tuple[int, int], number: int, face: FaceAnswer, gallery: Gallery) -> None:

@@ -46,7 +46,7 @@ def query(
     if missing:
         raise UsageError(f"{missing[0]} does not exist or is not a file.")
     from twindex.embedder.faces import FaceReader
-    from twindex.gallery import Gallery, ProbeAnswer
+    from twindex.gallery import Gallery
 
     reader, status = FaceReader(), 0
     with Gallery.open(settings.gallery, read_only=True) as gallery:

@@ -26,8 +26,8 @@ Examples:
 def reindex(context: click.Context, model: str | None, index: str | None, rollback: bool, prune: bool) -> int:
     """Build a new generation of the index beside the old one, check it, and make it active.
 
-    Queries are answered all along: by the old generation until the new one is complete. A killed job goes on when the same
-    command is given again. --prune alone only prunes; with other options it prunes afterwards.
+    Queries are answered all along: by the old generation until the new one is complete. A killed job goes on when the
+    same command is given again. --prune alone only prunes; with other options it prunes afterwards.
     """
     from twindex.embedder.registry import install_model
     from twindex.gallery.service import Gallery
@@ -52,14 +52,14 @@ def reindex(context: click.Context, model: str | None, index: str | None, rollba
             say(f"pruned {generations} generations and {templates} templates")
         if report is None:
             report = job.present(gallery)
-    lines = [
+    line = (
         f"generation {report.generation}: {report.references} references, index {report.index}, "
         f"model {report.model[:12]}, {report.seconds:.1f} s"
-    ]
+    )
     if report.failed:
-        lines = [
+        line = (
             f"{report.failed} references have no kept crop and cannot be embedded by model {report.model[:12]}; "
             "the old generation stays active. Enrol those photos again, then re-index."
-        ]
-    show(settings, report.to_json(), lines)
+        )
+    show(settings, report.to_json(), [line])
     return BATCH_FAILED if report.failed else 0

@@ -46,7 +46,9 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str
     """Left-aligned columns of text, numbers right-aligned."""
     cells = [[printable(str(cell)) for cell in row] for row in rows]
     widths = [max(len(line[column]) for line in [list(headings), *cells]) for column in range(len(headings))]
-    right = [all(isinstance(row[column], int | float) for row in rows) and bool(rows) for column in range(len(headings))]
+    right = [
+        all(isinstance(row[column], int | float) for row in rows) and bool(rows) for column in range(len(headings))
+    ]
 
     def line(parts: Sequence[str]) -> str:
         padded = [p.rjust(w) if r else p.ljust(w) for p, w, r in zip(parts, widths, right, strict=True)]

@@ -34,7 +34,7 @@ def read_blob(path: Path) -> UInt8 | None:
         _log.warning("Cannot read the compiled network %s (%s); compiling it again.", path, error)
         return None
     digest, content = stored[:_DIGEST_BYTES], stored[_DIGEST_BYTES:]
-    if hashlib.sha256(content).digest() != digest.tobytes():
+    if hashlib.sha256(content.data).digest() != digest.tobytes():
         discard_blob(path, "its SHA-256 differs")
         return None
     content.flags.writeable = False

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from twindex.embedder.boxes import corrected, sides, squared, suppress
-from twindex.types import Float32, UInt8
+from twindex.types import Float32
 
 WINDOW = 12  # PNet's receptive field, px
 STRIDE = 2  # of PNet's output, px
@@ -132,7 +132,8 @@ def output(network: Stage, image: Image.Image, boxes: Float32) -> Detections:
     offsets, scores, places = _judge(network, image, boxes, 48)
     faces = scores > THRESHOLDS[2]
     squares, scores = boxes[faces], scores[faces]
-    landmarks = squares[:, np.newaxis, :2] + places[faces] * sides(squares)[:, np.newaxis] - 1
+    # Places are measured from the square's edge, which is half a pixel before the centre of its first pixel.
+    landmarks = squares[:, np.newaxis, :2] - 0.5 + places[faces] * sides(squares)[:, np.newaxis]
     final = corrected(squares, offsets[faces])
     kept = suppress(final, scores, 0.7, over="smaller")
     return Detections(final[kept], scores[kept], landmarks[kept].astype(np.float32))

@@ -33,7 +33,7 @@ class Conv:
 
 @dataclass(frozen=True)
 class Pool:
-    """A 3 x 3 pooling: "max" with stride 2, unpadded; "average" with stride 1, keeping the size, padding not counted."""
+    """A 3 x 3 pooling: "max" with stride 2, unpadded; "average" with stride 1, keeping the size, padding left out."""
 
     kind: Literal["max", "average"]
 

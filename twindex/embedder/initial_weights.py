@@ -65,7 +65,9 @@ def initialise_from_folded(branch: keras.Model, path: Path, faces: UInt8) -> lis
         for name, (convolution, norm) in zip(layer_names(), pairs, strict=True):
             _assign_folded(name, convolution, norm, folded)
     measured = keras.Model(branch.input, [convolution.output for convolution, _ in pairs])
-    outputs = [np.asarray(keras.ops.convert_to_numpy(output), np.float32) for output in measured(faces.astype("float32"))]
+    outputs = [
+        np.asarray(keras.ops.convert_to_numpy(output), np.float32) for output in measured(faces.astype("float32"))
+    ]
     scales = _scales(pairs, outputs)
     _move_scales(branch, pairs, outputs, scales)
     return missing

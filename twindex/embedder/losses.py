@@ -81,4 +81,3 @@ def distillation(templates: Any, targets: Any, relations: float = 2.0) -> Any:
     across = ops.matmul(templates, ops.transpose(targets))
     among = ops.matmul(targets, ops.transpose(targets))
     return direct + relations * ops.mean(ops.square(across - among))
-

@@ -116,7 +116,9 @@ def convolutions(branch: keras.Model) -> list[tuple[keras.layers.Conv2D, keras.l
     found = _by_creation(branch, layers.Conv2D)
     norms = _by_creation(branch, layers.BatchNormalization)
     if len(found) != CONVOLUTIONS or len(norms) != CONVOLUTIONS:
-        raise ValueError(f"Expected InceptionV3's {CONVOLUTIONS} convolutions, got {len(found)} and {len(norms)} norms.")
+        raise ValueError(
+            f"Expected InceptionV3's {CONVOLUTIONS} convolutions, got {len(found)} and {len(norms)} norms."
+        )
     return list(zip(found, norms, strict=True))
 
 

@@ -122,7 +122,7 @@ def graph_digest(model: openvino.Model) -> str:
         attributes = sorted((name, str(value)) for name, value in node.get_attributes().items())
         digest.update(repr((node.get_type_name(), sources, shapes, attributes)).encode())
         if node.get_type_name() == "Constant":
-            digest.update(np.ascontiguousarray(node.get_data()))
+            digest.update(np.ascontiguousarray(node.get_data()).data)
     return digest.hexdigest()
 
 

@@ -1,6 +1,7 @@
 """Which photos make a batch: subject-disjoint splits, pairs, and identity-balanced batches. NumPy only.
 
-Every choice is a pure function of a seed and a step number, so that training resumed after a kill sees the same batches.
+Every choice is a pure function of a seed and a step number, so that training resumed after a kill sees the same
+batches.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Train a twin by a recipe: stages of batches, checkpoints that a killed run resumes from, a calibrated bundle at the end."""
+"""Train a twin by a recipe: stages of batches, with checkpoints that a killed run resumes from."""
 
 import json
 import time

@@ -41,7 +41,9 @@ class TrainingFaces:
             subjects += [number] * len(files)
         labels = np.array(subjects, np.int64)
         if len(set(subjects)) < 2 or len(set(subjects)) == len(subjects):
-            raise UsageError(f"Training needs one folder per subject, each with several photos; {root} has {len(paths)}.")
+            raise UsageError(
+                f"Training needs one folder per subject, each with several photos; {root} has {len(paths)}."
+            )
         return cls(tuple(paths), labels)
 
     def clean(self, photos: Int64, size: int) -> UInt8:

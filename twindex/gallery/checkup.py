@@ -86,5 +86,7 @@ def _snapshots(gallery: Gallery) -> list[Finding]:
             findings.append(Finding(str(error)))
     for file in sorted(gallery.snapshots.glob("*")):
         if file.name not in listed:
-            findings.append(Finding(f"{file.name} in the index folder belongs to no generation.", "unlink_file", 0, file.name))
+            findings.append(
+                Finding(f"{file.name} in the index folder belongs to no generation.", "unlink_file", 0, file.name)
+            )
     return findings

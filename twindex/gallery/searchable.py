@@ -11,8 +11,7 @@ from twindex.index.faiss_index import FaissIndex
 from twindex.index.protocol import Hits
 from twindex.index.snapshot import SnapshotFile, SnapshotIdentity, read_snapshot, remove_leftovers, write_snapshot
 from twindex.index.spec import parse_spec
-from twindex.storage.generations import Generation, Snapshot
-from twindex.storage.store import Store
+from twindex.storage import Generation, Snapshot, Store
 from twindex.types import Float32
 
 _BATCH = 10_000
@@ -102,9 +101,7 @@ class SearchableGeneration:
         self.revision = self._store.changes.revision()
         count = self._store.references.count(fingerprint)
         spec = parse_spec(self.generation.index_spec, count)
-        return FaissIndex.build(
-            spec, self._dim, lambda: self._store.references.batches(fingerprint, _BATCH), count
-        )
+        return FaissIndex.build(spec, self._dim, lambda: self._store.references.batches(fingerprint, _BATCH), count)
 
     def _add_absent(self, references: Iterable[int]) -> None:
         wanted = np.array(sorted(references), np.int64)

@@ -17,10 +17,7 @@ from twindex.errors import ModelMismatchError, UsageError
 from twindex.gallery.answers import FaceAnswer, ProbeAnswer
 from twindex.gallery.searchable import SearchableGeneration
 from twindex.scoring import Head, decide, distances, rank
-from twindex.storage.generations import Generation
-from twindex.storage.references import Enrolment, EnrolmentRequest
-from twindex.storage.store import Store
-from twindex.storage.subjects import Erasure
+from twindex.storage import Enrolment, EnrolmentRequest, Erasure, Generation, Store
 from twindex.types import Candidate, Float32, Sample
 
 DEFAULT_INDEX = "Flat"
@@ -108,8 +105,8 @@ class Gallery:
                 bundle = find_model(fingerprint)
             except UsageError as error:
                 raise ModelMismatchError(
-                    f"The gallery's model {fingerprint[:12]} is not installed. Install it with `twindex models install`, "
-                    "or move the gallery to another model with `twindex reindex --model`."
+                    f"The gallery's model {fingerprint[:12]} is not installed. Install it with "
+                    "`twindex models install`, or move the gallery to another model with `twindex reindex --model`."
                 ) from error
             self.use(bundle)
         return self._embedders[fingerprint]
@@ -126,7 +123,7 @@ class Gallery:
 
         Args:
             requests: (sample, subject, job item or None) each.
-            embedded: Their templates, where they are known already; made anew if the gallery has changed its model since.
+            embedded: Their templates, where known already; made anew if the gallery has changed its model since.
 
         Returns:
             One enrolment each, in order.
@@ -165,7 +162,7 @@ class Gallery:
     def answer(
         self, probe: str, samples: Sequence[Sample], top: int, error: tuple[str, str] | None = None
     ) -> ProbeAnswer:
-        """The answer about one photo: an answer for each of its samples, or the (code, message) of what is wrong with it."""
+        """The answer about one photo: one for each of its samples, or the (code, message) of what is wrong with it."""
         fingerprint = self.active().fingerprint
         size = self.store.references.count(fingerprint)
         return ProbeAnswer(probe, fingerprint, size, tuple(self.search(samples, top)), error)
@@ -204,9 +201,7 @@ class Gallery:
             file.unlink(missing_ok=True)
         return erasure
 
-    def _candidates(
-        self, searchable: SearchableGeneration, template: Float32, head: Head, top: int
-    ) -> list[Candidate]:
+    def _candidates(self, searchable: SearchableGeneration, template: Float32, head: Head, top: int) -> list[Candidate]:
         """Best subjects; looks further where few subjects hold all of the nearest references."""
         fingerprint, wanted = searchable.generation.fingerprint, max(CANDIDATES, 4 * top)
         subjects = self.store.subjects.count()

@@ -10,7 +10,7 @@ from twindex.errors import PhotoError
 from twindex.gallery.service import Embedded, Gallery, source_digest
 from twindex.jobs.pipeline import batched, run_pipeline
 from twindex.jobs.plan import PlannedPhoto
-from twindex.storage.jobs import Job, JobItem
+from twindex.storage import Job, JobItem
 from twindex.types import Sample
 
 KIND = "enroll"
@@ -110,9 +110,7 @@ def _pending(gallery: Gallery, job: Job) -> Iterator[JobItem]:
         after = page[-1].id
 
 
-def _capture(
-    gallery: Gallery, reader: FaceReader, item: JobItem, *, pre_cropped: bool
-) -> _Captured:
+def _capture(gallery: Gallery, reader: FaceReader, item: JobItem, *, pre_cropped: bool) -> _Captured:
     try:
         data = Path(item.path).read_bytes()
     except OSError as error:

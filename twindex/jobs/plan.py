@@ -38,7 +38,9 @@ def plan_paths(paths: list[Path], subject: str | None) -> Iterator[PlannedPhoto]
         elif path.is_dir():
             yield from _subject_folders(path)
         else:
-            raise UsageError(f"{path} is a file: say who it shows with --subject NAME, or give a folder of sub-folders.")
+            raise UsageError(
+                f"{path} is a file: say who it shows with --subject NAME, or give a folder of sub-folders."
+            )
 
 
 def plan_manifest(manifest: Path) -> Iterator[PlannedPhoto]:

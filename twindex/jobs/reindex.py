@@ -13,7 +13,7 @@ from twindex.errors import IntegrityError, UsageError
 from twindex.gallery.searchable import SearchableGeneration
 from twindex.gallery.service import Gallery
 from twindex.index.spec import parse_spec
-from twindex.storage.generations import Generation
+from twindex.storage import Generation
 
 KIND = "reindex"
 BATCH = 64
@@ -47,8 +47,8 @@ Progress = Callable[[int, int], None]
 def reindex(gallery: Gallery, model: Bundle | None, index: str | None, progress: Progress) -> ReindexReport:
     """Move the gallery to another model, another index type, or a fresh build of the same.
 
-    A job that was killed goes on where it was when it is asked for again. Queries are answered by the old generation until
-    the flip.
+    A job that was killed goes on where it was when it is asked for again. Queries are answered by the old generation
+    until the flip.
 
     Args:
         model: The bundle to move to; None keeps the model.

@@ -1,0 +1,236 @@
+"""A bundle's card: what the model is, how it answers, where it comes from.
+
+`card.json` is one UTF-8 JSON object with "schema" 1, "architecture", "preprocessing", and one key for each field of
+`Card`; thresholds are objects {"gallery_size", "probability"}.
+"""
+
+import hashlib
+import json
+import math
+import re
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Literal, Self
+
+from twindex.embedder.inception import SMALLEST_SIDE
+from twindex.errors import BundleError
+from twindex.scoring import Head
+
+SCHEMA = 1
+ARCHITECTURE = "inception_v3, projection, l2"
+PREPROCESSING = "rgb, pixel / 127.5 - 1"
+ALIGNMENTS = ("arcface-112",)
+PRECISIONS = ("float32", "bfloat16")
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]{0,63}")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_LARGEST_SIDE = 1024
+_LARGEST_DIM = 4096
+
+
+@dataclass(frozen=True)
+class DefaultThreshold:
+    """The probability from which on a candidate is a match in a gallery of `gallery_size` references."""
+
+    gallery_size: int
+    probability: float
+
+
+@dataclass(frozen=True)
+class Card:
+    """A model's card.
+
+    Attributes:
+        name: For people; 1 to 64 letters, digits, spaces, dots, underscores, plus and minus signs.
+        input_shape: (height, width, 3) of the network's input; a square of 75 to 1024 pixels.
+        dim: Length of a template.
+        mirror: Whether a template is the normalised sum of the image's and its mirror image's.
+        alignment: How faces are aligned; "arcface-112".
+        head_weight, head_bias: The learned head; the weight is below 0.
+        thresholds: Default operating thresholds, gallery sizes strictly and probabilities weakly rising.
+        verify_threshold: Probability from which on two photos show the same person (1:1).
+        training: What it was trained on and how; plain JSON.
+        accuracy: What was measured; plain JSON.
+        versions: Of the libraries that made it.
+        terms: Of use, for people.
+        weights_sha256: Of the weights file, 64 hex digits; empty while the weights are not written yet.
+        precision: Of the arithmetic, "float32" or "bfloat16".
+
+    Raises:
+        BundleError: A value is out of range.
+    """
+
+    name: str
+    input_shape: tuple[int, int, int]
+    dim: int
+    mirror: bool
+    alignment: str
+    head_weight: float
+    head_bias: float
+    thresholds: tuple[DefaultThreshold, ...]
+    verify_threshold: float
+    training: dict[str, Any]
+    accuracy: dict[str, Any]
+    versions: dict[str, str]
+    terms: str
+    weights_sha256: str
+    precision: Literal["float32", "bfloat16"] = "float32"
+
+    def __post_init__(self) -> None:
+        height, width, channels = self.input_shape
+        sizes = [threshold.gallery_size for threshold in self.thresholds]
+        probabilities = [threshold.probability for threshold in self.thresholds]
+        rules = {
+            "name": _NAME.fullmatch(self.name),
+            "input_shape": SMALLEST_SIDE <= height == width <= _LARGEST_SIDE and channels == 3,
+            "dim": 2 <= self.dim <= _LARGEST_DIM,
+            "alignment": self.alignment in ALIGNMENTS,
+            "head_weight": math.isfinite(self.head_weight) and self.head_weight < 0,
+            "head_bias": math.isfinite(self.head_bias),
+            "thresholds": sizes == sorted(set(sizes))
+            and probabilities == sorted(probabilities)
+            and all(size >= 1 for size in sizes)
+            and all(0 < probability <= 1 for probability in probabilities),
+            "verify_threshold": 0 < self.verify_threshold <= 1,
+            "weights_sha256": self.weights_sha256 == "" or _DIGEST.fullmatch(self.weights_sha256),
+            "precision": self.precision in PRECISIONS,
+        }
+        for name, holds in rules.items():
+            if not holds:
+                raise BundleError(f"The model's card has a {name} that is out of range: {getattr(self, name)!r}.")
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256, hex, over canonical JSON of the weights' hash and all else that changes a template.
+
+        The head, the thresholds and the texts may be corrected without making templates incomparable.
+
+        Raises:
+            BundleError: The weights are not written yet.
+        """
+        if not self.weights_sha256:
+            raise BundleError(f"The model {self.name!r} has no fingerprint before its weights are written.")
+        identity = {
+            "alignment": self.alignment,
+            "architecture": ARCHITECTURE,
+            "dim": self.dim,
+            "input_shape": list(self.input_shape),
+            "mirror": self.mirror,
+            "precision": self.precision,
+            "preprocessing": PREPROCESSING,
+            "weights_sha256": self.weights_sha256,
+        }
+        return hashlib.sha256(json.dumps(identity, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+    def with_weights(self, sha256: str) -> Self:
+        """The same card for the weights file of that hash."""
+        return replace(self, weights_sha256=sha256)
+
+    def threshold_for(self, gallery_size: int) -> float:
+        """The default operating threshold for a gallery of so many references.
+
+        Linear in the logarithm of the size between the card's thresholds, and the smallest one's below them. Above the
+        largest the last slope goes on, but not past the probability of distance 0, so that the same photo can
+        still match. A card without thresholds gives `verify_threshold`.
+
+        Raises:
+            ValueError: `gallery_size` is below 1.
+        """
+        if gallery_size < 1:
+            raise ValueError(f"Expected a gallery of at least one reference, got {gallery_size}.")
+        if not self.thresholds:
+            return self.verify_threshold
+        first, last = self.thresholds[0], self.thresholds[-1]
+        if gallery_size <= first.gallery_size:
+            return first.probability
+        below, above = first, first
+        for threshold in self.thresholds[1:]:
+            below, above = above, threshold
+            if gallery_size <= threshold.gallery_size:
+                return _between(below, above, gallery_size)
+        ceiling = float(Head(self.head_weight, self.head_bias).probability(0.0))
+        return max(last.probability, min(_between(below, above, gallery_size), ceiling))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, as `card.json` holds them."""
+        values = asdict(self)
+        values["input_shape"] = list(self.input_shape)
+        values["thresholds"] = [asdict(threshold) for threshold in self.thresholds]
+        return {"schema": SCHEMA, "architecture": ARCHITECTURE, "preprocessing": PREPROCESSING, **values}
+
+    @classmethod
+    def from_json(cls, values: Any) -> Self:
+        """Read what `to_json` wrote.
+
+        Args:
+            values: As decoded from JSON; anything.
+
+        Raises:
+            BundleError: It is of another schema, or a key is missing, unknown, of a wrong type or out of range.
+        """
+        card = _expect(values, dict, "the card")
+        for name, known in (("schema", SCHEMA), ("architecture", ARCHITECTURE), ("preprocessing", PREPROCESSING)):
+            if card.get(name) != known:
+                raise BundleError(
+                    f"The model's card has {name} {card.get(name)!r}, this version reads {known!r}: "
+                    "install the Twindex that the model was made for."
+                )
+        given = {name: card[name] for name in card if name not in ("schema", "architecture", "preprocessing")}
+        _expect_keys(given, {field.name for field in fields(cls)}, "the card")
+        for name, kind in _KINDS.items():
+            given[name] = _expect(given[name], kind, name)
+        for name, version in given["versions"].items():
+            _expect(version, str, f"versions[{name}]")
+        sides = [_expect(side, int, "input_shape") for side in given["input_shape"]]
+        if len(sides) != 3:
+            raise BundleError(f"The model's card: expected three numbers in input_shape, got {sides}.")
+        thresholds = tuple(_threshold(one) for one in given["thresholds"])
+        return cls(**{**given, "input_shape": tuple(sides), "thresholds": thresholds})
+
+
+_KINDS: dict[str, type] = {
+    "name": str,
+    "input_shape": list,
+    "dim": int,
+    "mirror": bool,
+    "alignment": str,
+    "head_weight": float,
+    "head_bias": float,
+    "thresholds": list,
+    "verify_threshold": float,
+    "training": dict,
+    "accuracy": dict,
+    "versions": dict,
+    "terms": str,
+    "weights_sha256": str,
+    "precision": str,
+}
+
+
+def _between(below: DefaultThreshold, above: DefaultThreshold, gallery_size: int) -> float:
+    """The line through two thresholds over the logarithm of the gallery size; flat if they are the same one."""
+    if above.gallery_size == below.gallery_size:
+        return above.probability
+    share = math.log(gallery_size / below.gallery_size) / math.log(above.gallery_size / below.gallery_size)
+    return below.probability + share * (above.probability - below.probability)
+
+
+def _threshold(value: Any) -> DefaultThreshold:
+    given = _expect(value, dict, "thresholds")
+    _expect_keys(given, {"gallery_size", "probability"}, "thresholds")
+    size = _expect(given["gallery_size"], int, "gallery_size")
+    return DefaultThreshold(size, _expect(given["probability"], float, "probability"))
+
+
+def _expect(value: Any, kind: type, name: str) -> Any:
+    """The value, if it is of exactly that kind; a whole number may stand for a float, True is no number."""
+    if kind is float and type(value) is int and abs(value) < 2**53:
+        return float(value)
+    if type(value) is not kind:
+        raise BundleError(f"The model's card: expected {name} of type {kind.__name__}, got {type(value).__name__}.")
+    return value
+
+
+def _expect_keys(values: dict[str, Any], expected: set[str], name: str) -> None:
+    if set(values) != expected:
+        wrong = ", ".join(sorted(map(repr, set(values) ^ expected)))
+        raise BundleError(f"The model's card: {name} has missing or unknown keys: {wrong}.")

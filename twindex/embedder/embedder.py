@@ -1,0 +1,111 @@
+"""From aligned crops to templates, by one model."""
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import openvino
+
+from twindex.embedder.alignment import centre
+from twindex.embedder.bundle import Bundle
+from twindex.embedder.card import Card
+from twindex.embedder.graphs.branch import build_branch
+from twindex.embedder.runtime import Network, load_network
+from twindex.errors import BundleError
+from twindex.types import Float32, UInt8
+
+BATCH = 16
+_SHORTEST = 0.5  # a template's length is 1 up to rounding, or the network is broken
+
+
+class Embedder:
+    """The shared branch of a trained twin; any number of threads may use it.
+
+    Nothing is read or compiled before the first crop, so an embedder that is only asked for its card costs nothing.
+
+    Args:
+        bundle: The model.
+        cache: Folder for the compiled network, made if missing; None compiles at each start.
+        batch: Most images computed at once; bounds the memory.
+    """
+
+    def __init__(self, bundle: Bundle, *, cache: Path | None = None, batch: int = BATCH) -> None:
+        if batch < 1:
+            raise ValueError(f"Expected a batch of at least 1, got {batch}.")
+        self._bundle = bundle
+        self._cache = cache
+        self._batch = batch
+        self._compiling = threading.Lock()
+        self._network: Network | None = None
+
+    @property
+    def card(self) -> Card:
+        """The model's card."""
+        return self._bundle.card
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the templates: those of another fingerprint cannot be compared with these."""
+        return self.card.fingerprint
+
+    @property
+    def dim(self) -> int:
+        """Length of a template."""
+        return self.card.dim
+
+    def embed(self, crops: UInt8) -> Float32:
+        """Templates of aligned crops, as the gallery keeps them.
+
+        Args:
+            crops: (n, 256, 256, 3) uint8, RGB (see `alignment.py`); n may be 0.
+
+        Returns:
+            (n, dim) float32, unit length.
+
+        Raises:
+            BundleError: The model is damaged.
+        """
+        return self._in_batches(crops, aligned=True)
+
+    def embed_inputs(self, images: UInt8) -> Float32:
+        """Templates of images that have the network's own size.
+
+        Args:
+            images: (n, height, width, 3) uint8, RGB, the template's square without margin; n may be 0.
+
+        Returns:
+            (n, dim) float32, unit length.
+
+        Raises:
+            ValueError: The images have another size.
+            BundleError: The model is damaged.
+        """
+        if images.shape[1:] != self.card.input_shape:
+            raise ValueError(f"Expected images of shape {self.card.input_shape}, got {images.shape[1:]}.")
+        return self._in_batches(images, aligned=False)
+
+    def _in_batches(self, images: UInt8, *, aligned: bool) -> Float32:
+        templates = np.empty((len(images), self.dim), dtype=np.float32)
+        for start in range(0, len(images), self._batch):
+            part = images[start : start + self._batch]
+            inputs = centre(part, self.card.input_shape[0]) if aligned else part
+            templates[start : start + self._batch] = self._unit_length(self._ready()(inputs)[0])
+        return templates
+
+    def _unit_length(self, templates: Float32) -> Float32:
+        """Correct what rounding in low precision left; refuse what is no direction at all."""
+        lengths = np.linalg.norm(templates.astype(np.float64), axis=1, keepdims=True)
+        if not (lengths > _SHORTEST).all():
+            raise BundleError(f"The model {self.card.name!r} gives templates that are not finite or of no length.")
+        return (templates / lengths).astype(np.float32)
+
+    def _ready(self) -> Network:
+        with self._compiling:
+            if self._network is None:
+                self._network = load_network(
+                    self._build, key=self.fingerprint, precision=self.card.precision, cache=self._cache
+                )
+            return self._network
+
+    def _build(self) -> openvino.Model:
+        return build_branch(self._bundle.arrays(), self.card.input_shape, mirror=self.card.mirror)

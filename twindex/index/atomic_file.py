@@ -1,0 +1,73 @@
+"""Files that are whole or not there: whatever is killed, the old content stays until the new one is on disk."""
+
+import os
+import tempfile
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+_SUFFIX = ".twindex-partial"
+
+
+def write_atomically(path: Path, pieces: Iterable[bytes]) -> None:
+    """Write a file through a temporary one beside it, readable by its owner only.
+
+    Temporary file, write, fsync, rename, fsync of the directory. Names are unique, so that what a killed process left
+    behind is in nobody's way.
+
+    Args:
+        path: Replaced in one step if it exists.
+        pieces: The content.
+
+    Raises:
+        OSError: A full disk, a missing or read-only directory. `path` is as it was.
+    """
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=_SUFFIX, dir=path.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            for piece in pieces:
+                file.write(piece)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _fsync_directory(path.parent)
+
+
+def remove_leftovers(directory: Path, older_than_s: float = 0.0) -> int:
+    """Delete the temporary files of writes that were killed.
+
+    Args:
+        directory: Where `write_atomically` wrote.
+        older_than_s: Spare files written within so many seconds. The default spares none, which is what an erasure
+            needs; a write that is under way then fails and leaves the old file.
+
+    Returns:
+        How many were deleted.
+
+    Raises:
+        OSError: One cannot be deleted.
+    """
+    limit = time.time() - older_than_s
+    removed = 0
+    for leftover in sorted(directory.glob(f".*{_SUFFIX}")):
+        if leftover.stat().st_mtime <= limit:
+            leftover.unlink(missing_ok=True)
+            removed += 1
+    if removed:
+        _fsync_directory(directory)
+    return removed
+
+
+def _fsync_directory(directory: Path) -> None:
+    """Make renames and deletions in a directory durable; Windows has no such call and journals them itself."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,205 @@
+"""The index that a gallery searches: any FAISS structure of `spec.py` behind `VectorIndex`."""
+
+from collections.abc import Callable, Iterator
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from twindex.errors import IntegrityError, TwindexError
+from twindex.index.arguments import checked_ids, checked_k, checked_new_ids, checked_vectors
+from twindex.index.faiss_errors import wrap_faiss
+from twindex.index.graph import bury, search_graph
+from twindex.index.protocol import Hits
+from twindex.index.sampling import reservoir
+from twindex.index.serialization import from_bytes, to_bytes
+from twindex.index.sorted_ids import frozen_ids, member, united, without
+from twindex.index.spec import IndexSpec
+from twindex.index.structure import empty_structure, exact_structure, parts, stored_ids, train
+from twindex.types import Float32, Int64
+
+Batches = Callable[[], Iterator[tuple[Int64, Float32]]]
+"""Goes through all references anew at each call: batches of (n,) ids and (n, dim) unit-length float32 vectors."""
+
+_SEED = 20_160
+_REMEDY = "Rebuild the index from the store; if that fails too, choose another index."
+
+
+class FaissIndex:
+    """A `VectorIndex` over a FAISS structure.
+
+    Distances of Flat, HNSW and IVF,Flat structures are those of the vectors, their squares good to 2e-6; those of
+    SQ8, PQ and OPQ or PCA structures are estimates, which the caller replaces by exact ones.
+
+    FAISS uses as many threads as OpenMP gives it. A search gives the same result on any number of them. So does
+    building, except for HNSW (nodes are linked in the order in which threads come by) and for OPQ and PCA (LAPACK).
+
+    Threads: see `VectorIndex`.
+
+    Args:
+        spec: What the structure was built as.
+        structure: Of `structure.py`, trained; owned by this object from now on.
+
+    Raises:
+        IntegrityError: A reference occurs twice in the structure, or an id is negative.
+    """
+
+    def __init__(self, spec: IndexSpec, structure: faiss.Index) -> None:
+        self.spec = spec
+        self._structure = structure
+        self._is_graph = isinstance(parts(structure)[-1], faiss.IndexHNSW)
+        self.exact_structure = spec.text != "Flat" and isinstance(parts(structure)[-1], faiss.IndexFlat)
+        """Whether it searches exactly because there were fewer references than training needs."""
+        ids = np.sort(stored_ids(structure))
+        if self._is_graph:
+            ids = ids[np.searchsorted(ids, 0) :]
+        if (ids < 0).any() or (ids[1:] == ids[:-1]).any():
+            raise IntegrityError(f"The index holds references that are repeated or negative. {_REMEDY}")
+        self._live = frozen_ids(ids)
+
+    @classmethod
+    def build(cls, spec: IndexSpec, dim: int, batches: Batches, count: int) -> "FaissIndex":
+        """Train a structure on a sample of the references, then add all of them, a batch at a time.
+
+        With fewer references than `spec.minimum_references` the structure is an exact one, on purpose: erasing a
+        gallery down to three people must not break its index. `exact_structure` tells.
+
+        Args:
+            spec: What to build.
+            dim: Length of a vector.
+            batches: The references; asked for twice where the spec needs training.
+            count: How many there are, about: whether a training sample is worth drawing, and how large it can be.
+
+        Returns:
+            An index of all references.
+
+        Raises:
+            UsageError: The spec does not suit vectors of this length.
+            ValueError: A batch that `add` refuses.
+            TwindexError: FAISS failed.
+        """
+        spec.check_dim(dim)
+        with wrap_faiss(f'building an index "{spec.text}"', TwindexError, "Choose another index."):
+            index = cls(spec, _ready_structure(spec, dim, batches, count))
+        for references, vectors in batches():
+            index.add(references, vectors)
+        return index
+
+    @classmethod
+    def deserialize(cls, spec: IndexSpec, data: bytes | memoryview, dim: int, count: int) -> "FaissIndex":
+        """An index from what `serialize` gave.
+
+        Args:
+            spec: What it was built as.
+            data: The bytes, whose checksum was compared: FAISS would not notice most damage.
+            dim: Length of a vector.
+            count: Live references that it must have.
+
+        Returns:
+            The index, equal to the one that was serialised.
+
+        Raises:
+            IntegrityError: Damaged, or not what spec, dim and count say.
+        """
+        index = cls(spec, from_bytes(spec, data, dim))
+        if index.count != count:
+            raise IntegrityError(f"The stored index holds {index.count} references, expected {count}. {_REMEDY}")
+        return index
+
+    def serialize(self) -> bytes:
+        """The structure in FAISS's format, tombstones included.
+
+        Raises:
+            TwindexError: FAISS failed.
+        """
+        return to_bytes(self._structure)
+
+    @property
+    def dim(self) -> int:
+        """See `VectorIndex.dim`."""
+        return int(self._structure.d)
+
+    @property
+    def count(self) -> int:
+        """See `VectorIndex.count`."""
+        return len(self._live)
+
+    @property
+    def stale_share(self) -> float:
+        """Share of entries that are removed but still present (HNSW only), from 0 to 1; rebuilding makes it 0."""
+        entries = int(self._structure.ntotal)
+        return (entries - self.count) / entries if entries else 0.0
+
+    def references(self) -> Int64:
+        """The live references: (count,) int64, ascending, read-only."""
+        return self._live
+
+    def contains(self, references: Int64) -> NDArray[np.bool_]:
+        """See `VectorIndex.contains`."""
+        return member(self._live, checked_ids(references))
+
+    def add(self, references: Int64, vectors: Float32) -> None:
+        """See `VectorIndex.add`.
+
+        Raises:
+            TwindexError: FAISS failed; the index must be rebuilt.
+        """
+        vectors = checked_vectors(vectors, self.dim)
+        present = self.contains(checked_new_ids(references, len(vectors)))
+        if present.any():
+            raise ValueError(f"Reference {references[present][0]} is in the index already; remove it first.")
+        if not len(references):
+            return
+        with wrap_faiss(f"adding {len(references)} vectors", TwindexError, _REMEDY):
+            self._structure.add_with_ids(vectors, np.ascontiguousarray(references))
+        self._live = united(self._live, references)
+
+    def remove(self, references: Int64) -> int:
+        """See `VectorIndex.remove`. A graph keeps tombstones, see `stale_share`.
+
+        Raises:
+            TwindexError: FAISS failed; the index must be rebuilt.
+        """
+        gone = np.unique(references[self.contains(references)])
+        if not len(gone):
+            return 0
+        with wrap_faiss(f"removing {len(gone)} vectors", TwindexError, _REMEDY):
+            if self._is_graph:
+                bury(self._structure, gone)
+            else:
+                self._structure.remove_ids(gone)
+        self._live = without(self._live, gone)
+        return len(gone)
+
+    def search(self, probes: Float32, k: int) -> Hits:
+        """See `VectorIndex.search`.
+
+        Raises:
+            TwindexError: FAISS failed.
+        """
+        probes = checked_vectors(probes, self.dim)
+        wanted = min(checked_k(k), self.count)
+        if wanted == 0 or not len(probes):
+            return Hits.ranked(np.empty((len(probes), 0), np.float32), np.empty((len(probes), 0), np.int64), k)
+        with wrap_faiss(f"searching {len(probes)} probes", TwindexError, _REMEDY):
+            if self._is_graph:
+                tombstones = int(self._structure.ntotal) - self.count
+                squared, references = search_graph(self._structure, probes, wanted, tombstones)
+            else:
+                squared, references = self._structure.search(probes, wanted)
+        # FAISS gives squared distances, and for a vector and itself rounding can leave them a little below zero.
+        return Hits.ranked(np.sqrt(np.maximum(squared, 0)), references, k)
+
+
+def _ready_structure(spec: IndexSpec, dim: int, batches: Batches, count: int) -> faiss.Index:
+    """A structure that takes vectors: as the spec says, or exact where there are too few to train it."""
+    if not spec.needs_training:
+        return empty_structure(spec, dim)
+    if count >= spec.minimum_references:
+        vectors = (checked_vectors(batch, dim) for _, batch in batches())
+        sample = reservoir(vectors, dim, min(count, spec.training_points), _SEED)
+        if len(sample) >= spec.minimum_references:
+            structure = empty_structure(spec, dim)
+            train(structure, sample)
+            return structure
+    return exact_structure(dim)

@@ -1,0 +1,152 @@
+"""Snapshots: an index in a file that is opened only if it is, byte for byte, the one that was recorded.
+
+A snapshot file is the 8 bytes "TWINDEX\\x01", the length of the header as an unsigned 32-bit and of the payload as an
+unsigned 64-bit little-endian integer, the header (a JSON object in UTF-8, keys sorted, no spaces: "identity" with the
+fields of `SnapshotIdentity`, and "structure", the FAISS factory string), and the payload (FAISS's serialised index).
+"""
+
+import hashlib
+import json
+import struct
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from twindex.errors import IntegrityError, UsageError
+from twindex.index.atomic_file import remove_leftovers, write_atomically
+from twindex.index.faiss_index import FaissIndex
+from twindex.index.spec import parse_spec
+
+__all__ = ["SnapshotFile", "SnapshotIdentity", "read_snapshot", "remove_leftovers", "write_snapshot"]
+
+_MAGIC = b"TWINDEX\x01"
+_PREAMBLE = struct.Struct("<8sIQ")
+_REMEDY = "Rebuild the index from the store."
+
+
+@dataclass(frozen=True)
+class SnapshotIdentity:
+    """Which state of which gallery a snapshot holds.
+
+    Attributes:
+        gallery_id: Of the gallery.
+        generation: Id of the generation.
+        fingerprint: Of the model whose templates are indexed.
+        spec_text: The generation's index specification, as the user gave it.
+        dim: Length of a template.
+        revision: Last change that the index has seen.
+        count: Live references.
+    """
+
+    gallery_id: str
+    generation: int
+    fingerprint: str
+    spec_text: str
+    dim: int
+    revision: int
+    count: int
+
+
+@dataclass(frozen=True)
+class SnapshotFile:
+    """What is recorded of a snapshot file, to know it again: its length in bytes and its SHA-256 as hex digits."""
+
+    length: int
+    sha256: str
+
+
+def write_snapshot(index: FaissIndex, path: Path, identity: SnapshotIdentity) -> SnapshotFile:
+    """Write an index to a file, whole or not at all.
+
+    Args:
+        index: What to write; nothing may change it meanwhile.
+        path: Replaced in one step if it exists.
+        identity: What the index is; its dim and count must be the index's.
+
+    Returns:
+        What to record, and to give to `read_snapshot`.
+
+    Raises:
+        ValueError: The identity is not this index's.
+        OSError: The file cannot be written, on a full disk for instance; `path` is as it was.
+        TwindexError: FAISS failed.
+    """
+    if (identity.dim, identity.count) != (index.dim, index.count):
+        raise ValueError(
+            f"The snapshot's identity says {identity.count} references of {identity.dim} dimensions, but the index "
+            f"has {index.count} of {index.dim}."
+        )
+    payload = index.serialize()
+    header = _header(identity, index.spec.text)
+    pieces = (_PREAMBLE.pack(_MAGIC, len(header), len(payload)), header, payload)
+    digest = hashlib.sha256()
+    for piece in pieces:
+        digest.update(piece)
+    write_atomically(path, pieces)
+    return SnapshotFile(sum(map(len, pieces)), digest.hexdigest())
+
+
+def read_snapshot(path: Path, expected: SnapshotFile, identity: SnapshotIdentity) -> FaissIndex:
+    """Open a snapshot, if it is the one expected in every respect.
+
+    Args:
+        path: The file.
+        expected: What was recorded when it was written.
+        identity: What it must hold.
+
+    Returns:
+        The index, equal to the one that was written.
+
+    Raises:
+        IntegrityError: Missing, unreadable, changed, of another identity, or not an index. Rebuild from the store.
+    """
+    content = memoryview(_recorded_bytes(path, expected))
+    structure, payload = _opened(path, content, identity)
+    try:
+        spec = parse_spec(structure, identity.count)
+        spec.check_dim(identity.dim)
+    except UsageError as error:
+        raise IntegrityError(f"The snapshot {path.name} names an index that is none: {error} {_REMEDY}") from error
+    return FaissIndex.deserialize(spec, payload, identity.dim, identity.count)
+
+
+def _recorded_bytes(path: Path, expected: SnapshotFile) -> bytes:
+    """The file's bytes, of the recorded length and SHA-256."""
+    try:
+        # The length is compared first, so that a file grown out of all proportion is not read.
+        length = path.stat().st_size
+        content = path.read_bytes() if length == expected.length else b""
+    except OSError as error:
+        raise IntegrityError(f"The snapshot {path.name} cannot be read: {error}. {_REMEDY}") from error
+    if length != expected.length:
+        raise IntegrityError(
+            f"The snapshot {path.name} has {length} bytes, expected {expected.length}: it is not the file that was "
+            f"written. {_REMEDY}"
+        )
+    found = hashlib.sha256(content).hexdigest()
+    if found != expected.sha256:
+        raise IntegrityError(
+            f"The snapshot {path.name} has the SHA-256 {found}, expected {expected.sha256}: it was changed. {_REMEDY}"
+        )
+    return content
+
+
+def _opened(path: Path, content: memoryview, identity: SnapshotIdentity) -> tuple[str, memoryview]:
+    """The structure's factory string and the payload, after comparing the identity."""
+    try:
+        magic, header_length, payload_length = _PREAMBLE.unpack_from(content)
+        payload_start = _PREAMBLE.size + header_length
+        header = json.loads(bytes(content[_PREAMBLE.size : payload_start]))
+        found, structure = header["identity"], str(header["structure"])
+    except (struct.error, ValueError, KeyError, TypeError) as error:
+        raise IntegrityError(f"The file {path.name} has no readable snapshot header. {_REMEDY}") from error
+    if magic != _MAGIC or payload_start + payload_length != len(content):
+        raise IntegrityError(f"The file {path.name} is not a snapshot of this format. {_REMEDY}")
+    wanted = asdict(identity)
+    if found != wanted:
+        raise IntegrityError(f"The snapshot {path.name} is of {found}, expected {wanted}. {_REMEDY}")
+    return structure, content[payload_start:]
+
+
+def _header(identity: SnapshotIdentity, structure: str) -> bytes:
+    fields = {"identity": asdict(identity), "structure": structure}
+    return json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()

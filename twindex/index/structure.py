@@ -1,0 +1,95 @@
+"""FAISS structures that keep 64-bit ids: made from a spec, trained, listed, compared.
+
+Ids are kept in one of two ways. An inverted file (IVF) stores them itself and is never wrapped: `IndexIDMap` over an
+IVF maps ids to wrong vectors after a removal. Everything else is wrapped in `IndexIDMap`; its sibling `IndexIDMap2`
+adds a hash table for looking vectors up by id, which nothing here does.
+"""
+
+import faiss
+import numpy as np
+
+from twindex.index.spec import IndexSpec
+from twindex.types import Float32, Int64
+
+_GRAPH_CONSTRUCTION_BREADTH = 200
+
+
+def empty_structure(spec: IndexSpec, dim: int) -> faiss.Index:
+    """A structure without references, untrained where the spec needs training.
+
+    Args:
+        spec: What to make.
+        dim: Length of a vector; `spec.check_dim` has accepted it.
+
+    Returns:
+        A FAISS index that takes `add_with_ids`.
+    """
+    bare = faiss.index_factory(dim, spec.text, faiss.METRIC_L2)
+    if spec.is_graph:
+        bare.hnsw.efConstruction = _GRAPH_CONSTRUCTION_BREADTH
+    if spec.cells:
+        configure_probes(spec, bare)
+        return bare
+    return faiss.IndexIDMap(bare)
+
+
+def exact_structure(dim: int) -> faiss.Index:
+    """A structure that computes every distance: what stands in below a spec's training minimum."""
+    return faiss.IndexIDMap(faiss.IndexFlatL2(dim))
+
+
+def configure_probes(spec: IndexSpec, structure: faiss.Index) -> None:
+    """Set how many cells a search of an IVF structure visits."""
+    faiss.extract_index_ivf(structure).nprobe = spec.probed_cells
+
+
+def train(structure: faiss.Index, sample: Float32) -> None:
+    """Fit the structure to vectors. FAISS seeds its k-means, so the same sample gives the same centroids.
+
+    Args:
+        structure: Changed in place.
+        sample: (n, dim) float32, at least the spec's `minimum_references`.
+    """
+    leaf = parts(structure)[-1]
+    # Whether there are enough vectors was decided before; FAISS would print its own opinion on standard error.
+    for fitted in ("cp", "pq"):
+        if hasattr(leaf, fitted):
+            clustering = leaf.cp if fitted == "cp" else leaf.pq.cp
+            clustering.min_points_per_centroid = 1
+    structure.train(sample)
+
+
+def parts(structure: faiss.Index) -> tuple[faiss.Index, ...]:
+    """The structure and what it wraps, from the outside in, each as its own class."""
+    chain = [faiss.downcast_index(structure)]
+    while isinstance(chain[-1], faiss.IndexIDMap | faiss.IndexPreTransform):
+        chain.append(faiss.downcast_index(chain[-1].index))
+    return tuple(chain)
+
+
+def describe(structure: faiss.Index) -> tuple[tuple[str, int, int, int], ...]:
+    """What a structure is made of: for each part its class, length of a vector, metric and number of cells."""
+    return tuple(
+        (type(part).__name__, int(part.d), int(part.metric_type), int(getattr(part, "nlist", 0)))
+        for part in parts(structure)
+    )
+
+
+def stored_ids(structure: faiss.Index) -> Int64:
+    """The id of every entry, in no particular order.
+
+    Returns:
+        (ntotal,) int64; the tombstones of a graph are negative.
+    """
+    outermost = parts(structure)[0]
+    if isinstance(outermost, faiss.IndexIDMap):
+        ids: Int64 = faiss.vector_to_array(outermost.id_map)
+        return ids
+    lists = faiss.extract_index_ivf(outermost).invlists
+    kept = [np.empty(0, dtype=np.int64)]
+    for cell in range(lists.nlist):
+        size = lists.list_size(cell)
+        # An empty list may have no memory behind it; the view is copied before FAISS can move it.
+        if size:
+            kept.append(faiss.rev_swig_ptr(lists.get_ids(cell), size).copy())
+    return np.concatenate(kept)

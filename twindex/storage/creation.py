@@ -1,0 +1,79 @@
+"""Making a gallery's database: complete under a temporary name, then given its own."""
+
+import os
+import secrets
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy import insert
+
+from twindex.errors import UsageError
+from twindex.storage.database import Database
+from twindex.storage.journal import APPLICATION_ID
+from twindex.storage.migrations import migrate
+from twindex.storage.schema import GalleryRow
+
+
+def create_database(path: Path, *, keep_crops: bool) -> None:
+    """Make a new database; a crash leaves at most a temporary file that nothing ever reads.
+
+    Args:
+        path: Where no file exists yet.
+        keep_crops: Whether the gallery keeps the crops it enrols from.
+
+    Raises:
+        UsageError: If there is a file already, or the folder cannot be written.
+    """
+    if os.path.lexists(path):
+        raise _exists(path)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
+    try:
+        # Faces can be rebuilt from templates: the file is for its owner alone, and SQLite gives journals its mode.
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except OSError as error:
+        raise UsageError(f"No gallery can be made at {str(path)!r} ({error}); check the folder.") from error
+    try:
+        _fill(temporary, keep_crops=keep_crops)
+        _publish(temporary, path)
+    finally:
+        for suffix in ("", "-journal", "-wal", "-shm"):
+            temporary.with_name(temporary.name + suffix).unlink(missing_ok=True)
+
+
+def _fill(path: Path, *, keep_crops: bool) -> None:
+    database = Database(path, read_only=False)
+    try:
+        with database.write() as connection:
+            connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
+            migrate(connection)
+            connection.execute(
+                insert(GalleryRow).values(
+                    id=1, gallery_id=str(uuid.uuid4()), keep_crops=keep_crops, created=datetime.now(UTC), threshold=None
+                )
+            )
+    finally:
+        database.close()
+
+
+def _publish(temporary: Path, path: Path) -> None:
+    """Give the finished file its name without ever replacing another, and make that durable."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError as error:
+        raise _exists(path) from error
+    except OSError:
+        # A file system without hard links: two processes creating at the same instant are told apart by luck only.
+        if os.path.lexists(path):
+            raise _exists(path) from None
+        temporary.rename(path)
+    if hasattr(os, "O_DIRECTORY"):
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def _exists(path: Path) -> UsageError:
+    return UsageError(f"A gallery cannot be made at {str(path)!r}: the file exists; open it, or choose another path.")

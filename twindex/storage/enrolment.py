@@ -1,0 +1,121 @@
+"""The transaction that enrols: subject, sample, reference, template, change and job item, or nothing."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, insert, select, update
+
+from twindex.errors import ModelMismatchError, UsageError
+from twindex.storage.changes import append_changes
+from twindex.storage.face_json import face_to_json
+from twindex.storage.names import readable_text
+from twindex.storage.records import Enrolment, EnrolmentRequest, EnrolmentStatus
+from twindex.storage.schema import GalleryRow, GenerationRow, JobItemRow, ReferenceRow, SampleRow, SubjectRow
+from twindex.storage.template_format import crop_sha256
+from twindex.storage.templates import has_template, insert_templates
+from twindex.types import Sample
+
+
+def enrol(
+    connection: Connection, request: EnrolmentRequest, subject: str, fingerprint: str, vector: bytes
+) -> Enrolment:
+    """Enrol one face in the caller's write transaction. Enrolling it again changes nothing.
+
+    Args:
+        connection: In a write transaction.
+        request: What to enrol.
+        subject: The request's subject in its stored form.
+        fingerprint: The model that made the vector.
+        vector: The request's vector in its stored form.
+
+    Raises:
+        UsageError: If the request names a job item that does not exist.
+    """
+    subject_id = _ensure_subject(connection, subject)
+    sample_id = _ensure_sample(connection, request.sample)
+    reference = _ensure_reference(connection, sample_id, subject_id)
+    status: EnrolmentStatus = "already_enrolled"
+    if not has_template(connection, fingerprint, reference):
+        insert_templates(connection, fingerprint, [(reference, vector)])
+        append_changes(connection, "enrolled", [reference])
+        status = "enrolled"
+    if request.job_item is not None:
+        _settle_item(connection, request.job_item, reference, status)
+    return Enrolment(reference, status, _collisions(connection, request.sample.source_sha256, subject_id))
+
+
+def refuse_stale_model(connection: Connection, fingerprint: str) -> None:
+    """Refuse templates of a model that does not answer the queries; a gallery without an active generation takes any.
+
+    Raises:
+        ModelMismatchError: If the active generation has another model.
+    """
+    active = connection.scalar(select(GenerationRow.fingerprint).where(GenerationRow.state == "active"))
+    if active is not None and active != fingerprint:
+        raise ModelMismatchError(
+            f"The gallery answers with model {active[:12]}, the templates are of {fingerprint[:12]}: "
+            "embed the photos again."
+        )
+
+
+def _ensure_subject(connection: Connection, name: str) -> int:
+    found = connection.scalar(select(SubjectRow.id).where(SubjectRow.name == name))
+    if found is not None:
+        return found
+    return _insert(connection, SubjectRow, name=name, details={}, created=datetime.now(UTC))
+
+
+def _ensure_sample(connection: Connection, sample: Sample) -> int:
+    found = connection.scalar(
+        select(SampleRow.id).where(
+            SampleRow.source_sha256 == sample.source_sha256, SampleRow.face_index == sample.face_index
+        )
+    )
+    if found is not None:
+        return found
+    keep_crops = connection.execute(select(GalleryRow.keep_crops)).scalar_one()
+    return _insert(
+        connection,
+        SampleRow,
+        source_sha256=sample.source_sha256,
+        source_name=readable_text(sample.source_name),
+        face_index=sample.face_index,
+        face=None if sample.face is None else face_to_json(sample.face),
+        quality=float(sample.quality),
+        crop_sha256=crop_sha256(sample.crop) if keep_crops else None,
+        crop=sample.crop if keep_crops else None,
+    )
+
+
+def _ensure_reference(connection: Connection, sample_id: int, subject_id: int) -> int:
+    found = connection.scalar(
+        select(ReferenceRow.id).where(ReferenceRow.sample_id == sample_id, ReferenceRow.subject_id == subject_id)
+    )
+    if found is not None:
+        return found
+    return _insert(connection, ReferenceRow, sample_id=sample_id, subject_id=subject_id, enrolled=datetime.now(UTC))
+
+
+def _insert(connection: Connection, table: type[SubjectRow | SampleRow | ReferenceRow], **values: object) -> int:
+    return connection.execute(insert(table).values(**values).returning(table.id)).scalar_one()
+
+
+def _settle_item(connection: Connection, item: int, reference: int, status: EnrolmentStatus) -> None:
+    if status == "enrolled":
+        outcome: dict[str, str | None] = {"status": "enrolled", "reason": None}
+    else:
+        outcome = {"status": "skipped", "reason": "already_enrolled"}
+    settled = connection.execute(update(JobItemRow).where(JobItemRow.id == item).values(reference=reference, **outcome))
+    if settled.rowcount != 1:
+        raise UsageError(f"No job item {item}: nothing was enrolled; take the id from the job's list of items.")
+
+
+def _collisions(connection: Connection, source_sha256: str, subject_id: int) -> tuple[str, ...]:
+    statement = (
+        select(SubjectRow.name)
+        .join(ReferenceRow, ReferenceRow.subject_id == SubjectRow.id)
+        .join(SampleRow, SampleRow.id == ReferenceRow.sample_id)
+        .where(SampleRow.source_sha256 == source_sha256, SubjectRow.id != subject_id)
+        .distinct()
+        .order_by(SubjectRow.name)
+    )
+    return tuple(connection.scalars(statement))

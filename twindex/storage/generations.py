@@ -1,0 +1,153 @@
+"""Generations: the searchable indexes of a gallery and their snapshots."""
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, Row, Select, delete, insert, select, update
+
+from twindex.errors import UsageError
+from twindex.storage.database import Database
+from twindex.storage.records import Generation, GenerationState, Snapshot
+from twindex.storage.schema import GenerationRow
+from twindex.storage.template_format import checked_fingerprint
+from twindex.storage.templates import select_missing
+
+
+class Generations:
+    """The generations of a gallery; every method is one transaction.
+
+    Args:
+        database: Where they lie.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, fingerprint: str, index_spec: str) -> Generation:
+        """A new generation in state `building`.
+
+        Args:
+            fingerprint: The model whose templates it holds.
+            index_spec: What kind of index it is.
+        """
+        values = {
+            "fingerprint": checked_fingerprint(fingerprint),
+            "index_spec": index_spec,
+            "state": "building",
+            "created": datetime.now(UTC),
+        }
+        with self._database.write() as connection:
+            number = connection.execute(insert(GenerationRow).values(values).returning(GenerationRow.id)).scalar_one()
+            return _get(connection, number)
+
+    def get(self, number: int) -> Generation:
+        """One generation.
+
+        Raises:
+            UsageError: If there is none with this id.
+        """
+        with self._database.read() as connection:
+            return _get(connection, number)
+
+    def active(self) -> Generation | None:
+        """The generation that answers queries, or None in a gallery that has none yet."""
+        found = self._in_state("active")
+        return found[0] if found else None
+
+    def activate(self, number: int) -> bool:
+        """Let this generation answer queries and retire the one that did, in one step.
+
+        Returns:
+            False if a reference lacks a template of the generation's model; nothing has changed then.
+
+        Raises:
+            UsageError: If there is none with this id.
+        """
+        with self._database.write() as connection:
+            generation = _get(connection, number)
+            if generation.state == "active":
+                return True
+            if select_missing(connection, generation.fingerprint, 0, 1):
+                return False
+            retired = update(GenerationRow).where(GenerationRow.state == "active").values(state="retired")
+            connection.execute(retired)
+            activated = update(GenerationRow).where(GenerationRow.id == number)
+            connection.execute(activated.values(state="active", activated=datetime.now(UTC)))
+            return True
+
+    def delete(self, number: int) -> None:
+        """Forget a generation.
+
+        Raises:
+            UsageError: If there is none with this id, or it is the active one.
+        """
+        with self._database.write() as connection:
+            if _get(connection, number).state == "active":
+                raise UsageError(f"Generation {number} answers the queries; activate another before deleting it.")
+            connection.execute(delete(GenerationRow).where(GenerationRow.id == number))
+
+    def record_snapshot(self, number: int, snapshot: Snapshot) -> None:
+        """Say which file holds this generation's index.
+
+        Raises:
+            UsageError: If there is no generation with this id.
+        """
+        self._set_snapshot(number, snapshot)
+
+    def forget_snapshot(self, number: int) -> None:
+        """Say that no file holds this generation's index.
+
+        Raises:
+            UsageError: If there is no generation with this id.
+        """
+        self._set_snapshot(number, None)
+
+    def building(self) -> list[Generation]:
+        """The generations that are not finished, oldest first."""
+        return self._in_state("building")
+
+    def _set_snapshot(self, number: int, snapshot: Snapshot | None) -> None:
+        with self._database.write() as connection:
+            _get(connection, number)
+            stored = None if snapshot is None else asdict(snapshot)
+            connection.execute(update(GenerationRow).where(GenerationRow.id == number).values(snapshot=stored))
+
+    def _in_state(self, state: GenerationState) -> list[Generation]:
+        with self._database.read() as connection:
+            return [_generation(row) for row in connection.execute(_SELECT.where(GenerationRow.state == state))]
+
+    # Last, because below it the word would mean this method and not the built-in type.
+    def list(self) -> list[Generation]:
+        """All generations, oldest first."""
+        with self._database.read() as connection:
+            return [_generation(row) for row in connection.execute(_SELECT)]
+
+
+_SELECT: Select[*tuple[object, ...]] = select(
+    GenerationRow.id,
+    GenerationRow.fingerprint,
+    GenerationRow.index_spec,
+    GenerationRow.state,
+    GenerationRow.created,
+    GenerationRow.activated,
+    GenerationRow.snapshot,
+).order_by(GenerationRow.id)
+
+
+def _get(connection: Connection, number: int) -> Generation:
+    row = connection.execute(_SELECT.where(GenerationRow.id == number)).first()
+    if row is None:
+        raise UsageError(f"No generation {number}; see `twindex doctor` for those there are.")
+    return _generation(row)
+
+
+def _generation(row: Row[*tuple[object, ...]]) -> Generation:
+    return Generation(
+        id=row.id,
+        fingerprint=row.fingerprint,
+        index_spec=row.index_spec,
+        state=row.state,
+        created=row.created,
+        activated=row.activated,
+        snapshot=None if row.snapshot is None else Snapshot(**row.snapshot),
+    )

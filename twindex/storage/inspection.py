@@ -1,0 +1,71 @@
+"""Looking for damage: SQLite's own checks, and the hash of every row that has one."""
+
+from collections.abc import Iterator
+
+from sqlalchemy import select
+
+from twindex.errors import TwindexError
+from twindex.storage.database import Database
+from twindex.storage.schema import SampleRow, TemplateRow
+from twindex.storage.template_format import crop_sha256, template_is_sound
+
+_PAGE = 500
+
+
+def inspect(database: Database) -> list[str]:
+    """What is wrong with the database, a sentence each; an empty list if it is sound.
+
+    A check that cannot be carried out is itself a finding, and the others go on.
+    """
+    findings: list[str] = []
+    for check in (_structure, _foreign_keys, _templates, _crops):
+        try:
+            findings.extend(check(database))
+        except TwindexError as error:
+            findings.append(str(error))
+    return findings
+
+
+def _structure(database: Database) -> Iterator[str]:
+    with database.read() as connection:
+        for (line,) in connection.exec_driver_sql("PRAGMA integrity_check"):
+            if line != "ok":
+                yield f"SQLite finds the file damaged: {line}."
+
+
+def _foreign_keys(database: Database) -> Iterator[str]:
+    with database.read() as connection:
+        for table, row, parent, _ in connection.exec_driver_sql("PRAGMA foreign_key_check"):
+            yield f"Row {row} of {table!r} refers to a row of {parent!r} that does not exist."
+
+
+def _templates(database: Database) -> Iterator[str]:
+    after = 0
+    statement = select(
+        TemplateRow.id, TemplateRow.reference_id, TemplateRow.fingerprint, TemplateRow.vector, TemplateRow.sha256
+    ).order_by(TemplateRow.id)
+    while True:
+        with database.read() as connection:
+            rows = connection.execute(statement.where(TemplateRow.id > after).limit(_PAGE)).all()
+        for _, reference, fingerprint, vector, sha256 in rows:
+            if not template_is_sound(reference, fingerprint, vector, sha256):
+                yield f"The template of reference {reference} under model {fingerprint} is damaged."
+        if not rows:
+            return
+        after = rows[-1].id
+
+
+def _crops(database: Database) -> Iterator[str]:
+    after = 0
+    statement = select(SampleRow.id, SampleRow.source_name, SampleRow.crop, SampleRow.crop_sha256).order_by(
+        SampleRow.id
+    )
+    while True:
+        with database.read() as connection:
+            rows = connection.execute(statement.where(SampleRow.id > after).limit(_PAGE)).all()
+        for number, source_name, crop, sha256 in rows:
+            if (None if crop is None else crop_sha256(crop)) != sha256:
+                yield f"The crop of sample {number}, from {source_name!r}, is damaged."
+        if not rows:
+            return
+        after = rows[-1].id

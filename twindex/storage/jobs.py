@@ -1,0 +1,168 @@
+"""Batch jobs and their items."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any, get_args
+
+from sqlalchemy import Connection, Row, Select, func, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from twindex.errors import UsageError
+from twindex.storage.database import Database, canonical_json
+from twindex.storage.names import readable_text, subject_name
+from twindex.storage.records import ItemStatus, Job, JobItem, JobState
+from twindex.storage.schema import JobItemRow, JobRow
+
+_PAGE = 1000
+
+
+class Jobs:
+    """The batch jobs of a gallery; every method is one transaction.
+
+    Args:
+        database: Where they lie.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def create(self, kind: str, parameters: dict[str, Any]) -> Job:
+        """A new job in state `running`.
+
+        Args:
+            kind: What it does.
+            parameters: What it was asked, JSON values only; `find_unfinished` compares them.
+        """
+        values = {"kind": kind, "parameters": parameters, "state": "running", "created": datetime.now(UTC)}
+        with self._database.write() as connection:
+            number = connection.execute(insert(JobRow).values(values).returning(JobRow.id)).scalar_one()
+            return _get(connection, number)
+
+    def get(self, number: int) -> Job:
+        """One job.
+
+        Raises:
+            UsageError: If there is none with this id.
+        """
+        with self._database.read() as connection:
+            return _get(connection, number)
+
+    def set_state(self, number: int, state: JobState) -> None:
+        """Say how a job stands; `finished` and `failed` note the time.
+
+        Raises:
+            UsageError: If there is none with this id.
+        """
+        ended = datetime.now(UTC) if state in ("finished", "failed") else None
+        with self._database.write() as connection:
+            _get(connection, number)
+            connection.execute(update(JobRow).where(JobRow.id == number).values(state=state, finished=ended))
+
+    def find_unfinished(self, kind: str, parameters: dict[str, Any]) -> Job | None:
+        """The latest job that was asked the same and has neither finished nor failed, or None."""
+        wanted = canonical_json(parameters)
+        unfinished = _JOBS.where(JobRow.kind == kind, JobRow.state.in_(("running", "interrupted")))
+        with self._database.read() as connection:
+            jobs = [_job(row) for row in connection.execute(unfinished)]
+        same = [job for job in jobs if canonical_json(job.parameters) == wanted]
+        return same[-1] if same else None
+
+    def add_items(self, job_id: int, items: Sequence[tuple[str, str]]) -> None:
+        """Add pending items; those that the job has already are left as they are.
+
+        Args:
+            job_id: The job.
+            items: Path and subject of each.
+
+        Raises:
+            UsageError: If there is no such job, or a subject's name cannot be stored.
+        """
+        rows = [
+            {"job_id": job_id, "path": path, "subject": subject_name(subject), "status": "pending"}
+            for path, subject in items
+        ]
+        with self._database.write() as connection:
+            _get(connection, job_id)
+            if rows:
+                connection.execute(sqlite_insert(JobItemRow).on_conflict_do_nothing(), rows)
+
+    def pending(self, job_id: int, after: int, limit: int) -> list[JobItem]:
+        """The first `limit` items with an id above `after` that are still to be done."""
+        return self._page(_ITEMS.where(JobItemRow.job_id == job_id, JobItemRow.status == "pending"), after, limit)
+
+    def items(self, job_id: int) -> Iterator[JobItem]:
+        """All items of a job in their order, read in pages, each its own short transaction."""
+        after = 0
+        while page := self._page(_ITEMS.where(JobItemRow.job_id == job_id), after, _PAGE):
+            yield from page
+            after = page[-1].id
+
+    def finish_items(self, outcomes: Sequence[tuple[int, ItemStatus, str | None, int | None]]) -> None:
+        """Say what came of some items: id, status, reason and reference of each.
+
+        Raises:
+            UsageError: If there is none with such an id; nothing is changed then.
+        """
+        if not outcomes:
+            return
+        with self._database.write() as connection:
+            for item, status, reason, reference in outcomes:
+                text = None if reason is None else readable_text(reason)
+                settled = update(JobItemRow).where(JobItemRow.id == item)
+                values = {"status": status, "reason": text, "reference": reference}
+                if connection.execute(settled.values(values)).rowcount != 1:
+                    raise UsageError(f"No job item {item}; take the id from the job's list of items.")
+
+    def finish_item(self, item_id: int, status: ItemStatus, reason: str | None, reference: int | None) -> None:
+        """Say what came of one item; see `finish_items`."""
+        self.finish_items([(item_id, status, reason, reference)])
+
+    def counts(self, job_id: int) -> dict[str, int]:
+        """How many items of a job have each status; every status is there, with 0 where there is none."""
+        statement = (
+            select(JobItemRow.status, func.count()).where(JobItemRow.job_id == job_id).group_by(JobItemRow.status)
+        )
+        counts: dict[str, int] = dict.fromkeys(get_args(ItemStatus), 0)
+        with self._database.read() as connection:
+            counts.update((status, count) for status, count in connection.execute(statement))
+        return counts
+
+    def _page(self, statement: Select[*tuple[object, ...]], after: int, limit: int) -> list[JobItem]:
+        with self._database.read() as connection:
+            rows = connection.execute(statement.where(JobItemRow.id > after).limit(limit))
+            return [_item(row) for row in rows]
+
+    # Last, because below it the word would mean this method and not the built-in type.
+    def list(self) -> list[Job]:
+        """All jobs, oldest first."""
+        with self._database.read() as connection:
+            return [_job(row) for row in connection.execute(_JOBS)]
+
+
+_JOBS: Select[*tuple[object, ...]] = select(
+    JobRow.id, JobRow.kind, JobRow.parameters, JobRow.state, JobRow.created, JobRow.finished
+).order_by(JobRow.id)
+_ITEMS: Select[*tuple[object, ...]] = select(
+    JobItemRow.id,
+    JobItemRow.job_id,
+    JobItemRow.path,
+    JobItemRow.subject,
+    JobItemRow.status,
+    JobItemRow.reason,
+    JobItemRow.reference,
+).order_by(JobItemRow.id)
+
+
+def _get(connection: Connection, number: int) -> Job:
+    row = connection.execute(_JOBS.where(JobRow.id == number)).first()
+    if row is None:
+        raise UsageError(f"No job {number}; see `twindex jobs list`.")
+    return _job(row)
+
+
+def _job(row: Row[*tuple[object, ...]]) -> Job:
+    return Job(row.id, row.kind, row.parameters, row.state, row.created, row.finished)
+
+
+def _item(row: Row[*tuple[object, ...]]) -> JobItem:
+    return JobItem(row.id, row.job_id, row.path or "", row.subject or "", row.status, row.reason, row.reference)

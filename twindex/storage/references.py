@@ -1,0 +1,205 @@
+"""References and their templates: enrolling, reading and re-embedding them."""
+
+from collections.abc import Iterator, Sequence
+
+from sqlalchemy import func, select
+
+from twindex.errors import UsageError
+from twindex.storage.chunks import id_chunks
+from twindex.storage.database import Database
+from twindex.storage.enrolment import enrol, refuse_stale_model
+from twindex.storage.names import subject_name
+from twindex.storage.records import Enrolment, EnrolmentRequest, KeptCrop, ReferenceRecord
+from twindex.storage.reference_lookup import select_references
+from twindex.storage.schema import ReferenceRow, SampleRow, SubjectRow
+from twindex.storage.template_format import checked_crop, checked_fingerprint, vector_bytes
+from twindex.storage.templates import (
+    count_templates,
+    delete_templates,
+    insert_templates,
+    refuse_other_length,
+    select_missing,
+    select_page,
+    select_vectors,
+    without_template,
+)
+from twindex.types import Float32, Int64, Sample
+
+
+class References:
+    """The references of a gallery; every method is one transaction.
+
+    Args:
+        database: Where they lie.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def enroll(
+        self, sample: Sample, subject: str, fingerprint: str, vector: Float32, *, job_item: int | None = None
+    ) -> Enrolment:
+        """Enrol one face; durable when this returns. See `enroll_many`."""
+        return self.enroll_many([EnrolmentRequest(sample, subject, vector, job_item)], fingerprint)[0]
+
+    def enroll_many(self, items: Sequence[EnrolmentRequest], fingerprint: str) -> list[Enrolment]:
+        """Enrol several faces in one transaction: all of them, or none if one is refused.
+
+        A face (photo's SHA-256 and face index) that the subject holds already with a template of this model is left
+        as it is; one without such a template gets it.
+
+        Args:
+            items: The faces, with vectors (dim,) float32 of unit length.
+            fingerprint: The model that made the vectors.
+
+        Returns:
+            What happened to each, in the order of `items`.
+
+        Raises:
+            ValueError: If a vector is not finite, not of unit length, or not of the model's number of dimensions.
+            UsageError: If a name cannot be stored or a job item does not exist.
+            ModelMismatchError: If another model answers the queries now: the faces would be in no answer.
+        """
+        checked_fingerprint(fingerprint)
+        prepared = [(item, subject_name(item.subject), vector_bytes(item.vector)) for item in items]
+        with self._database.write() as connection:
+            refuse_stale_model(connection, fingerprint)
+            refuse_other_length(connection, fingerprint, {len(vector) for _, _, vector in prepared})
+            return [enrol(connection, item, subject, fingerprint, vector) for item, subject, vector in prepared]
+
+    def vectors(self, fingerprint: str, references: Sequence[int]) -> tuple[Int64, Float32]:
+        """The templates of some references.
+
+        Args:
+            fingerprint: The model.
+            references: Ids; those without a template of this model are left out.
+
+        Returns:
+            Ids (n,) int64 ascending, vectors (n, dim) float32.
+
+        Raises:
+            IntegrityError: If a template is not what was written; names its reference.
+        """
+        with self._database.read() as connection:
+            return select_vectors(connection, fingerprint, references)
+
+    def batches(self, fingerprint: str, batch_size: int) -> Iterator[tuple[Int64, Float32]]:
+        """All templates of a model in ascending order of reference, each batch its own short transaction.
+
+        Yields:
+            Ids (n,) int64 and vectors (n, dim) float32, with 1 <= n <= `batch_size`.
+
+        Raises:
+            IntegrityError: If a template is not what was written; names its reference.
+        """
+        after = 0
+        while True:
+            with self._database.read() as connection:
+                references, vectors = select_page(connection, fingerprint, after, batch_size)
+            if not len(references):
+                return
+            yield references, vectors
+            after = int(references[-1])
+
+    def count(self, fingerprint: str | None = None) -> int:
+        """How many references there are, or how many have a template of a model."""
+        with self._database.read() as connection:
+            if fingerprint is not None:
+                return count_templates(connection, fingerprint)
+            return connection.execute(select(func.count()).select_from(ReferenceRow)).scalar_one()
+
+    def missing(self, fingerprint: str, after: int, limit: int) -> list[KeptCrop]:
+        """The first `limit` references with an id above `after` that have no template of a model.
+
+        Raises:
+            IntegrityError: If a crop is not what was written; names its reference.
+        """
+        with self._database.read() as connection:
+            return select_missing(connection, fingerprint, after, limit)
+
+    def add_templates(self, fingerprint: str, references: Int64, vectors: Float32) -> int:
+        """Give existing references templates of another model, as a re-index does; no change is logged.
+
+        Args:
+            fingerprint: The model.
+            references: (n,) int64; ids erased meanwhile and those that have a template are skipped.
+            vectors: (n, dim) float32, unit length.
+
+        Returns:
+            How many templates were added.
+
+        Raises:
+            ValueError: If the lengths differ, an id is given twice, or a vector is refused as by `enroll_many`.
+        """
+        checked_fingerprint(fingerprint)
+        ids = [int(reference) for reference in references]
+        if len(ids) != len(vectors) or len(set(ids)) != len(ids):
+            raise ValueError(f"Expected one vector for each distinct id, got {len(vectors)} for {len(ids)} ids.")
+        stored = [(reference, vector_bytes(vector)) for reference, vector in zip(ids, vectors, strict=True)]
+        with self._database.write() as connection:
+            refuse_other_length(connection, fingerprint, {len(vector) for _, vector in stored})
+            wanted = without_template(connection, fingerprint, ids)
+            insert_templates(connection, fingerprint, [row for row in stored if row[0] in wanted])
+        return len(wanted)
+
+    def drop_templates(self, fingerprint: str) -> int:
+        """Remove all templates of a model; returns how many there were."""
+        with self._database.write() as connection:
+            return delete_templates(connection, fingerprint)
+
+    def owners(self, references: Sequence[int]) -> dict[int, str]:
+        """The subject of each reference; ids that do not exist are left out."""
+        owners: dict[int, str] = {}
+        with self._database.read() as connection:
+            for chunk in id_chunks(references):
+                statement = (
+                    select(ReferenceRow.id, SubjectRow.name)
+                    .join(SubjectRow, SubjectRow.id == ReferenceRow.subject_id)
+                    .where(ReferenceRow.id.in_(chunk))
+                )
+                owners.update((reference, name) for reference, name in connection.execute(statement))
+        return owners
+
+    def get(self, reference: int) -> ReferenceRecord:
+        """One reference.
+
+        Raises:
+            UsageError: If there is none with this id.
+        """
+        with self._database.read() as connection:
+            found = select_references(connection, ReferenceRow.id == int(reference))
+        if not found:
+            raise _no_reference(reference)
+        return found[0]
+
+    def crop(self, reference: int) -> bytes | None:
+        """The kept crop of a reference, or None where the gallery keeps none.
+
+        Raises:
+            UsageError: If there is no such reference.
+            IntegrityError: If the crop is not what was written.
+        """
+        statement = (
+            select(SampleRow.crop, SampleRow.crop_sha256)
+            .join(ReferenceRow, ReferenceRow.sample_id == SampleRow.id)
+            .where(ReferenceRow.id == int(reference))
+        )
+        with self._database.read() as connection:
+            row = connection.execute(statement).first()
+        if row is None:
+            raise _no_reference(reference)
+        return checked_crop(reference, row.crop, row.crop_sha256)
+
+    def find(self, source_sha256: str, subject: str | None = None) -> list[ReferenceRecord]:
+        """The references made from a photo, of one subject if named, ascending by id."""
+        conditions = [SampleRow.source_sha256 == source_sha256]
+        if subject is not None:
+            conditions.append(SubjectRow.name == subject_name(subject))
+        with self._database.read() as connection:
+            return select_references(connection, *conditions)
+
+
+def _no_reference(reference: int) -> UsageError:
+    return UsageError(
+        f"No reference {reference}: it was never enrolled or has been erased; see `twindex subjects show`."
+    )

@@ -1,0 +1,140 @@
+"""The gallery's database: the only truth, of which indexes are copies."""
+
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from sqlalchemy import Connection, select, update
+
+from twindex.errors import IntegrityError, UsageError
+from twindex.storage.changes import Changes
+from twindex.storage.creation import create_database
+from twindex.storage.database import Database
+from twindex.storage.generations import Generations
+from twindex.storage.inspection import inspect
+from twindex.storage.jobs import Jobs
+from twindex.storage.journal import read_header
+from twindex.storage.migrations import MIGRATIONS, migrate, schema_version
+from twindex.storage.records import GalleryRecord, StoredThreshold
+from twindex.storage.references import References
+from twindex.storage.schema import Base, GalleryRow
+from twindex.storage.subjects import Subjects
+
+
+class Store:
+    """An open gallery database, safe to use from several threads. Made by `create` or `open`.
+
+    Attributes:
+        references: References and templates.
+        subjects: The enrolled.
+        changes: The log an index replays.
+        generations: Searchable indexes.
+        jobs: Batch jobs.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.references = References(database)
+        self.subjects = Subjects(database)
+        self.changes = Changes(database)
+        self.generations = Generations(database)
+        self.jobs = Jobs(database)
+
+    @classmethod
+    def create(cls, path: Path, *, keep_crops: bool = True) -> Self:
+        """Make a new gallery database and open it.
+
+        Args:
+            path: Where no file exists yet.
+            keep_crops: Whether crops are kept, so that another model can re-embed them.
+
+        Raises:
+            UsageError: If there is a file already, or the folder cannot be written.
+        """
+        create_database(path, keep_crops=keep_crops)
+        return cls.open(path)
+
+    @classmethod
+    def open(cls, path: Path, *, read_only: bool = False) -> Self:
+        """Open a gallery database, and bring an older schema up to date unless `read_only`.
+
+        Raises:
+            UsageError: If there is none, or it is read-only and of an older schema.
+            IntegrityError: If the file is empty, damaged, not a gallery's, or of a newer schema.
+        """
+        read_header(path)
+        database = Database(path, read_only=read_only)
+        try:
+            _bring_up_to_date(database)
+        except BaseException:
+            database.close()
+            raise
+        return cls(database)
+
+    def close(self) -> None:
+        """Close every connection. Closing twice is harmless."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def gallery(self) -> GalleryRecord:
+        """What the gallery says of itself."""
+        statement = select(GalleryRow.gallery_id, GalleryRow.keep_crops, GalleryRow.created, GalleryRow.threshold)
+        with self._database.read() as connection:
+            row = connection.execute(statement).one()
+        threshold = None if row.threshold is None else StoredThreshold(**row.threshold)
+        return GalleryRecord(row.gallery_id, row.keep_crops, row.created, threshold)
+
+    def set_threshold(self, threshold: StoredThreshold | None) -> None:
+        """Set the gallery's operating point, or take it away."""
+        stored = None if threshold is None else asdict(threshold)
+        with self._database.write() as connection:
+            connection.execute(update(GalleryRow).values(threshold=stored))
+
+    def finish_erasure(self) -> bool:
+        """Remove erased bytes that a pending erasure left in the write-ahead log.
+
+        Returns:
+            True if none are left; False while a reader still needs the log.
+        """
+        return self._database.truncate_journal()
+
+    def check(self) -> list[str]:
+        """What is wrong with the database, a sentence each; an empty list if it is sound."""
+        return inspect(self._database)
+
+
+def _bring_up_to_date(database: Database) -> None:
+    with database.read() as connection:
+        version = schema_version(connection)
+    if version > len(MIGRATIONS):
+        raise IntegrityError(
+            f"The gallery's database {str(database.path)!r} has schema {version}, expected at most "
+            f"{len(MIGRATIONS)}: a newer Twindex made it; upgrade Twindex."
+        )
+    if version < len(MIGRATIONS):
+        if database.read_only:
+            raise UsageError(
+                f"The gallery's database {str(database.path)!r} has the older schema {version}; "
+                "open it once for writing to bring it up to date."
+            )
+        with database.write() as connection:
+            migrate(connection)
+    with database.read() as connection:
+        _refuse_missing_tables(connection, database.path)
+
+
+def _refuse_missing_tables(connection: Connection, path: Path) -> None:
+    found = set(connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'").scalars())
+    missing = sorted(set(Base.metadata.tables) - found)
+    if missing:
+        raise IntegrityError(
+            f"The gallery's database {str(path)!r} lacks the tables {', '.join(missing)}; restore a backup."
+        )

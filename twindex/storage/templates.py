@@ -1,0 +1,119 @@
+"""Statements on templates, each inside a transaction of the caller."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from sqlalchemy import Connection, Select, delete, exists, func, insert, select
+
+from twindex.storage.chunks import id_chunks
+from twindex.storage.records import KeptCrop
+from twindex.storage.schema import ReferenceRow, SampleRow, TemplateRow
+from twindex.storage.template_format import checked_crop, stacked_vectors, template_sha256
+from twindex.types import Float32, Int64
+
+_StoredTemplates = Select[int, bytes, bytes]
+
+
+def select_vectors(connection: Connection, fingerprint: str, references: Sequence[int]) -> tuple[Int64, Float32]:
+    """The templates of those `references` that have one of this model, ascending by id, hashes checked."""
+    rows: list[tuple[int, bytes, bytes]] = []
+    for chunk in id_chunks(references):
+        statement = _stored(fingerprint).where(TemplateRow.reference_id.in_(chunk))
+        rows.extend((reference, vector, sha256) for reference, vector, sha256 in connection.execute(statement))
+    return _matrix(fingerprint, rows)
+
+
+def select_page(connection: Connection, fingerprint: str, after: int, limit: int) -> tuple[Int64, Float32]:
+    """The first `limit` templates of this model with a reference id above `after`, hashes checked."""
+    statement = _stored(fingerprint).where(TemplateRow.reference_id > after).limit(limit)
+    rows = [(reference, vector, sha256) for reference, vector, sha256 in connection.execute(statement)]
+    return _matrix(fingerprint, rows)
+
+
+def count_templates(connection: Connection, fingerprint: str) -> int:
+    """How many references have a template of this model."""
+    statement = select(func.count()).select_from(TemplateRow).where(TemplateRow.fingerprint == fingerprint)
+    return connection.execute(statement).scalar_one()
+
+
+def select_missing(connection: Connection, fingerprint: str, after: int, limit: int) -> list[KeptCrop]:
+    """References above `after` without a template of this model, with their crops, hashes checked."""
+    has_template = exists().where(TemplateRow.reference_id == ReferenceRow.id, TemplateRow.fingerprint == fingerprint)
+    statement = (
+        select(ReferenceRow.id, SampleRow.crop, SampleRow.crop_sha256)
+        .join(SampleRow, SampleRow.id == ReferenceRow.sample_id)
+        .where(ReferenceRow.id > after, ~has_template)
+        .order_by(ReferenceRow.id)
+        .limit(limit)
+    )
+    return [KeptCrop(ref, checked_crop(ref, crop, sha)) for ref, crop, sha in connection.execute(statement)]
+
+
+def has_template(connection: Connection, fingerprint: str, reference: int) -> bool:
+    """Whether the reference has a template of this model."""
+    statement = select(TemplateRow.id).where(
+        TemplateRow.fingerprint == fingerprint, TemplateRow.reference_id == reference
+    )
+    return connection.execute(statement).first() is not None
+
+
+def without_template(connection: Connection, fingerprint: str, references: Sequence[int]) -> set[int]:
+    """Those `references` that still exist and have no template of this model."""
+    found: set[int] = set()
+    for chunk in id_chunks(references):
+        found.update(connection.scalars(select(ReferenceRow.id).where(ReferenceRow.id.in_(chunk))))
+        present = select(TemplateRow.reference_id).where(
+            TemplateRow.fingerprint == fingerprint, TemplateRow.reference_id.in_(chunk)
+        )
+        found.difference_update(connection.scalars(present))
+    return found
+
+
+def refuse_other_length(connection: Connection, fingerprint: str, lengths: set[int]) -> None:
+    """Refuse templates whose length differs from those that the model has made so far.
+
+    Args:
+        connection: In the write transaction that will add them.
+        fingerprint: The model.
+        lengths: Lengths in bytes of the new templates.
+
+    Raises:
+        ValueError: If there is more than one length.
+    """
+    statement = select(func.length(TemplateRow.vector)).where(TemplateRow.fingerprint == fingerprint).limit(1)
+    known = lengths | set(connection.scalars(statement))
+    if len(known) > 1:
+        dims = sorted(length // 4 for length in known)
+        raise ValueError(f"Expected one number of dimensions for model {fingerprint}, got {dims}; check the embedder.")
+
+
+def insert_templates(connection: Connection, fingerprint: str, stored: Sequence[tuple[int, bytes]]) -> None:
+    """Add templates that are known to be missing: reference id and vector bytes of each."""
+    rows = [
+        {
+            "reference_id": reference,
+            "fingerprint": fingerprint,
+            "sha256": template_sha256(reference, fingerprint, vector),
+            "vector": vector,
+        }
+        for reference, vector in stored
+    ]
+    if rows:
+        connection.execute(insert(TemplateRow), rows)
+
+
+def delete_templates(connection: Connection, fingerprint: str) -> int:
+    """Remove every template of this model; returns how many there were."""
+    return connection.execute(delete(TemplateRow).where(TemplateRow.fingerprint == fingerprint)).rowcount
+
+
+def _stored(fingerprint: str) -> _StoredTemplates:
+    return (
+        select(TemplateRow.reference_id, TemplateRow.vector, TemplateRow.sha256)
+        .where(TemplateRow.fingerprint == fingerprint)
+        .order_by(TemplateRow.reference_id)
+    )
+
+
+def _matrix(fingerprint: str, rows: list[tuple[int, bytes, bytes]]) -> tuple[Int64, Float32]:
+    return np.array([reference for reference, _, _ in rows], dtype=np.int64), stacked_vectors(fingerprint, rows)
