@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import openvino
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFilter
 
 Float32 = NDArray[np.float32]
 UInt8 = NDArray[np.uint8]
@@ -31,6 +31,7 @@ IN_GROUP = ("ada", "hugo", "stranger-1", "zoë")
 PHOTOS_TO_ENROL, PHOTOS_TO_PROBE, PHOTOS_OF_STRANGER = 3, 2, 2
 
 SIDE = 128  # pixels of a crop
+FADE = 48  # pixels around a crop in which it fades into the background
 FIT_EVERY = 4  # every fourth subject with enough photos is fitted: 2,300 give a basis that more would hardly change
 FIT_PHOTOS = 5
 COMPONENTS = 80
@@ -198,8 +199,15 @@ def background(size: tuple[int, int], colour: Float32, rng: np.random.Generator)
     return wall
 
 
+def rounded_mask(side: int, inner: float, outer: float) -> Float32:
+    """(side, side, 1) float32: 1 within a square with round corners, 0 beyond another; both as shares of the half side."""
+    axis = np.abs(np.linspace(-1, 1, side, dtype=np.float32))
+    radius = (axis[:, None] ** 4 + axis[None, :] ** 4) ** np.float32(0.25)
+    return np.clip((outer - radius) / (outer - inner), 0, 1)[..., None]
+
+
 def place(canvas: Float32, crop: UInt8, centre: tuple[float, float], scale: float, degrees: float) -> Float32:
-    """Paste a crop into a canvas with feathered edges.
+    """Paste a crop into a canvas: its rim's colours run on, ever softer, and fade into the canvas.
 
     Args:
         canvas: (height, width, 3) float32, grey levels; left as it is.
@@ -211,17 +219,20 @@ def place(canvas: Float32, crop: UInt8, centre: tuple[float, float], scale: floa
     Returns:
         The new canvas.
     """
+    padded = np.pad(crop, ((FADE, FADE), (FADE, FADE), (0, 0)), mode="edge")
+    side = len(padded)
+    soft = np.asarray(Image.fromarray(padded).filter(ImageFilter.GaussianBlur(FADE / 5)), np.float32)
+    sharpness = rounded_mask(side, 0.85 * SIDE / side, SIDE / side)
+    layers = [padded * sharpness + soft * (1 - sharpness), 255 * rounded_mask(side, 0.9 * SIDE / side, 1)]
+
     cos, sin = np.cos(np.radians(degrees)) / scale, np.sin(np.radians(degrees)) / scale
-    (x, y), half = centre, SIDE / 2
+    (x, y), half = centre, side / 2
     affine = (cos, sin, half - cos * x - sin * y, -sin, cos, half + sin * x - cos * y)
     size = (canvas.shape[1], canvas.shape[0])
-    placed = Image.fromarray(crop).transform(size, Image.Transform.AFFINE, affine, Image.Resampling.BICUBIC)
-    axis = np.abs(np.linspace(-1, 1, SIDE))
-    radius = (axis[:, None] ** 4 + axis[None, :] ** 4) ** 0.25  # a square with round corners
-    opacity = Image.fromarray((255 * np.clip((0.98 - radius) / 0.26, 0, 1)).astype(np.uint8))
-    alpha = opacity.transform(size, Image.Transform.AFFINE, affine, Image.Resampling.BICUBIC)
-    share = np.asarray(alpha, np.float32)[..., None] / np.float32(255)
-    return canvas * (1 - share) + np.asarray(placed, np.float32) * share
+    image = Image.fromarray(np.concatenate(layers, axis=2).astype(np.uint8))
+    placed = np.asarray(image.transform(size, Image.Transform.AFFINE, affine, Image.Resampling.BICUBIC), np.float32)
+    share = placed[..., 3:] / np.float32(255)
+    return canvas * (1 - share) + placed[..., :3] * share
 
 
 def rim_colour(crop: UInt8) -> Float32:

@@ -38,6 +38,7 @@ Examples:
 @click.pass_context
 def train(
     context: click.Context,
+    /,
     faces: Path,
     output: Path,
     recipe_file: Path | None,

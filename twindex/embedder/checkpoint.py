@@ -1,8 +1,8 @@
 """Checkpoints of a training run: all variables of the learner and its optimizer, so that a killed run goes on.
 
-One safetensors file: arrays `model/0000`, ... and `optimizer/0000`, ... in the order of Keras' variable lists, and in its
-metadata the recipe's digest, the stage and the number of steps done in it. It is written beside the old one and renamed
-over it.
+One safetensors file: arrays `model/0000`, ... and `optimizer/0000`, ... in the order of Keras' variable lists, and
+in its metadata the recipe's digest, the stage and the number of steps done in it. It is written beside the old one and
+renamed over it.
 """
 
 import os

@@ -4,8 +4,8 @@ import threading
 from pathlib import Path
 
 import numpy as np
-import openvino
 
+import twindex
 from twindex.embedder.alignment import centre
 from twindex.embedder.bundle import Bundle
 from twindex.embedder.card import Card
@@ -97,15 +97,18 @@ class Embedder:
         lengths = np.linalg.norm(templates.astype(np.float64), axis=1, keepdims=True)
         if not (lengths > _SHORTEST).all():
             raise BundleError(f"The model {self.card.name!r} gives templates that are not finite or of no length.")
-        return (templates / lengths).astype(np.float32)
+        corrected: Float32 = (templates / lengths).astype(np.float32)
+        return corrected
 
     def _ready(self) -> Network:
         with self._compiling:
             if self._network is None:
+                card = self.card
                 self._network = load_network(
-                    self._build, key=self.fingerprint, precision=self.card.precision, cache=self._cache
+                    lambda: build_branch(self._bundle.arrays(), card.input_shape, mirror=card.mirror),
+                    # The version too, because the graph is made by this package's code.
+                    key=f"{card.fingerprint} {twindex.__version__}",
+                    precision=card.precision,
+                    cache=self._cache,
                 )
             return self._network
-
-    def _build(self) -> openvino.Model:
-        return build_branch(self._bundle.arrays(), self.card.input_shape, mirror=self.card.mirror)

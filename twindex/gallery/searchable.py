@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from twindex.errors import IntegrityError
 from twindex.index.faiss_index import FaissIndex
@@ -12,7 +13,7 @@ from twindex.index.protocol import Hits
 from twindex.index.snapshot import SnapshotFile, SnapshotIdentity, read_snapshot, remove_leftovers, write_snapshot
 from twindex.index.spec import parse_spec
 from twindex.storage import Generation, Snapshot, Store
-from twindex.types import Float32
+from twindex.types import Float32, Int64
 
 _BATCH = 10_000
 _log = logging.getLogger(__name__)
@@ -46,6 +47,15 @@ class SearchableGeneration:
     def exact_structure(self) -> bool:
         """Whether it searches exactly because there are fewer references than its structure needs to be trained."""
         return self._index.exact_structure
+
+    @property
+    def dim(self) -> int:
+        """Length of a template."""
+        return self._dim
+
+    def contains(self, references: Int64) -> NDArray[np.bool_]:
+        """Which references a search can find, (n,) bool."""
+        return self._index.contains(references)
 
     def refresh(self) -> None:
         """Replay what was enrolled and erased since `revision`."""

@@ -15,7 +15,7 @@ from twindex.index.sampling import reservoir
 from twindex.index.serialization import from_bytes, to_bytes
 from twindex.index.sorted_ids import frozen_ids, member, united, without
 from twindex.index.spec import IndexSpec
-from twindex.index.structure import empty_structure, exact_structure, parts, stored_ids, train
+from twindex.index.structure import describe, empty_structure, exhaustive_structure, parts, stored_ids, train
 from twindex.types import Float32, Int64
 
 Batches = Callable[[], Iterator[tuple[Int64, Float32]]]
@@ -48,7 +48,9 @@ class FaissIndex:
         self.spec = spec
         self._structure = structure
         self._is_graph = isinstance(parts(structure)[-1], faiss.IndexHNSW)
-        self.exact_structure = spec.text != "Flat" and isinstance(parts(structure)[-1], faiss.IndexFlat)
+        self.exact_structure = spec.needs_training and describe(structure) == describe(
+            exhaustive_structure(structure.d)
+        )
         """Whether it searches exactly because there were fewer references than training needs."""
         ids = np.sort(stored_ids(structure))
         if self._is_graph:
@@ -79,8 +81,7 @@ class FaissIndex:
             TwindexError: FAISS failed.
         """
         spec.check_dim(dim)
-        with wrap_faiss(f'building an index "{spec.text}"', TwindexError, "Choose another index."):
-            index = cls(spec, _ready_structure(spec, dim, batches, count))
+        index = cls(spec, _ready_structure(spec, dim, batches, count))
         for references, vectors in batches():
             index.add(references, vectors)
         return index
@@ -193,13 +194,14 @@ class FaissIndex:
 
 def _ready_structure(spec: IndexSpec, dim: int, batches: Batches, count: int) -> faiss.Index:
     """A structure that takes vectors: as the spec says, or exact where there are too few to train it."""
-    if not spec.needs_training:
-        return empty_structure(spec, dim)
-    if count >= spec.minimum_references:
+    sample = np.empty((0, dim), dtype=np.float32)
+    if spec.needs_training and count >= spec.minimum_references:
         vectors = (checked_vectors(batch, dim) for _, batch in batches())
         sample = reservoir(vectors, dim, min(count, spec.training_points), _SEED)
-        if len(sample) >= spec.minimum_references:
-            structure = empty_structure(spec, dim)
+    if len(sample) < spec.minimum_references:
+        return exhaustive_structure(dim)
+    with wrap_faiss(f'training an index "{spec.text}"', TwindexError, "Choose another index."):
+        structure = empty_structure(spec, dim)
+        if spec.needs_training:
             train(structure, sample)
-            return structure
-    return exact_structure(dim)
+    return structure

@@ -8,7 +8,7 @@ import numpy as np
 from twindex.errors import IntegrityError, TwindexError
 from twindex.index.faiss_errors import wrap_faiss
 from twindex.index.spec import IndexSpec
-from twindex.index.structure import configure_probes, describe, empty_structure, exact_structure, parts
+from twindex.index.structure import configure_probes, describe, empty_structure, exhaustive_structure, parts
 
 # The byte limit is one number for the whole process.
 _limit_lock = threading.Lock()
@@ -40,20 +40,19 @@ def from_bytes(spec: IndexSpec, data: bytes | memoryview, dim: int) -> faiss.Ind
     Raises:
         IntegrityError: Damaged, or of another make, metric or length of vector.
     """
-    expected = empty_structure(spec, dim)
     with wrap_faiss("reading an index", IntegrityError, _REMEDY):
+        expected = describe(empty_structure(spec, dim))
         structure = _limited_read(np.frombuffer(data, dtype=np.uint8), _table_bytes(spec))
         found = describe(structure)
-    if found == describe(expected):
-        if spec.cells:
-            configure_probes(spec, structure)
-    elif found != describe(exact_structure(dim)):
+    untrained = spec.needs_training and found == describe(exhaustive_structure(dim))
+    if found != expected and not untrained:
         raise IntegrityError(
-            f'The stored index is not a "{spec.text}" of {dim} dimensions: expected {describe(expected)}, '
-            f"got {found}. {_REMEDY}"
+            f'The stored index is not a "{spec.text}" of {dim} dimensions: expected {expected}, got {found}. {_REMEDY}'
         )
     if not all(part.is_trained and part.ntotal == structure.ntotal for part in parts(structure)):
         raise IntegrityError(f"The parts of the stored index disagree on what they hold. {_REMEDY}")
+    if spec.cells and not untrained:
+        configure_probes(spec, structure)
     return structure
 
 

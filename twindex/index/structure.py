@@ -33,7 +33,7 @@ def empty_structure(spec: IndexSpec, dim: int) -> faiss.Index:
     return faiss.IndexIDMap(bare)
 
 
-def exact_structure(dim: int) -> faiss.Index:
+def exhaustive_structure(dim: int) -> faiss.Index:
     """A structure that computes every distance: what stands in below a spec's training minimum."""
     return faiss.IndexIDMap(faiss.IndexFlatL2(dim))
 
@@ -52,10 +52,10 @@ def train(structure: faiss.Index, sample: Float32) -> None:
     """
     leaf = parts(structure)[-1]
     # Whether there are enough vectors was decided before; FAISS would print its own opinion on standard error.
-    for fitted in ("cp", "pq"):
-        if hasattr(leaf, fitted):
-            clustering = leaf.cp if fitted == "cp" else leaf.pq.cp
-            clustering.min_points_per_centroid = 1
+    if hasattr(leaf, "cp"):
+        leaf.cp.min_points_per_centroid = 1
+    if hasattr(leaf, "pq"):
+        leaf.pq.cp.min_points_per_centroid = 1
     structure.train(sample)
 
 

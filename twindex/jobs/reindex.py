@@ -7,17 +7,22 @@ from typing import Any
 
 import numpy as np
 
+from twindex.config import CANDIDATES
 from twindex.embedder.alignment import decode_crop
 from twindex.embedder.bundle import Bundle
 from twindex.errors import IntegrityError, UsageError
 from twindex.gallery.searchable import SearchableGeneration
 from twindex.gallery.service import Gallery
+from twindex.index.exact import ExactIndex
 from twindex.index.spec import parse_spec
-from twindex.storage import Generation
+from twindex.storage import Generation, JobState
+from twindex.types import Float32, Int64
 
 KIND = "reindex"
 BATCH = 64
-_CHECKED = 64
+_CHECKED = 32
+_NEAREST = 5
+_PAGE = 10_000
 _KEPT_SHARE = 0.9
 
 
@@ -67,7 +72,7 @@ def reindex(gallery: Gallery, model: Bundle | None, index: str | None, progress:
     parameters = {"model": fingerprint, "index": text}
     job = store.jobs.find_unfinished(KIND, parameters) or store.jobs.create(KIND, parameters)
     store.jobs.set_state(job.id, "running")
-    state = "interrupted"
+    state: JobState = "interrupted"
     try:
         generation = _building(gallery, fingerprint, text)
         failed = _flip(gallery, generation, progress)
@@ -155,20 +160,43 @@ def _embed_missing(gallery: Gallery, fingerprint: str, progress: Progress) -> in
 
 
 def _check(gallery: Gallery, searchable: SearchableGeneration) -> None:
-    """Compare the new index with exact search on a sample of its own templates.
+    """Compare the new index with exact search, on the templates of a sample of references spread over the gallery.
 
     Raises:
-        IntegrityError: Too few of the sample find themselves among the candidates.
+        IntegrityError: The index lacks references, or finds too few of the sample's exact nearest ones.
     """
     fingerprint = searchable.generation.fingerprint
-    for references, vectors in gallery.store.references.batches(fingerprint, _CHECKED):
-        found = searchable.search(vectors, min(_CHECKED, searchable.count))
-        kept = np.mean([one in row for one, row in zip(references, found.references, strict=True)])
-        if kept < _KEPT_SHARE:
-            raise IntegrityError(
-                f"The new index finds only {100 * kept:.0f} % of a sample of its own references; the old one stays active."
-            )
-        return
+    ids, vectors = [], []
+    for references, templates in gallery.store.references.batches(fingerprint, _PAGE):
+        step = max(1, searchable.count // _CHECKED)
+        ids.append(references)
+        vectors.append(templates[::step])
+    probes = np.concatenate(vectors)[:_CHECKED] if vectors else np.empty((0, searchable.dim), np.float32)
+    missing = int(np.sum(~searchable.contains(np.concatenate(ids)))) if ids else 0
+    if missing:
+        raise IntegrityError(f"The new index lacks {missing} references; the old one stays active.")
+    nearest = _exact_nearest(gallery, fingerprint, probes)
+    found = searchable.search(probes, CANDIDATES).references
+    kept = [len(set(want) & set(have)) / len(want) for want, have in zip(nearest.tolist(), found.tolist(), strict=True)]
+    if kept and np.mean(kept) < _KEPT_SHARE:
+        raise IntegrityError(
+            f"The new index keeps {100 * np.mean(kept):.0f} % of the exact nearest references among its candidates, "
+            f"expected {100 * _KEPT_SHARE:.0f} %; the old one stays active. Choose a finer index type."
+        )
+
+
+def _exact_nearest(gallery: Gallery, fingerprint: str, probes: Float32) -> Int64:
+    """The nearest references of each probe by exact search, (n, k) int64, read from the store in pages."""
+    best = np.empty((len(probes), 0), np.float32)
+    names = np.empty((len(probes), 0), np.int64)
+    for references, templates in gallery.store.references.batches(fingerprint, _PAGE):
+        page = ExactIndex(templates.shape[1])
+        page.add(references, templates)
+        hits = page.search(probes, min(_NEAREST, len(references)))
+        best, names = np.hstack([best, hits.distances]), np.hstack([names, hits.references])
+        order = np.argsort(best, axis=1, kind="stable")[:, :_NEAREST]
+        best, names = np.take_along_axis(best, order, 1), np.take_along_axis(names, order, 1)
+    return names
 
 
 def present(gallery: Gallery) -> ReindexReport:

@@ -1,0 +1,76 @@
+"""What the tests of several packages need. Nothing here touches the user's own folders."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from twindex.embedder.bundle import Bundle, write_bundle
+from twindex.embedder.card import Card, DefaultThreshold
+from twindex.embedder.inception import array_shapes
+
+# TensorFlow prints its start-up notes before any Python filter can see them.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+Arrays = Mapping[str, NDArray[np.float32]]
+DIM = 16
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TWINDEX_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session")
+def random_arrays() -> Arrays:
+    """A branch's arrays that keep signals at a steady scale (He et al. 2015) and do not normalise trivially."""
+    random = np.random.default_rng(5)
+    arrays = {}
+    for name, shape in array_shapes(DIM).items():
+        if name.endswith("variance"):
+            values = random.uniform(0.5, 1.5, shape)
+        elif name.endswith("kernel"):
+            values = random.standard_normal(shape, np.float32) * np.sqrt(2 / np.prod(shape[:-1]))
+        else:
+            values = random.normal(0, 0.2, shape)
+        arrays[name] = values.astype(np.float32)
+        arrays[name].flags.writeable = False
+    return arrays
+
+
+@pytest.fixture(scope="session")
+def make_card() -> Callable[..., Card]:
+    """A valid card; the values given replace its own."""
+
+    def make(**changed: object) -> Card:
+        values = {
+            "name": "tiny",
+            "input_shape": (75, 75, 3),
+            "dim": DIM,
+            "mirror": False,
+            "alignment": "arcface-112",
+            "head_weight": -6.0,
+            "head_bias": 6.5,
+            "thresholds": (DefaultThreshold(1, 0.5), DefaultThreshold(100, 0.7), DefaultThreshold(10_000, 0.8)),
+            "verify_threshold": 0.6,
+            "training": {"data": "random numbers"},
+            "accuracy": {"lfw": 0.5},
+            "versions": {"numpy": "2.0"},
+            "terms": "None.",
+            "weights_sha256": "",
+        }
+        return Card(**{**values, **changed})
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def random_bundle(
+    random_arrays: Arrays, make_card: Callable[..., Card], tmp_path_factory: pytest.TempPathFactory
+) -> Bundle:
+    """A bundle of random weights; not to be changed."""
+    return write_bundle(tmp_path_factory.mktemp("bundles") / "tiny", random_arrays, make_card(mirror=True))

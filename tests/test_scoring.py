@@ -1,0 +1,157 @@
+"""Distances, head, fusion, ranking and decision, against values worked out by hand."""
+
+import math
+from decimal import Decimal, localcontext
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from twindex.scoring import Head, decide, distances, fuse, rank
+from twindex.types import Candidate
+
+HEAD = Head(-10.0, 10.0)
+NAMES = st.sampled_from(["ada", "ben", "Zoë"])
+
+
+def floats(*values: float) -> np.ndarray:
+    return np.array(values, dtype=np.float32)
+
+
+def ids(*values: int) -> np.ndarray:
+    return np.array(values, dtype=np.int64)
+
+
+def test_distances_are_euclidean_and_not_squared() -> None:
+    found = distances(floats(0, 0), np.array([[3, 4], [0, 0], [-5, 12]], np.float32))
+    assert found.tolist() == [5, 0, 13]
+    assert found.dtype == np.float32
+
+
+def test_distances_of_close_templates_keep_their_digits() -> None:
+    probe = floats(0.6, 0.8)
+    near = np.array([[0.6 + 1e-6, 0.8]], np.float32)
+    exact = float(near[0, 0]) - float(probe[0])
+    assert distances(probe, near)[0] == pytest.approx(exact, rel=1e-6)
+
+
+def test_distances_to_nothing_are_none() -> None:
+    assert distances(floats(1, 0), np.empty((0, 2), np.float32)).shape == (0,)
+
+
+def test_distances_leave_their_arguments_alone() -> None:
+    probe, templates = floats(1, 0), np.eye(2, dtype=np.float32)
+    distances(probe, templates)
+    assert probe.tolist() == [1, 0]
+    assert templates.tolist() == [[1, 0], [0, 1]]
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 3), (2, 2, 2)])
+def test_distances_of_other_lengths_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="Expected shapes"):
+        distances(floats(1, 0), np.zeros(shape, np.float32))
+
+
+def test_the_head_is_one_half_where_its_log_odds_are_zero() -> None:
+    assert HEAD.probability(1.0) == 0.5
+    assert HEAD.probability(floats(1, 1)).tolist() == [0.5, 0.5]
+
+
+@pytest.mark.parametrize("distance", [0.0, 0.3, 1.0, 1.9, 20.0, 70.0])
+def test_the_head_is_exact_at_both_ends(distance: float) -> None:
+    with localcontext() as context:
+        context.prec = 60
+        exact = 1 / (1 + (Decimal(10) * Decimal(distance) - 10).exp())
+    assert float(HEAD.probability(distance)) == pytest.approx(float(exact), rel=1e-12)
+
+
+def test_the_head_does_not_overflow() -> None:
+    assert Head(-1e4, 0).probability(floats(2)).tolist() == [0]
+    assert Head(-1e4, 1e6).probability(floats(2)).tolist() == [1]
+
+
+@given(st.lists(st.floats(0, 2, width=32), min_size=2, unique=True))
+def test_farther_is_never_more_probable(values: list[float]) -> None:
+    probabilities = HEAD.probability(floats(*sorted(values)))
+    assert (np.diff(probabilities) <= 0).all()
+
+
+@pytest.mark.parametrize(("weight", "bias"), [(0, 1), (3, 1), (math.nan, 1), (-1, math.inf)])
+def test_a_head_that_cannot_have_been_learned_is_refused(weight: float, bias: float) -> None:
+    with pytest.raises(ValueError, match="weight below 0"):
+        Head(weight, bias)
+
+
+def test_nearest_takes_each_subject_at_its_smallest_distance() -> None:
+    fused = fuse(floats(0.9, 0.5, 0.7, 0.6), ["ada", "ben", "ada", "ben"])
+    assert fused.subjects == ("ben", "ada")
+    assert fused.distances.tolist() == floats(0.5, 0.7).tolist()
+    assert fused.nearest.tolist() == [1, 2]
+
+
+def test_mean_two_takes_the_mean_of_the_two_smallest_or_the_only_one() -> None:
+    fused = fuse(floats(1.0, 0.5, 0.25, 2.0), ["ada", "ada", "ben", "ada"], "mean_two")
+    assert dict(zip(fused.subjects, fused.distances.tolist(), strict=True)) == {"ben": 0.25, "ada": 0.75}
+    assert dict(zip(fused.subjects, fused.nearest.tolist(), strict=True)) == {"ben": 2, "ada": 1}
+
+
+@given(st.lists(st.tuples(st.floats(0, 2, width=32), NAMES)))
+def test_nearest_agrees_with_a_dictionary(pairs: list[tuple[float, str]]) -> None:
+    expected: dict[str, float] = {}
+    for distance, name in pairs:
+        expected[name] = min(distance, expected.get(name, math.inf))
+    fused = fuse(floats(*(distance for distance, _ in pairs)), [name for _, name in pairs])
+    assert dict(zip(fused.subjects, fused.distances.tolist(), strict=True)) == expected
+    assert all(pairs[place][1] == name for name, place in zip(fused.subjects, fused.nearest.tolist(), strict=True))
+
+
+def test_a_distance_without_owner_is_refused() -> None:
+    with pytest.raises(ValueError, match="one owner a distance"):
+        fuse(floats(1, 2), ["ada"])
+
+
+def test_the_candidate_list_is_ordered_by_distance_then_name() -> None:
+    found = rank(floats(0.5, 1.0, 0.5, 0.25), ids(4, 3, 2, 1), ["zoe", "ben", "ada", "cleo"], HEAD, 3)
+    assert [(one.rank, one.subject, one.distance, one.reference) for one in found] == [
+        (1, "cleo", 0.25, 1),
+        (2, "ada", 0.5, 2),
+        (3, "zoe", 0.5, 4),
+    ]
+    assert [one.probability for one in found] == [float(HEAD.probability(one.distance)) for one in found]
+
+
+def test_of_equally_near_references_the_oldest_speaks() -> None:
+    found = rank(floats(0.5, 0.5, 0.5), ids(30, 10, 20), ["ada", "ada", "ada"], HEAD, 5)
+    assert [(one.subject, one.reference) for one in found] == [("ada", 10)]
+
+
+def test_fusing_by_two_changes_the_order_but_names_the_nearest_reference() -> None:
+    arguments = floats(0.25, 1.75, 0.5, 0.75), ids(1, 2, 3, 4), ["ada", "ada", "ben", "ben"], HEAD, 2
+    assert [one.subject for one in rank(*arguments)] == ["ada", "ben"]
+    found = rank(*arguments, "mean_two")
+    assert [(one.subject, one.distance, one.reference) for one in found] == [("ben", 0.625, 3), ("ada", 1.0, 1)]
+
+
+def test_nothing_found_is_an_empty_candidate_list() -> None:
+    assert rank(floats(), ids(), [], HEAD, 3) == []
+
+
+def test_an_empty_candidate_list_cannot_be_asked_for() -> None:
+    with pytest.raises(ValueError, match="top=0"):
+        rank(floats(1), ids(1), ["ada"], HEAD, 0)
+
+
+def test_a_distance_without_reference_is_refused() -> None:
+    with pytest.raises(ValueError, match="one reference a distance"):
+        rank(floats(1, 2), ids(1), ["ada", "ben"], HEAD, 1)
+
+
+@pytest.mark.parametrize(("probability", "decision"), [(0.8, "match"), (0.9, "match"), (0.79, "unknown")])
+def test_a_match_is_at_least_as_probable_as_the_threshold(probability: float, decision: str) -> None:
+    first, second = Candidate(1, "ada", 0.5, probability, 1), Candidate(2, "ben", 0.6, 0.99, 2)
+    assert decide([first, second], 0.8) == decision
+
+
+def test_nobody_is_unknown() -> None:
+    assert decide([], 0.0) == "unknown"
