@@ -169,7 +169,7 @@ class Card:
         """
         card = _expect(values, dict, "the card")
         for name, known in (("schema", SCHEMA), ("architecture", ARCHITECTURE), ("preprocessing", PREPROCESSING)):
-            if card.get(name) != known:
+            if _expect(card.get(name), type(known), name) != known:
                 raise BundleError(
                     f"The model's card has {name} {card.get(name)!r}, this version reads {known!r}: "
                     "install the Twindex that the model was made for."

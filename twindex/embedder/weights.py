@@ -30,12 +30,12 @@ def encode_weights(arrays: Mapping[str, NDArray[Any]], dim: int) -> bytes:
         dim: Length of the template.
 
     Raises:
-        BundleError: A name or a shape is not a branch's, or a number does not fit float16.
+        BundleError: A name or a shape is not a branch's, a number does not fit float16, or a variance is negative.
     """
     _check_shapes({name: array.shape for name, array in arrays.items()}, dim)
     with np.errstate(over="ignore"):  # what overflows becomes infinite, and is refused by name
         halves = {name: np.ascontiguousarray(arrays[name], dtype=np.float16) for name in sorted(arrays)}
-    _check_finite(halves)
+    _check_values(halves)
     return save(halves)
 
 
@@ -83,14 +83,15 @@ def decode_weights(content: bytes, dim: int) -> dict[str, NDArray[np.float16]]:
     """The arrays of a file's content.
 
     Raises:
-        BundleError: It is not safetensors, a name or a shape is not a branch's, or a number is not finite.
+        BundleError: It is not safetensors, a name or a shape is not a branch's, a number is not finite, or a
+            variance is negative.
     """
     try:
         arrays: dict[str, NDArray[np.float16]] = load(content)
     except SafetensorError as error:
         raise BundleError(f"The weights are not a safetensors file: {error}.") from error
     _check_shapes({name: array.shape for name, array in arrays.items()}, dim)
-    _check_finite(arrays)
+    _check_values(arrays)
     return arrays
 
 
@@ -124,7 +125,9 @@ def _check_shapes(shapes: Mapping[str, Any], dim: int) -> None:
             raise BundleError(f"The weights have {name} of shape {given}, expected {shape}.")
 
 
-def _check_finite(arrays: Mapping[str, NDArray[np.float16]]) -> None:
+def _check_values(arrays: Mapping[str, NDArray[np.float16]]) -> None:
     for name, array in arrays.items():
         if not np.isfinite(array).all():
             raise BundleError(f"The weights have numbers in {name} that are not finite in float16.")
+        if name.endswith("/variance") and (array < 0).any():
+            raise BundleError(f"The weights have negative numbers in {name}.")

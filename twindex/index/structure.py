@@ -51,12 +51,24 @@ def train(structure: faiss.Index, sample: Float32) -> None:
         sample: (n, dim) float32, at least the spec's `minimum_references`.
     """
     leaf = parts(structure)[-1]
-    # Whether there are enough vectors was decided before; FAISS would print its own opinion on standard error.
+    quantiser = getattr(leaf, "pq", None)
+    rotation = _rotation(structure)
+    if rotation is not None:
+        # By default OPQ rotates for 256 codewords, whatever quantiser follows it.
+        bits = quantiser.nbits if quantiser is not None else 8
+        rotation.pq = stand_in = faiss.ProductQuantizer(rotation.d_out, rotation.M, bits)
+        _silence(stand_in.cp)
+    if quantiser is not None:
+        _silence(quantiser.cp)
     if hasattr(leaf, "cp"):
-        leaf.cp.min_points_per_centroid = 1
-    if hasattr(leaf, "pq"):
-        leaf.pq.cp.min_points_per_centroid = 1
+        _silence(leaf.cp)
+    if hasattr(leaf, "do_polysemous_training"):
+        # Orders the codewords for a Hamming filter that no search here uses; it takes most of the training time.
+        leaf.do_polysemous_training = False
     structure.train(sample)
+    if rotation is not None:
+        # The structure outlives the stand-in, which it does not own.
+        rotation.pq = None
 
 
 def parts(structure: faiss.Index) -> tuple[faiss.Index, ...]:
@@ -93,3 +105,18 @@ def stored_ids(structure: faiss.Index) -> Int64:
         if size:
             kept.append(faiss.rev_swig_ptr(lists.get_ids(cell), size).copy())
     return np.concatenate(kept)
+
+
+def _rotation(structure: faiss.Index) -> faiss.OPQMatrix | None:
+    """The OPQ step of a structure, if it has one."""
+    for part in parts(structure):
+        if isinstance(part, faiss.IndexPreTransform):
+            step = faiss.downcast_VectorTransform(part.chain.at(0))
+            if isinstance(step, faiss.OPQMatrix):
+                return step
+    return None
+
+
+def _silence(clustering: faiss.ClusteringParameters) -> None:
+    """Keep k-means from printing on standard error that it wants more points; the spec's minimum has decided that."""
+    clustering.min_points_per_centroid = 1

@@ -23,7 +23,8 @@ def inspect(database: Database) -> list[str]:
             findings.extend(check(database))
         except TwindexError as error:
             findings.append(str(error))
-    return findings
+    # One damaged page can stop several checks with the same words.
+    return list(dict.fromkeys(findings))
 
 
 def _structure(database: Database) -> Iterator[str]:

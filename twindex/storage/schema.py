@@ -7,7 +7,7 @@ inner pages of the tree, and remnants of a row survive its deletion even with `s
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy import JSON, CheckConstraint, Float, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from twindex.storage.column_types import AnyText, UtcTime
@@ -53,7 +53,7 @@ class SampleRow(Base):
     source_name: Mapped[str]
     face_index: Mapped[int]
     face: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
-    quality: Mapped[float]
+    quality: Mapped[float] = mapped_column(Float)
     crop_sha256: Mapped[bytes | None]
     crop: Mapped[bytes | None]
 

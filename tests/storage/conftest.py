@@ -1,0 +1,25 @@
+"""Fixtures of the storage tests: a real SQLite file each."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from twindex.storage import Store
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "gallery.sqlite"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[Store]:
+    with Store.create(path) as opened:
+        yield opened
+
+
+@pytest.fixture
+def wal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Use a write-ahead log whatever SQLite is linked; the bug that forbids it needs two writers at once."""
+    monkeypatch.setattr("twindex.storage.database.journal_mode", lambda version: "wal")

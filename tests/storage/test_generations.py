@@ -1,0 +1,70 @@
+"""Generations and their snapshots."""
+
+import pytest
+
+from tests.storage.builders import MODEL, OTHER_MODEL
+from twindex.errors import UsageError
+from twindex.storage import Snapshot, Store
+
+SNAPSHOT = Snapshot(file="generation-1.faiss", length=4096, sha256="c3" * 32, revision=17, count=12)
+
+
+def states(store: Store) -> dict[int, str]:
+    return {generation.id: generation.state for generation in store.generations.list()}
+
+
+def test_a_new_generation_is_being_built(store: Store) -> None:
+    generation = store.generations.add(MODEL, "IVF64,Flat")
+    assert (generation.fingerprint, generation.index_spec, generation.state) == (MODEL, "IVF64,Flat", "building")
+    assert (generation.activated, generation.snapshot) == (None, None)
+    assert store.generations.get(generation.id) == generation
+    assert store.generations.building() == [generation]
+    assert store.generations.active() is None
+
+
+def test_activating_retires_the_one_before(store: Store) -> None:
+    first, second = store.generations.add(MODEL, "Flat"), store.generations.add(OTHER_MODEL, "Flat")
+    store.generations.activate(first.id)
+    assert states(store) == {first.id: "active", second.id: "building"}
+    store.generations.activate(second.id)
+    assert states(store) == {first.id: "retired", second.id: "active"}
+    active = store.generations.active()
+    assert active is not None
+    assert active.activated is not None
+    assert active.activated >= active.created
+    store.generations.activate(first.id)
+    assert states(store) == {first.id: "active", second.id: "retired"}
+    before = store.generations.active()
+    store.generations.activate(first.id)
+    assert store.generations.active() == before
+
+
+def test_the_active_generation_cannot_be_deleted(store: Store) -> None:
+    first, second = store.generations.add(MODEL, "Flat"), store.generations.add(MODEL, "Flat")
+    store.generations.activate(first.id)
+    with pytest.raises(UsageError, match="answers the queries; activate another"):
+        store.generations.delete(first.id)
+    store.generations.delete(second.id)
+    assert states(store) == {first.id: "active"}
+    assert store.generations.add(MODEL, "Flat").id == second.id + 1
+
+
+def test_a_snapshot_is_recorded_and_forgotten(store: Store) -> None:
+    generation = store.generations.add(MODEL, "Flat")
+    store.generations.record_snapshot(generation.id, SNAPSHOT)
+    assert store.generations.get(generation.id).snapshot == SNAPSHOT
+    store.generations.forget_snapshot(generation.id)
+    assert store.generations.get(generation.id).snapshot is None
+
+
+def test_a_generation_that_is_not_there(store: Store) -> None:
+    for call in (
+        store.generations.get,
+        store.generations.activate,
+        store.generations.delete,
+        store.generations.forget_snapshot,
+    ):
+        with pytest.raises(UsageError, match="No generation 9"):
+            call(9)
+    with pytest.raises(UsageError, match="No generation 9"):
+        store.generations.record_snapshot(9, SNAPSHOT)

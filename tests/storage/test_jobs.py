@@ -1,0 +1,111 @@
+"""Batch jobs: resumable, and told apart by what they were asked."""
+
+import pytest
+
+from tests.storage.builders import source_sha256
+from twindex.errors import UsageError
+from twindex.storage import JobState, Store
+
+
+def test_a_job_comes_back_as_it_was_given(store: Store) -> None:
+    job = store.jobs.create("enroll", {"paths": ["a", "b"], "crop": False})
+    assert (job.kind, job.parameters, job.state, job.finished) == (
+        "enroll",
+        {"paths": ["a", "b"], "crop": False},
+        "running",
+        None,
+    )
+    assert store.jobs.get(job.id) == job
+    assert store.jobs.list() == [job]
+
+
+def test_only_an_end_has_a_time(store: Store) -> None:
+    job = store.jobs.create("reindex", {})
+    store.jobs.set_state(job.id, "interrupted")
+    assert store.jobs.get(job.id).finished is None
+    store.jobs.set_state(job.id, "finished")
+    finished = store.jobs.get(job.id).finished
+    assert finished is not None
+    assert finished >= job.created
+
+
+@pytest.mark.parametrize(
+    ("state", "found"), [("running", True), ("interrupted", True), ("finished", False), ("failed", False)]
+)
+def test_an_unfinished_job_is_found_by_what_it_was_asked(store: Store, state: JobState, found: bool) -> None:
+    job = store.jobs.create("enroll", {"paths": ["a"], "subject": None})
+    store.jobs.set_state(job.id, state)
+    same = store.jobs.find_unfinished("enroll", {"subject": None, "paths": ["a"]})
+    assert (same is not None and same.id == job.id) is found
+    assert store.jobs.find_unfinished("enroll", {"subject": None, "paths": ["b"]}) is None
+    assert store.jobs.find_unfinished("reindex", {"paths": ["a"], "subject": None}) is None
+
+
+def test_of_several_unfinished_jobs_the_latest_is_found(store: Store) -> None:
+    store.jobs.create("enroll", {})
+    latest = store.jobs.create("enroll", {})
+    assert store.jobs.find_unfinished("enroll", {}) == latest
+
+
+def test_items_are_added_once_and_done_one_by_one(store: Store) -> None:
+    job = store.jobs.create("enroll", {})
+    store.jobs.add_items(job.id, [("a.jpg", "ada"), ("b.jpg", "bob")])
+    first, second = store.jobs.items(job.id)
+    store.jobs.finish_item(first.id, "failed", "no_face", None)
+    store.jobs.add_items(job.id, [("a.jpg", "ada"), ("a.jpg", "bob"), ("c.jpg", "ada")])
+    store.jobs.add_items(job.id, [])
+    items = list(store.jobs.items(job.id))
+    assert [(item.path, item.subject, item.status, item.reason) for item in items] == [
+        ("a.jpg", "ada", "failed", "no_face"),
+        ("b.jpg", "bob", "pending", None),
+        ("a.jpg", "bob", "pending", None),
+        ("c.jpg", "ada", "pending", None),
+    ]
+    assert store.jobs.pending(job.id, 0, 2) == items[1:3]
+    assert store.jobs.pending(job.id, second.id, 9) == items[2:]
+    assert store.jobs.counts(job.id) == {"pending": 3, "enrolled": 0, "skipped": 0, "failed": 1}
+    store.jobs.finish_item(second.id, "enrolled", None, 12)
+    assert next(item for item in store.jobs.items(job.id) if item.id == second.id).reference == 12
+
+
+def test_jobs_do_not_share_items(store: Store) -> None:
+    first, second = store.jobs.create("enroll", {}), store.jobs.create("enroll", {})
+    store.jobs.add_items(first.id, [("a.jpg", "ada")])
+    store.jobs.add_items(second.id, [("a.jpg", "ada"), ("b.jpg", "ada")])
+    assert [item.path for item in store.jobs.items(first.id)] == ["a.jpg"]
+    assert store.jobs.counts(second.id)["pending"] == 2
+
+
+def test_items_are_read_over_more_than_one_page(store: Store) -> None:
+    job = store.jobs.create("enroll", {})
+    paths = [f"{source_sha256(number)}.jpg" for number in range(1001)]
+    store.jobs.add_items(job.id, [(path, "ada") for path in paths])
+    assert [item.path for item in store.jobs.items(job.id)] == paths
+
+
+@pytest.mark.parametrize("name", ["caf\udce9.jpg", "\ud800.jpg", "日本.jpg", "line\nbreak.jpg"])
+def test_a_path_comes_back_exactly_so_that_the_file_is_found_again(store: Store, name: str) -> None:
+    job = store.jobs.create("enroll", {"paths": [name]})
+    store.jobs.add_items(job.id, [(name, "ada")])
+    (item,) = store.jobs.items(job.id)
+    assert item.path == name
+    assert store.jobs.get(job.id).parameters == {"paths": [name]}
+    store.jobs.finish_item(item.id, "failed", f"cannot read {name}", None)
+
+
+def test_jobs_and_items_that_are_not_there(store: Store) -> None:
+    with pytest.raises(UsageError, match="No job 4"):
+        store.jobs.get(4)
+    with pytest.raises(UsageError, match="No job 4"):
+        store.jobs.set_state(4, "failed")
+    with pytest.raises(UsageError, match="No job 4"):
+        store.jobs.add_items(4, [("a.jpg", "ada")])
+    with pytest.raises(UsageError, match="No job item 4"):
+        store.jobs.finish_item(4, "failed", "no_face", None)
+
+
+def test_an_item_needs_a_name_that_can_be_enrolled(store: Store) -> None:
+    job = store.jobs.create("enroll", {})
+    with pytest.raises(UsageError, match="can be read"):
+        store.jobs.add_items(job.id, [("a.jpg", "ada"), ("b.jpg", " ")])
+    assert list(store.jobs.items(job.id)) == []

@@ -1,0 +1,1 @@
+"""The main job on people who do not exist."""
