@@ -1,17 +1,21 @@
 """The command line: `twindex [--gallery DIR] [--json] COMMAND`. Commands are imported when called."""
 
 import importlib
+import logging
+import os
 import signal
 import sys
+from collections.abc import Sequence
 from types import FrameType
 
 import click
 
 from twindex import __version__
-from twindex.commands.options import common_options, settings_of
+from twindex.commands.options import common_options
 from twindex.commands.terminal import emit, say
 from twindex.errors import TwindexError, UsageError
 
+_STOPPED = "Stopped; what was finished is kept. Run the same command again to go on."
 COMMANDS = {
     "enroll": "Enrol people from photos.",
     "query": "Find out who is in a photo.",
@@ -66,37 +70,44 @@ def twindex() -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run the program: errors become one line on stderr and an exit status, never a traceback."""
     signal.signal(signal.SIGTERM, _stop)
-    context: click.Context | None = None
+    given = sys.argv[1:] if arguments is None else arguments
+    logging.basicConfig(format="twindex: %(message)s", level=logging.WARNING)
     try:
-        context = twindex.make_context("twindex", sys.argv[1:] if arguments is None else arguments)
+        context = twindex.make_context("twindex", list(given))
         with context:
             status = twindex.invoke(context)
     except click.exceptions.Exit as done:
         status = done.exit_code
-    except click.Abort:
-        say("Interrupted; what was finished is kept. Run the same command again to go on.")
+    except (click.Abort, KeyboardInterrupt):
+        say(_STOPPED)
         status = 130
     except click.ClickException as error:
-        status = _fail(context, UsageError(error.format_message()))
+        status = _fail(UsageError(error.format_message()), given)
     except TwindexError as error:
-        status = _fail(context, error)
+        status = _fail(error, given)
     except BrokenPipeError:
-        sys.stderr.close()
+        # Nobody reads on; the interpreter would complain once more while flushing.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 141
-    except KeyboardInterrupt:
-        say("Interrupted; what was finished is kept. Run the same command again to go on.")
-        status = 130
+    except OSError as error:
+        where = "" if error.filename is None else f": {error.filename}"
+        status = _fail(UsageError(f"{error.strerror or error}{where}"), given)
+    except Exception as error:  # the last resort: a defect is one line too, unless asked otherwise
+        if os.environ.get("TWINDEX_TRACEBACK"):
+            raise
+        defect = TwindexError(f"defect: {type(error).__name__}: {error} (TWINDEX_TRACEBACK=1 shows where)")
+        _fail(defect, given)
+        status = 70
     sys.exit(status if isinstance(status, int) else 0)
 
 
-def _fail(context: click.Context | None, error: TwindexError) -> int:
+def _fail(error: TwindexError, arguments: Sequence[str]) -> int:
     say(f"twindex: {' '.join(str(error).split())}")
-    asked = settings_of(context).json if context is not None else "--json" in sys.argv[1:]
-    if asked:
+    if "--json" in arguments:
         emit({"error": {"code": error.code, "message": str(error)}})
     return error.exit_code
 
 
 def _stop(_number: int, _frame: FrameType | None) -> None:
-    say("Stopped; what was finished is kept. Run the same command again to go on.")
+    say(_STOPPED)
     sys.exit(143)

@@ -12,6 +12,9 @@ from twindex.index.spec import IndexSpec
 from twindex.types import Float32, Int64
 
 _GRAPH_CONSTRUCTION_BREADTH = 200
+# SQ8 clips components outside the range it was trained on, and later references go beyond it: widen it by so much of
+# its width at either end.
+_RANGE_MARGIN = 0.25
 
 
 def empty_structure(spec: IndexSpec, dim: int) -> faiss.Index:
@@ -62,6 +65,8 @@ def train(structure: faiss.Index, sample: Float32) -> None:
         _silence(quantiser.cp)
     if hasattr(leaf, "cp"):
         _silence(leaf.cp)
+    if hasattr(leaf, "sq"):
+        leaf.sq.rangestat_arg = _RANGE_MARGIN
     if hasattr(leaf, "do_polysemous_training"):
         # Orders the codewords for a Hamming filter that no search here uses; it takes most of the training time.
         leaf.do_polysemous_training = False

@@ -1,0 +1,25 @@
+"""How usable a captured face is."""
+
+import numpy as np
+from PIL import Image
+
+from twindex.types import Float32, UInt8
+
+SIDE = 128
+
+
+def sharpness(crop: UInt8) -> float:
+    """Variance of the Laplacian of the grey crop, grey levels squared (Pech-Pacheco et al., ICPR 2000).
+
+    Args:
+        crop: (h, w, 3) uint8; measured at 128 x 128, so that crops of all sizes compare.
+    """
+    grey = np.asarray(Image.fromarray(crop).convert("L").resize((SIDE, SIDE), Image.Resampling.BOX), np.float64)
+    inner = grey[1:-1, 1:-1]
+    laplacian = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:] - 4 * inner
+    return float(laplacian.var())
+
+
+def eye_distance(landmarks: Float32) -> float:
+    """Pixels between the eyes; `landmarks` as in `Face`."""
+    return float(np.linalg.norm(landmarks[1] - landmarks[0]))
