@@ -66,6 +66,19 @@ def test_removed_references_are_never_found_and_can_be_added_again(text: str) ->
     np.testing.assert_array_equal(index.references(), np.sort(np.concatenate([np.setdiff1d(IDS, gone), back])))
 
 
+@pytest.mark.parametrize("text", ALL_SPECS)
+def test_removal_leaves_what_adding_only_the_rest_would_give(text: str) -> None:
+    removed = build(text, IDS, VECTORS)
+    rebuilt = FaissIndex.deserialize(removed.spec, removed.serialize(), DIM, COUNT)
+    removed.remove(IDS[1::3])
+    removed.remove(IDS[2::3][::-1])
+    rebuilt.remove(IDS)
+    rebuilt.add(IDS[::3], VECTORS[::3])
+    hits, expected = removed.search(PROBES, 300), rebuilt.search(PROBES, 300)
+    np.testing.assert_array_equal(hits.references, expected.references)
+    np.testing.assert_array_equal(hits.distances, expected.distances)
+
+
 def _compare(index: FaissIndex, truth: ExactIndex) -> None:
     every = index.count + 5
     if index.spec.text in EXACT_SPECS:

@@ -46,7 +46,7 @@ def test_reads_aliases_and_factory_strings_in_any_case(text: str, expected: Inde
         "Flat,Flat",
         "PQ16x8",
         "LSH",
-        "HNSW",
+        "HNSW32,SQ8",
         "IVF-4,Flat",
         "PQ16x4fs,RFlat",
         "../Flat",

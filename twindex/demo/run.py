@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from twindex.embedder.faces import FaceReader
-
 from twindex.gallery import FaceAnswer, Gallery
 from twindex.jobs.enroll import ItemReport, plan_job, run_job
 from twindex.jobs.plan import photos_below, plan_paths

@@ -5,13 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-import numpy as np
-from PIL import Image
-
-from twindex.embedder.alignment import CROP_SIZE, align, encode_crop
+from twindex.embedder import alignment
 from twindex.embedder.detector import Detector
 from twindex.embedder.photo import decode
 from twindex.embedder.quality import sharpness
+from twindex.embedder.registry import cache_dir
 from twindex.errors import PhotoError
 from twindex.types import Face, Sample, UInt8
 
@@ -36,12 +34,12 @@ class FaceReader:
     """Turns photos into samples. Safe to share between threads.
 
     Args:
-        detector: None makes one with default settings.
+        detector: None makes one with default settings, its compiled networks kept in this user's cache.
         limits: What a face needs.
     """
 
     def __init__(self, detector: Detector | None = None, limits: Limits | None = None) -> None:
-        self._detector = Detector() if detector is None else detector
+        self._detector = Detector(cache=cache_dir()) if detector is None else detector
         self._limits = Limits() if limits is None else limits
 
     def samples(
@@ -91,8 +89,8 @@ class FaceReader:
             height, width = image.shape[:2]
             raise PhotoError(
                 "no_face",
-                f"No face was found in the photo of {width} x {height} px. Use a photo in which a face is clearly visible, "
-                "upright and larger than 20 px.",
+                f"No face was found in the photo of {width} x {height} px. Use a photo in which a face is clearly "
+                "visible, upright and larger than 20 px.",
             )
         return faces[: self._limits.max_faces]
 
@@ -111,18 +109,7 @@ class FaceReader:
         if quality < self._limits.min_sharpness:
             raise PhotoError(
                 "blurred",
-                f"The face is blurred or blank: sharpness {quality:.1f}, at least {self._limits.min_sharpness:.1f} needed. "
-                "Use a sharper photo.",
+                f"The face is blurred or blank: sharpness {quality:.1f}, at least "
+                f"{self._limits.min_sharpness:.1f} needed. Use a sharper photo.",
             )
         return Sample(digest, source_name, index, face, quality, alignment.encode_crop(crop))
-
-
-def pre_cropped_face(image: UInt8) -> UInt8:
-    """PROVISIONAL."""
-    height, width = image.shape[:2]
-    im = Image.fromarray(image)
-    if height == width:
-        return np.asarray(im.resize((CROP_SIZE, CROP_SIZE), Image.Resampling.BICUBIC))
-    side = width * 0.87 * 128 / 112
-    cx, cy = width / 2, height * 0.52
-    return np.asarray(im.transform((CROP_SIZE, CROP_SIZE), Image.Transform.EXTENT, (cx-side/2, cy-side/2, cx+side/2, cy+side/2), Image.Resampling.BICUBIC))

@@ -184,8 +184,7 @@ class FaissIndex:
             return Hits.ranked(np.empty((len(probes), 0), np.float32), np.empty((len(probes), 0), np.int64), k)
         with wrap_faiss(f"searching {len(probes)} probes", TwindexError, _REMEDY):
             if self._is_graph:
-                tombstones = int(self._structure.ntotal) - self.count
-                squared, references = search_graph(self._structure, probes, wanted, tombstones)
+                squared, references = search_graph(self._structure, probes, wanted)
             else:
                 squared, references = self._structure.search(probes, wanted)
         # FAISS gives squared distances, and for a vector and itself rounding can leave them a little below zero.

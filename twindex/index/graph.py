@@ -1,7 +1,7 @@
 """What FAISS leaves to its users for HNSW graphs: removal, and searching past what was removed.
 
 A removed node stays in the graph as a tombstone, because its neighbours are reached through it: its entry in the id
-map becomes -1. A selector keeps tombstones out of results, and the id itself is free to be added again.
+map becomes -1. Searches pass over such results, and the id itself is free to be added again.
 """
 
 import faiss
@@ -12,8 +12,9 @@ from twindex.index.structure import parts
 from twindex.types import Float32, Int64
 
 _LEAST_BREADTH = 128
-# Tombstones take places in the queue of a search. Beyond this many, an index should be rebuilt (see `stale_share`).
-_MOST_EXTRA_BREADTH = 1024
+_BREADTH_GROWTH = 4
+# Following a graph this broadly costs about as much as comparing with every vector of a large gallery.
+_MOST_BREADTH = 8192
 
 
 def bury(structure: faiss.Index, references: Int64) -> None:
@@ -28,40 +29,45 @@ def bury(structure: faiss.Index, references: Int64) -> None:
     faiss.copy_array_to_vector(ids, structure.id_map)
 
 
-def search_graph(structure: faiss.Index, probes: Float32, k: int, tombstones: int) -> tuple[Float32, Int64]:
+def search_graph(structure: faiss.Index, probes: Float32, k: int) -> tuple[Float32, Int64]:
     """The nearest live references of each probe, found along the graph.
 
-    The search keeps max(128, 2 k) nodes in view, and as many more as there are tombstones, up to 1024. A graph no
-    larger than that is scanned in full, and so is any graph for a probe that was left with fewer than k results,
-    because tombstones or duplicates walled it in.
+    A search brings max(128, 2 k) nodes, tombstones among them. A probe that is left with fewer than k live ones,
+    because an erased crowd is nearer or because duplicates wall it in, is searched again four times as broadly, and in
+    the end compared with every node; so is any probe of a graph no larger than the breadth.
 
     Args:
         structure: `IndexIDMap` over a graph.
         probes: (q, dim) float32.
         k: At most the number of live references.
-        tombstones: How many entries are removed ones.
 
     Returns:
         (q, k) float32 squared distances and (q, k) int64 references, live ones only.
     """
-    breadth = max(_LEAST_BREADTH, 2 * k) + min(tombstones, _MOST_EXTRA_BREADTH)
-    if breadth >= structure.ntotal:
-        return _scan(structure, probes, k)
-    live = _live_selector()
-    squared, references = structure.search(probes, k, params=faiss.SearchParametersHNSW(sel=live, efSearch=breadth))
-    starved = (references == NO_REFERENCE).any(axis=1)
-    if starved.any():
-        squared[starved], references[starved] = _scan(structure, probes[starved], k)
+    squared = np.empty((len(probes), k), dtype=np.float32)
+    references = np.empty((len(probes), k), dtype=np.int64)
+    pending = np.arange(len(probes))
+    breadth = max(_LEAST_BREADTH, 2 * k)
+    while len(pending):
+        if breadth < min(structure.ntotal, _MOST_BREADTH):
+            following = faiss.SearchParametersHNSW(efSearch=breadth)
+            near, ids = structure.search(probes[pending], breadth, params=following)
+        else:
+            near, ids = _compare_all(structure, probes[pending], k)
+        enough = (ids != NO_REFERENCE).sum(axis=1) >= k
+        # Results come nearest first, and a stable sort keeps them so: live ones, then tombstones.
+        first = np.argsort(ids[enough] == NO_REFERENCE, axis=1, kind="stable")[:, :k]
+        squared[pending[enough]] = np.take_along_axis(near[enough], first, axis=1)
+        references[pending[enough]] = np.take_along_axis(ids[enough], first, axis=1)
+        pending = pending[~enough]
+        breadth *= _BREADTH_GROWTH
     return squared, references
 
 
-def _scan(structure: faiss.Index, probes: Float32, k: int) -> tuple[Float32, Int64]:
-    live = _live_selector()
+def _compare_all(structure: faiss.Index, probes: Float32, k: int) -> tuple[Float32, Int64]:
+    """The k nearest live references by the distance of every one; FAISS keeps the vectors of a graph beside it."""
+    live = faiss.IDSelectorNot(faiss.IDSelectorRange(NO_REFERENCE, NO_REFERENCE + 1))
     by_position = faiss.IDSelectorTranslated(structure.id_map, live)
     storage = faiss.downcast_index(parts(structure)[-1].storage)
     squared, positions = storage.search(probes, k, params=faiss.SearchParameters(sel=by_position))
     return squared, faiss.vector_to_array(structure.id_map)[positions]
-
-
-def _live_selector() -> faiss.IDSelector:
-    return faiss.IDSelectorNot(faiss.IDSelectorRange(NO_REFERENCE, NO_REFERENCE + 1))
