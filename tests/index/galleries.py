@@ -30,9 +30,9 @@ DISTANCE_BOUNDS = {
     "IVF16,SQ8": 0.02,
     "PQ16": 0.3,
     "IVF16,PQ16": 0.3,
-    "PQ16x4fs": 0.8,
-    "IVF16,PQ16x4fs": 0.8,
-    "OPQ16,PQ16x4fs": 0.8,
+    "PQ16x4fs": 0.5,
+    "IVF16,PQ16x4fs": 0.5,
+    "OPQ16,PQ16x4fs": 0.5,
     "PCA24,Flat": 0.5,
 }
 # FAISS multiplies matrices for larger batches of probes, and float32 products cancel: squares are good to this.

@@ -67,14 +67,17 @@ def test_removed_references_are_never_found_and_can_be_added_again(text: str) ->
 
 
 @pytest.mark.parametrize("text", ALL_SPECS)
-def test_removal_leaves_what_adding_only_the_rest_would_give(text: str) -> None:
+@pytest.mark.parametrize("kept", [0, 1, 31, 32, 33, 233])
+def test_removing_and_adding_gives_what_only_adding_would(text: str, kept: int) -> None:
     removed = build(text, IDS, VECTORS)
     rebuilt = FaissIndex.deserialize(removed.spec, removed.serialize(), DIM, COUNT)
-    removed.remove(IDS[1::3])
-    removed.remove(IDS[2::3][::-1])
+    removed.remove(IDS[kept::2])
+    removed.remove(IDS[kept + 1 :: 2][::-1])
+    removed.add(IDS[300:350], VECTORS[300:350])
     rebuilt.remove(IDS)
-    rebuilt.add(IDS[::3], VECTORS[::3])
-    hits, expected = removed.search(PROBES, 300), rebuilt.search(PROBES, 300)
+    rebuilt.add(IDS[:kept], VECTORS[:kept])
+    rebuilt.add(IDS[300:350], VECTORS[300:350])
+    hits, expected = removed.search(PROBES, 100), rebuilt.search(PROBES, 100)
     np.testing.assert_array_equal(hits.references, expected.references)
     np.testing.assert_array_equal(hits.distances, expected.distances)
 

@@ -1,5 +1,7 @@
 """`twindex enroll`: photos into the gallery."""
 
+import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +57,7 @@ def enroll(
     photos = list(plan_manifest(manifest) if manifest else plan_paths(list(paths), subject))
     with _gallery(settings, model, keep_crops=not discard_crops) as gallery:
         asked = [str(path.resolve()) for path in ([manifest] if manifest else paths)]
-        job = plan_job(gallery, photos, {"paths": asked, "subject": subject, "pre_cropped": pre_cropped})
+        job = plan_job(gallery, photos, {"request": _digest(asked, subject), "pre_cropped": pre_cropped})
         return run_and_report(settings, gallery, job)
 
 
@@ -88,6 +90,11 @@ def run_and_report(settings: Settings, gallery: Any, job: Any) -> int:
             f"enrolled {counts['enrolled']}, skipped {counts['skipped']}, failed {counts['failed']} (job {job.id})"
         )
     return BATCH_FAILED if counts["failed"] else 0
+
+
+def _digest(paths: list[str], subject: str | None) -> str:
+    """What was asked, so that the same request finds its job again; a digest, since names must not outlive erasure."""
+    return hashlib.sha256(json.dumps([paths, subject]).encode()).hexdigest()
 
 
 def _gallery(settings: Settings, model: str | None, *, keep_crops: bool) -> Any:

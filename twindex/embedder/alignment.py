@@ -10,19 +10,21 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
-from twindex.errors import IntegrityError
+from twindex.errors import IntegrityError, PhotoError
 from twindex.types import Float32, UInt8
 
 TEMPLATE_SIZE = 112
 MARGIN = 8  # template pixels
 CROP_SIZE = 256
 JPEG_QUALITY = 95
+MAX_ASPECT = 2  # longer to shorter side of a photo that is taken as one face
 
 # Eye on the left of the image, eye on the right, nose, left and right mouth corner, as (x, y) pixel centres in the
 # 112 x 112 square: the template of InsightFace (ArcFace), used by most public face networks.
 _TEMPLATE = ((38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655), (70.7299, 92.2041))
 _MAGNIFICATION = CROP_SIZE // (TEMPLATE_SIZE + 2 * MARGIN)
 _MARGIN_IN_CROP = MARGIN * _MAGNIFICATION
+_REMEDY = "Run `twindex doctor`, or enrol the photo again."
 
 
 def similarity(landmarks: ArrayLike, target: ArrayLike) -> NDArray[np.float64]:
@@ -87,6 +89,38 @@ def align(image: UInt8, landmarks: Float32) -> UInt8:
     return np.asarray(crop)
 
 
+def pre_cropped(image: UInt8) -> UInt8:
+    """The crop of a photo that is one face already: nothing is searched for.
+
+    A square photo is taken as framed like a crop, margin included. Any other is taken as a loosely cropped head: all of
+    it is placed in the template's square, its longer side filling the square, with black beside it. Of the fixed
+    framings tried on the ORL faces (92 x 112) none was better than this one by more than 2 of 200 queries.
+
+    Args:
+        image: (height, width, 3) uint8, RGB, upright.
+
+    Returns:
+        (256, 256, 3) uint8.
+
+    Raises:
+        PhotoError: `wrong_shape`, the longer side is more than twice the shorter.
+    """
+    height, width = image.shape[:2]
+    longer, shorter = max(height, width), min(height, width)
+    if longer > MAX_ASPECT * shorter:
+        raise PhotoError(
+            "wrong_shape",
+            f"A photo given as pre-cropped must be one face, at most {MAX_ASPECT} times as long as wide; got {width} x "
+            f"{height} px. Crop it to the face, or let the face be searched for.",
+        )
+    side = CROP_SIZE if height == width else CROP_SIZE - 2 * _MARGIN_IN_CROP
+    size = (max(1, round(side * width / longer)), max(1, round(side * height / longer)))
+    crop = Image.new("RGB", (CROP_SIZE, CROP_SIZE))
+    face = Image.fromarray(image).resize(size, Image.Resampling.BICUBIC)
+    crop.paste(face, ((CROP_SIZE - size[0]) // 2, (CROP_SIZE - size[1]) // 2))
+    return np.asarray(crop)
+
+
 def encode_crop(crop: UInt8) -> bytes:
     """A crop as the gallery keeps it: a baseline JPEG of 256 x 256 RGB pixels, quality 95, 4:4:4, no metadata."""
     buffer = BytesIO()
@@ -108,14 +142,11 @@ def decode_crop(data: bytes) -> UInt8:
         image = Image.open(BytesIO(data), formats=["JPEG"])
         if image.mode == "RGB" and image.size == (CROP_SIZE, CROP_SIZE):
             return np.array(image)
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise IntegrityError(f"A stored crop cannot be read: {expected}, got {error}. {_REMEDY}") from error
     raise IntegrityError(
         f"A stored crop is damaged: {expected}, got {image.width} x {image.height} {image.mode}. {_REMEDY}"
     )
-
-
-_REMEDY = "Run `twindex doctor`, or enrol the photo again."
 
 
 def centre(crops: UInt8, size: int) -> UInt8:

@@ -3,12 +3,10 @@
 import hashlib
 from dataclasses import dataclass
 
-import numpy as np
-
 from twindex.embedder import alignment
 from twindex.embedder.detector import Detector
 from twindex.embedder.photo import decode
-from twindex.embedder.quality import sharpness
+from twindex.embedder.quality import eye_distance, sharpness
 from twindex.embedder.registry import cache_dir
 from twindex.errors import PhotoError
 from twindex.types import Face, Sample, UInt8
@@ -95,8 +93,7 @@ class FaceReader:
         return faces[: self._limits.max_faces]
 
     def _check_size(self, face: Face) -> None:
-        left, right = face.landmarks[:2]
-        distance = float(np.linalg.norm(right - left))
+        distance = eye_distance(face.landmarks)
         if distance < self._limits.min_eye_distance:
             raise PhotoError(
                 "too_small",

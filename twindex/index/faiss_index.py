@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from twindex.errors import IntegrityError, TwindexError
 from twindex.index.arguments import checked_ids, checked_k, checked_new_ids, checked_vectors
 from twindex.index.faiss_errors import wrap_faiss
+from twindex.index.fast_scan import remove_codes
 from twindex.index.graph import bury, search_graph
 from twindex.index.protocol import Hits
 from twindex.index.sampling import reservoir
@@ -167,6 +168,8 @@ class FaissIndex:
         with wrap_faiss(f"removing {len(gone)} vectors", TwindexError, _REMEDY):
             if self._is_graph:
                 bury(self._structure, gone)
+            elif self.spec.fast_scan and not self.exact_structure:
+                remove_codes(self._structure, gone)
             else:
                 self._structure.remove_ids(gone)
         self._live = without(self._live, gone)

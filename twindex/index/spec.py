@@ -58,6 +58,11 @@ class IndexSpec:
         return self.links > 0
 
     @property
+    def fast_scan(self) -> bool:
+        """Whether codes of 4 bits are packed for SIMD search."""
+        return self.codewords == _FAST_CODEWORDS
+
+    @property
     def needs_training(self) -> bool:
         """Whether the structure is fitted to vectors before any is added."""
         return self.minimum_references > 0

@@ -87,9 +87,14 @@ def parts(structure: faiss.Index) -> tuple[faiss.Index, ...]:
 def describe(structure: faiss.Index) -> tuple[tuple[str, int, int, int], ...]:
     """What a structure is made of: for each part its class, length of a vector, metric and number of cells."""
     return tuple(
-        (type(part).__name__, int(part.d), int(part.metric_type), int(getattr(part, "nlist", 0)))
+        (_class_name(part), int(part.d), int(part.metric_type), int(getattr(part, "nlist", 0)))
         for part in parts(structure)
     )
+
+
+def _class_name(part: faiss.Index) -> str:
+    # FAISS's factory and its reader have two names for one structure: IndexFlat for L2, and IndexFlatL2.
+    return "IndexFlat" if isinstance(part, faiss.IndexFlat) else type(part).__name__
 
 
 def stored_ids(structure: faiss.Index) -> Int64:
