@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from twindex.commands.options import common_options, settings_of
-from twindex.commands.terminal import emit, printable, progress, say
+from twindex.commands.terminal import above_bar, emit, progress, say
 from twindex.config import DATABASE, Settings
 from twindex.errors import UsageError
 
@@ -77,10 +77,9 @@ def run_and_report(settings: Settings, gallery: Any, job: Any) -> int:
             if settings.json:
                 items.append(report.to_json())
             elif report.status == "failed":
-                bar.write(printable(f"failed   {report.path}: {report.reason}"), file=click.get_text_stream("stdout"))
+                above_bar(f"failed   {report.path}: {report.reason}")
             for other in report.collisions:
-                note = f"note: {report.path} is enrolled as {report.subject} and as {other} too"
-                bar.write(printable(note), file=click.get_text_stream("stderr"))
+                above_bar(f"note: {report.path} is enrolled as {report.subject} and as {other} too", talk=True)
 
         run_job(gallery, job, FaceReader(), listen)
     if settings.json:

@@ -60,3 +60,9 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str
 def progress(total: int, unit: str, label: str, done: int = 0) -> "tqdm[Any]":
     """A progress bar with rate and time left; silent unless stderr is a terminal."""
     return tqdm(total=total, initial=done, unit=unit, desc=label, file=sys.stderr, disable=None, dynamic_ncols=True)
+
+
+def above_bar(text: str, *, talk: bool = False) -> None:
+    """A line above a running progress bar: on stdout, or on stderr where it is talk."""
+    with tqdm.external_write_mode(file=sys.stderr):
+        click.echo(printable(text), err=talk)

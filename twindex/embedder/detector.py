@@ -86,7 +86,8 @@ def prominence(boxes: Float32, width: int, height: int) -> Float32:
     extent = sides(boxes)
     offset = boxes[:, :2] + extent / 2 - np.array([width, height], dtype=np.float32) / 2
     areas: Float32 = extent.prod(axis=1)
-    return areas - 2 * np.square(offset).sum(axis=1)
+    shifts: Float32 = np.square(offset).sum(axis=1)
+    return areas - 2 * shifts
 
 
 def _stretched(points: Float32, factor: Float32) -> Float32:
