@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from tests.index.galleries import ALL_SPECS, DIM, DISTANCE_BOUNDS, assert_exact, assert_near, build, oracle, people
 from twindex.index.faiss_index import FaissIndex
 from twindex.index.snapshot import SnapshotIdentity, read_snapshot, write_snapshot
+from twindex.index.spec import parse_spec
 
 START = 300
 SEEDS = st.integers(0, 2**32 - 1)
@@ -29,8 +30,7 @@ class IndexMachine(RuleBasedStateMachine):
 
     @initialize()
     def start(self) -> None:
-        spec = build(self.text, np.arange(0), people(1, seed=1)[:0]).spec
-        self.index = FaissIndex.deserialize(spec, _started(self.text), DIM, START)
+        self.index = FaissIndex.deserialize(parse_spec(self.text, START), _started(self.text), DIM, START)
         self.truth = oracle(np.arange(START), people(START, seed=1))
         self.next_id = START
         self.removed: list[int] = []
@@ -57,7 +57,7 @@ class IndexMachine(RuleBasedStateMachine):
     @rule(share=st.floats(0, 1), seed=SEEDS)
     def remove(self, share: float, seed: int) -> None:
         live = self.index.references()
-        gone = np.random.default_rng(seed).permutation(live)[: round(share * len(live))]
+        gone = live[np.random.default_rng(seed).permutation(len(live))[: round(share * len(live))]]
         asked = np.concatenate([gone, [self.next_id, -5]])
         assert self.index.remove(asked) == self.truth.remove(asked) == len(gone)
         self.removed.extend(gone.tolist())

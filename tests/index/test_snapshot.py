@@ -105,7 +105,7 @@ def test_a_sound_snapshot_of_another_state_is_refused(tmp_path: Path) -> None:
         replace(mine, count=19),
     ]
     for other in others:
-        with pytest.raises(IntegrityError, match="The snapshot a.twdx is of"):
+        with pytest.raises(IntegrityError, match=r"The snapshot a\.twdx is of"):
             read_snapshot(path, written, other)
     assert read_snapshot(path, written, mine).count == 20
 
@@ -121,7 +121,7 @@ def test_snapshots_swapped_between_generations_are_refused(tmp_path: Path) -> No
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     index = build("flat", IDS[:2], VECTORS[:2])
-    with pytest.raises(IntegrityError, match="gone.twdx cannot be read"):
+    with pytest.raises(IntegrityError, match=r"gone\.twdx cannot be read"):
         read_snapshot(tmp_path / "gone.twdx", SnapshotFile(1, ""), _identity(index))
 
 
