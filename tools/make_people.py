@@ -2,68 +2,39 @@
 
 Usage: python tools/make_people.py --faces FOLDER --teacher MODEL.onnx --output twindex/demo/people --seed 3
 
-FOLDER holds one sub-folder a subject with 128x128 crops aligned to the usual five points (CelebA was used). The model
-is linear: one eigenface basis (Sirovich & Kirby 1987, Turk & Pentland 1991) of the subjects' mean faces and one of the
-deviations from them, the between- and within-subject spaces of Moghaddam et al. 2000. A person is a draw from the
-first, a photo of the person adds a draw from the second. Nothing of the model is written, only the drawn photos.
+FOLDER holds one sub-folder a subject with 128x128 crops aligned to the usual five points (CelebA was used). People are
+draws from a linear model of these faces, see `face_model.py`. Nothing of the model is written, only the drawn photos.
 
 A drawn person is discarded when a face recogniser finds one of FOLDER's subjects nearer to it than the median subject
-is to the most similar other subject: whoever remains resembles no subject more than strangers resemble each other.
+is to the most similar other subject: whoever remains resembles no subject more than strangers resemble each other. It
+is asked twice, about the subjects' photos and about the fitted subjects as the model shows them, because the model's
+blur alone sets drawn people apart from photos.
 """
 
 import argparse
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import openvino
-from numpy.typing import NDArray
+from face_model import COMPONENTS, SIDE, FaceModel, Float32, UInt8, fit, symmetric_means
 from PIL import Image, ImageFilter
-
-Float32 = NDArray[np.float32]
-UInt8 = NDArray[np.uint8]
 
 ENROLLED = ("ada", "ben", "clara", "jürgen", "hugo", "ines", "otto", "greta", "samir", "kiran", "kenji", "zoë")
 STRANGERS = ("stranger-1", "stranger-2", "stranger-3", "stranger-4", "stranger-5", "stranger-6")
 IN_GROUP = ("ada", "greta", "stranger-1", "zoë")  # from left to right
 PHOTOS_TO_ENROL, PHOTOS_TO_PROBE, PHOTOS_OF_STRANGER = 3, 2, 2
 
-SIDE = 128  # pixels of a crop
 FADE = 48  # pixels around a crop in which it fades into the background
 FIT_EVERY = 4  # every fourth subject with enough photos is fitted: 2,300 give a basis that more would hardly change
 FIT_PHOTOS = 5
-COMPONENTS = 80
-IDENTITY_GAIN, VARIATION_GAIN = 1.2, 0.6  # of the fitted standard deviations: people far apart, photos close together
-TRUNCATION = 2.0  # standard deviations; rarer coefficients look less like a face
 MIN_SEPARATION = 1.2  # Euclidean, between the templates of two people
 MAX_SPREAD = 0.95  # Euclidean, between the templates of two photos of one person
 MAX_DRAWS = 2000
 
 PHOTO_SIZE, GROUP_SIZE = (200, 220), (640, 260)  # pixels, width and height
 JPEG_QUALITY = 88
-
-
-@dataclass(frozen=True, eq=False)
-class FaceModel:
-    """The linear model.
-
-    Attributes:
-        mean: (pixels,) float32, grey levels.
-        between: (COMPONENTS, pixels) float32, components of the subjects' means, as long as their standard deviations.
-        within: The same of the photos' deviations from their subject's mean.
-    """
-
-    mean: Float32
-    between: Float32
-    within: Float32
-
-    def draw(self, photos: int, rng: np.random.Generator) -> UInt8:
-        """Draw one person: (photos, SIDE, SIDE, 3) uint8 RGB."""
-        identity = IDENTITY_GAIN * truncated_normal((COMPONENTS,), rng) @ self.between
-        variation = VARIATION_GAIN * truncated_normal((photos, COMPONENTS), rng) @ self.within
-        return np.clip(self.mean + identity + variation, 0, 255).astype(np.uint8).reshape(photos, SIDE, SIDE, 3)
 
 
 class Teacher:
@@ -92,43 +63,6 @@ def distances(left: Float32, right: Float32) -> Float32:
     return np.sqrt(squared)
 
 
-def truncated_normal(shape: tuple[int, ...], rng: np.random.Generator) -> Float32:
-    """Standard normal numbers, those beyond TRUNCATION drawn again."""
-    numbers = rng.standard_normal(shape, dtype=np.float32)
-    while (beyond := np.abs(numbers) > TRUNCATION).any():
-        numbers[beyond] = rng.standard_normal(beyond.sum(), dtype=np.float32)
-    return numbers
-
-
-def principal_components(deviations: Float32) -> Float32:
-    """(COMPONENTS, pixels) leading components of (n, pixels) deviations, each as long as its standard deviation.
-
-    Solved on the (n, n) Gram matrix, n being smaller than the number of pixels (Sirovich & Kirby 1987).
-    """
-    _, vectors = np.linalg.eigh((deviations @ deviations.T).astype(np.float64))
-    weights = vectors[:, -COMPONENTS:] / np.sqrt(len(deviations))
-    # An eigenvector's sign is arbitrary; fixing it makes the same seed draw the same people with every LAPACK.
-    weights *= np.sign(weights[np.abs(weights).argmax(axis=0), np.arange(COMPONENTS)])
-    components: Float32 = weights.astype(np.float32).T @ deviations
-    return components[::-1]
-
-
-def fit(crops: UInt8) -> FaceModel:
-    """Fit the model to (subjects, photos, SIDE, SIDE, 3) crops.
-
-    The subjects' means are averaged with their mirror images: a drawn face is symmetric, which looks natural and tells
-    people apart as well as before; pose and one-sided light are left to the within-subject components.
-    """
-    photos = crops.reshape(*crops.shape[:2], -1)
-    subject_means = photos.mean(axis=1, dtype=np.float32)
-    images = subject_means.reshape(-1, SIDE, SIDE, 3)
-    upright = ((images + images[:, :, ::-1]) / 2).reshape(len(images), -1)
-    mean = upright.mean(axis=0)
-    # Two photos of each subject are plenty for the within-subject space, and keep its Gram matrix small.
-    deviations = (photos[:, :2] - subject_means[:, None]).reshape(-1, mean.size)
-    return FaceModel(mean, principal_components(upright - mean), principal_components(deviations))
-
-
 def read_subjects(faces: Path) -> Iterator[UInt8]:
     """Each subject's crops in the order of the folders' names: (photos, SIDE, SIDE, 3) uint8 RGB."""
     for folder in sorted(path for path in faces.iterdir() if path.is_dir()):
@@ -138,8 +72,12 @@ def read_subjects(faces: Path) -> Iterator[UInt8]:
         yield np.stack(crops)
 
 
-def study(faces: Path, teacher: Teacher) -> tuple[FaceModel, Float32]:
-    """Read every subject once: the model fitted to some of them, and the (subjects, dim) templates of all."""
+def study(faces: Path, teacher: Teacher) -> tuple[FaceModel, list[Float32]]:
+    """Read every subject once and fit the model to some of them.
+
+    Returns:
+        The model, and (subjects, dim) templates: of all subjects' photos, and of the fitted as the model shows them.
+    """
     chosen, templates = [], []
     for position, crops in enumerate(read_subjects(faces)):
         templates.append(teacher.templates(crops).sum(axis=0))
@@ -147,23 +85,33 @@ def study(faces: Path, teacher: Teacher) -> tuple[FaceModel, Float32]:
             chosen.append(crops[:FIT_PHOTOS])
     if len(chosen) <= COMPONENTS:
         raise SystemExit(f"{faces}: {len(chosen)} subjects to fit; expected more than {COMPONENTS}.")
-    return fit(np.stack(chosen)), unit(np.stack(templates))
+    fitted = np.stack(chosen)
+    model = fit(fitted)
+    shown = model.show(symmetric_means(fitted))
+    return model, [unit(np.stack(templates)), np.concatenate([teacher.templates(face[None]) for face in shown])]
+
+
+def nearest_others(templates: Float32) -> Float32:
+    """(n,) distances of each of (n, dim) templates to the most similar other one."""
+    between = distances(templates, templates)
+    np.fill_diagonal(between, np.inf)
+    nearest: Float32 = between.min(axis=1)
+    return nearest
 
 
 def draw_people(
-    model: FaceModel, teacher: Teacher, real: Float32, rng: np.random.Generator
-) -> tuple[dict[str, UInt8], dict[str, float]]:
+    model: FaceModel, teacher: Teacher, real: list[Float32], rng: np.random.Generator
+) -> tuple[dict[str, UInt8], dict[str, list[float] | float]]:
     """Draw people until all names are given, each far from the real subjects and from the others.
 
     Returns:
-        Each name's crops, and the figures that the draw was judged by.
+        Each name's crops, and the figures that the draw was judged by, of either list of real templates in turn.
     """
-    between_real = distances(real, real)
-    np.fill_diagonal(between_real, np.inf)
-    margin = float(np.median(between_real.min(axis=1)))
+    margins = [float(np.median(nearest_others(templates))) for templates in real]
+    nearest_real = np.full(len(real), np.inf)
     people: dict[str, UInt8] = {}
-    templates: list[Float32] = []
-    nearest_real, widest, draws = np.inf, 0.0, 0
+    drawn = np.empty((0, real[0].shape[1]), np.float32)
+    draws, widest = 0, 0.0
     for name in (*ENROLLED, *STRANGERS):
         photos = PHOTOS_TO_ENROL + PHOTOS_TO_PROBE if name in ENROLLED else PHOTOS_OF_STRANGER
         while name not in people:
@@ -173,18 +121,18 @@ def draw_people(
             crops = model.draw(photos, rng)
             each = teacher.templates(crops)
             person = unit(each.sum(axis=0, keepdims=True))
-            resemblance, spread = float(distances(person, real).min()), float(distances(each, each).max())
-            apart = not templates or distances(person, np.concatenate(templates)).min() >= MIN_SEPARATION
-            if resemblance >= margin and spread <= MAX_SPREAD and apart:
-                people[name] = crops
-                templates.append(person)
-                nearest_real, widest = min(nearest_real, resemblance), max(widest, spread)
-    between = distances(np.concatenate(templates), np.concatenate(templates))
+            spread = float(distances(each, each).max())
+            looks = (person, teacher.templates(model.show(symmetric_means(crops[None]))))
+            resemblance = [float(distances(*pair).min()) for pair in zip(looks, real, strict=True)]
+            invented = all(np.greater_equal(resemblance, margins))
+            if invented and spread <= MAX_SPREAD and (distances(person, drawn) >= MIN_SEPARATION).all():
+                people[name], drawn, widest = crops, np.concatenate([drawn, person]), max(widest, spread)
+                nearest_real = np.minimum(nearest_real, resemblance)
     return people, {
         "draws": draws,
-        "margin_to_real_subjects": margin,
-        "nearest_real_subject": nearest_real,
-        "nearest_two_people": float(between[np.triu_indices(len(between), 1)].min()),
+        "margins_to_real_subjects": margins,
+        "nearest_real_subjects": nearest_real.tolist(),
+        "nearest_two_people": float(nearest_others(drawn).min()),
         "farthest_two_photos_of_one": widest,
     }
 

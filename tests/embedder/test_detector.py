@@ -122,7 +122,7 @@ def test_networks_kept_in_a_cache_folder_give_the_same_answer(detector: Detector
 
 def test_damaged_weights_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mtcnn, "WEIGHTS_SHA256", "0" * 64)
-    with pytest.raises(IntegrityError, match="weights mtcnn.safetensors are damaged"):
+    with pytest.raises(IntegrityError, match=r"weights mtcnn\.safetensors are damaged"):
         Detector().detect(photo((100, 100)))
 
 

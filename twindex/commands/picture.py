@@ -1,10 +1,15 @@
 """The picture of an answer: the probe with its faces boxed, beside the candidates' enrolled crops."""
 
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
 from PIL import Image, ImageDraw, ImageFont
 
 from twindex.commands.terminal import printable
 from twindex.embedder.alignment import decode_crop
 from twindex.embedder.photo import decode
+from twindex.errors import UsageError
 from twindex.gallery import FaceAnswer, Gallery, ProbeAnswer
 
 PROBE_HEIGHT, ROW_HEIGHT, CROP, MARGIN, COLUMN = 420, 168, 112, 16, 132
@@ -91,8 +96,10 @@ def _shortened(text: str, width: int) -> str:
     return next(fitting, "…")
 
 
+@cache
 def _font(size: int) -> ImageFont.FreeTypeFont:
-    font = ImageFont.load_default(size)
-    if not isinstance(font, ImageFont.FreeTypeFont):
-        raise TypeError("Pillow was built without FreeType; install a complete Pillow.")
-    return font
+    """DejaVu Sans, which matplotlib ships: Pillow's own font has no letters beyond ASCII."""
+    matplotlib = find_spec("matplotlib")
+    if matplotlib is None or matplotlib.origin is None:
+        raise UsageError("--picture needs matplotlib's fonts; install matplotlib.")
+    return ImageFont.truetype(Path(matplotlib.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf", size)

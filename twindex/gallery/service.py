@@ -208,8 +208,11 @@ class Gallery:
         while True:
             hits = searchable.search(template[None], wanted)
             near = hits.references[0][hits.references[0] >= 0].tolist()
-            references, vectors = self.store.references.vectors(fingerprint, near)
-            owners = self.store.references.owners(references.tolist())
+            owners = self.store.references.owners(near)
+            # Those erased since the search have no owner.
+            references, vectors = self.store.references.vectors(fingerprint, list(owners))
+            if not len(references):
+                return []
             names = [owners[int(reference)] for reference in references]
             ranked = rank(distances(template, vectors), references, names, head, top)
             if len(ranked) >= min(top, subjects) or len(near) >= searchable.count:
