@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,7 @@ def committed(gallery: Path) -> int:
     database = gallery / "gallery.sqlite"
     if not database.exists():
         return 0
-    with sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=10) as opened:
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=10)) as opened:
         try:
             return int(opened.execute('SELECT count(*) FROM "references"').fetchone()[0])
         except sqlite3.OperationalError:
@@ -89,9 +90,8 @@ def test_a_polite_stop_is_resumable(many: Path, tmp_path: Path) -> None:
 
 def test_queries_are_answered_all_through_a_reindex(gallery: Path, people: Path, rotated_model: Path) -> None:
     probe = sorted((people / "probes").rglob("*.jpg"))[0]
-    process = subprocess.Popen(
-        [*PROGRAM, "--gallery", gallery, "reindex", "--model", rotated_model], stderr=subprocess.PIPE, text=True
-    )
+    command = [*PROGRAM, "--gallery", gallery, "reindex", "--model", rotated_model]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     answers = []
     while process.poll() is None or not answers:
         result = twindex("--gallery", gallery, "--json", "query", probe)
