@@ -22,6 +22,9 @@ Examples:
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder of the bundle to write.")
 @click.option("--recipe", "recipe_file", type=click.Path(path_type=Path, exists=True), help="Recipe file (TOML).")
 @click.option("--run", "run_folder", type=click.Path(path_type=Path), help="Folder of checkpoint and log (OUTPUT.run).")
+@click.option(
+    "--align", is_flag=True, help="FACES are photos: find and align their faces first, into the run's folder."
+)
 @click.option("--teacher", type=click.Path(path_type=Path, exists=True), help="ONNX face model to distil from.")
 @click.option("--weights", help='Initial weights: "imagenet", or a .npz or .weights.h5 file; random if not given.')
 @click.option("--loss", type=click.Choice(LOSSES), default="binary_crossentropy", help="Without a recipe: the loss.")
@@ -43,14 +46,15 @@ def train(
     output: Path,
     recipe_file: Path | None,
     run_folder: Path | None,
+    align: bool,
     teacher: Path | None,
     weights: str | None,
     **options: object,
 ) -> None:
     """Train the twin on FACES and write a model bundle.
 
-    FACES has one sub-folder per subject, each file one aligned, square face. A run that was killed goes on from its
-    last checkpoint when the same command is given again. KERAS_BACKEND chooses tensorflow (default), jax or torch.
+    FACES has one sub-folder per subject, each file one aligned, square face; photos as they are with --align. A run that
+    was killed goes on from its last checkpoint when the same command is given again. KERAS_BACKEND chooses tensorflow (default), jax or torch.
     """
     settings = settings_of(context)
     if output.exists():
@@ -62,7 +66,9 @@ def train(
     from twindex.embedder.training import train as train_twin
     from twindex.embedder.training_faces import TrainingFaces
 
-    run = TrainingRun(TrainingFaces.scan(faces), recipe, run_folder or Path(f"{output}.run"), teacher, weights)
+    folder = run_folder or Path(f"{output}.run")
+    crops = _aligned(faces, folder / "crops") if align else faces
+    run = TrainingRun(TrainingFaces.scan(crops), recipe, folder, teacher, weights)
     say(f"{len(run.faces.paths)} photos of {len(set(run.faces.subjects.tolist()))} subjects")
     total = sum(stage.steps for stage in recipe.stages)
     with progress(total, "step", recipe.name) as bar:
@@ -77,6 +83,24 @@ def train(
     value = {"bundle": str(output), "model": card.fingerprint, "accuracy": card.accuracy}
     lines = [f"{output}: model {card.fingerprint[:12]}, held-out pairs {100 * card.accuracy['held_out_pairs']:.2f} %"]
     show(settings, value, lines)
+
+
+def _aligned(photos: Path, folder: Path) -> Path:
+    """Crops of all photos below a folder of subjects; photos without a usable face are told and left out."""
+    from twindex.embedder.faces import FaceReader
+    from twindex.jobs.crops import write_crops
+    from twindex.jobs.plan import plan_paths
+
+    planned = list(plan_paths([photos], None))
+    with progress(len(planned), "photo", "align") as bar:
+
+        def listen() -> None:
+            bar.update()
+
+        refused = write_crops(planned, FaceReader(), folder, listen)
+    for photo, error in refused:
+        say(f"left out {photo.path}: {error.code}: {error}")
+    return folder
 
 
 def _recipe(name: str, options: dict[str, object]) -> Recipe:

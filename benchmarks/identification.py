@@ -1,0 +1,68 @@
+"""Open-set identification on folders of subjects: rank-1 of mated probes, and how many strangers are called somebody."""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from report import machine, publish
+
+from twindex.embedder.faces import FaceReader
+from twindex.errors import PhotoError
+from twindex.gallery import FaceAnswer, Gallery
+from twindex.jobs.enroll import plan_job, run_job
+from twindex.jobs.plan import PlannedPhoto, photos_below
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("photos", type=Path, help="folder with one sub-folder per subject")
+    parser.add_argument("--enrol", type=int, default=1, help="photos of each subject to enrol; the others are probes")
+    parser.add_argument("--subjects", type=int, help="how many subjects with enough photos to enrol (default: all)")
+    parser.add_argument("--strangers", type=int, default=0, help="how many other subjects to query with one photo each")
+    parser.add_argument("--pre-cropped", action="store_true")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    random = np.random.default_rng(options.seed)
+    folders = {folder.name: photos_below(folder) for folder in sorted(options.photos.iterdir()) if folder.is_dir()}
+    eligible = random.permutation([name for name, photos in folders.items() if len(photos) > options.enrol])
+    mated = eligible[: options.subjects].tolist()
+    others = random.permutation(sorted(set(folders) - set(mated)))[: options.strangers].tolist()
+    reader = FaceReader()
+    with tempfile.TemporaryDirectory() as folder, Gallery.create(Path(folder)) as gallery:
+        planned = (PlannedPhoto(str(photo), name) for name in mated for photo in folders[name][: options.enrol])
+        failed: list[str] = []
+        job = plan_job(gallery, planned, {"pre_cropped": options.pre_cropped})
+        run_job(gallery, job, reader, lambda report: failed.append(report.path) if report.status == "failed" else None)
+        probes = [(name, photo) for name in mated for photo in folders[name][options.enrol :]]
+        known = [(name, answer(gallery, reader, photo, options.pre_cropped)) for name, photo in probes]
+        strangers = [answer(gallery, reader, folders[name][0], options.pre_cropped) for name in others]
+        size = gallery.store.references.count()
+    first = [one is not None and one.candidates[0].subject == name for name, one in known]
+    right = [
+        found and one is not None and one.decision == "match" for found, (_, one) in zip(first, known, strict=True)
+    ]
+    row = {
+        "references": size,
+        "failures to enrol": len(failed),
+        "mated probes": len(known),
+        "rank-1": f"{100 * np.mean(first):.2f} %",
+        "matched rightly": f"{100 * np.mean(right):.1f} %",
+        "strangers": len(strangers),
+        "called somebody": f"{sum(one is not None and one.decision == 'match' for one in strangers)}",
+    }
+    publish("Identification", {**machine("openvino"), "seed": options.seed}, [row], as_json=options.json)
+
+
+def answer(gallery: Gallery, reader: FaceReader, photo: Path, pre_cropped: bool) -> FaceAnswer | None:
+    """The answer about the most prominent face; None where there is no usable one, which counts as a miss."""
+    try:
+        samples = reader.samples(photo.read_bytes(), photo.name, pre_cropped=pre_cropped)
+    except PhotoError:
+        return None
+    return gallery.search(samples, top=1)[0]
+
+
+if __name__ == "__main__":
+    main()
