@@ -1,4 +1,4 @@
-"""Open-set identification on folders of subjects: rank-1 of mated probes, and how many strangers are called somebody."""
+"""Open-set identification on folders of subjects: rank-1 of mated probes, and strangers called somebody."""
 
 import argparse
 import tempfile

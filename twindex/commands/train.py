@@ -53,8 +53,9 @@ def train(
 ) -> None:
     """Train the twin on FACES and write a model bundle.
 
-    FACES has one sub-folder per subject, each file one aligned, square face; photos as they are with --align. A run that
-    was killed goes on from its last checkpoint when the same command is given again. KERAS_BACKEND chooses tensorflow (default), jax or torch.
+    FACES has one sub-folder per subject, each file one aligned, square face; photos as they are with --align. A run
+    that was killed goes on from its last checkpoint when the same command is given again. KERAS_BACKEND chooses
+    tensorflow (default), jax or torch.
     """
     settings = settings_of(context)
     if output.exists():
