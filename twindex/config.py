@@ -8,6 +8,7 @@ DEFAULT_GALLERY = Path("twindex-gallery")
 DATABASE = "gallery.sqlite"
 SNAPSHOTS = "index"
 CANDIDATES = 100
+COMPACT_AFTER = 256
 TOP = 5
 
 

@@ -67,6 +67,7 @@ def test_all_faces_of_a_group_are_searched(run: Run, enrolled: Path, people: Pat
 
 
 def test_without_index_files_the_answers_are_the_same(run: Run, gallery: Path, people: Path) -> None:
+    assert run("--gallery", gallery, "compact").status == 0
     before = run("--gallery", gallery, "--json", "query", *probes(people)).out
     files = list((gallery / "index").iterdir())
     assert files
@@ -75,12 +76,18 @@ def test_without_index_files_the_answers_are_the_same(run: Run, gallery: Path, p
 
 
 def test_a_damaged_snapshot_is_refused_and_the_answers_are_the_same(run: Run, gallery: Path, people: Path) -> None:
+    assert run("--gallery", gallery, "compact").status == 0
     before = run("--gallery", gallery, "--json", "query", *probes(people)).out
-    for file in (gallery / "index").iterdir():
+    files = list((gallery / "index").iterdir())
+    assert files
+    for file in files:
         data = bytearray(file.read_bytes())
         data[len(data) // 2] ^= 0x40
         file.write_bytes(data)
     assert run("--gallery", gallery, "--json", "query", *probes(people)).out == before
+    assert run("--gallery", gallery, "--json", "doctor").status == 6
+    assert run("--gallery", gallery, "--json", "doctor", "--repair").status == 0
+    assert run("--gallery", gallery, "doctor").status == 0
 
 
 def test_a_photo_without_a_face_is_an_error_of_its_own(run: Run, enrolled: Path, people: Path, tmp_path: Path) -> None:

@@ -46,6 +46,7 @@ def test_merge_moves_every_reference(run: Run, gallery: Path) -> None:
 def test_erase_leaves_neither_answer_nor_bytes(run: Run, gallery: Path, people: Path) -> None:
     from twindex.gallery import Gallery
 
+    run("--gallery", gallery, "compact")
     name, references = first_subject(run, gallery)
     with Gallery.open(gallery) as opened:
         held = [one.reference for one in opened.store.subjects.show(name).references]

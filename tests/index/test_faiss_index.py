@@ -156,7 +156,7 @@ def test_a_spec_that_does_not_suit_the_dimension_is_refused() -> None:
 
 @pytest.mark.parametrize("text", ALL_SPECS)
 def test_training_says_nothing_on_standard_error(text: str, capfd: pytest.CaptureFixture[str]) -> None:
-    build(text, IDS, VECTORS)
+    build(text, IDS[:300], VECTORS[:300])
     assert capfd.readouterr() == ("", "")
 
 
@@ -175,6 +175,13 @@ def test_threads_may_search_at_once(text: str) -> None:
     for hits in together:
         np.testing.assert_array_equal(hits.references, alone.references)
         np.testing.assert_array_equal(hits.distances, alone.distances)
+
+
+def test_distances_that_rounding_leaves_below_zero_are_zero() -> None:
+    # A codebook that holds every vector exactly: the table sums of FAISS then come out at some -1e-11.
+    vectors = np.repeat(people(12, seed=1), 50, axis=0)
+    hits = build("IVF16,PQ16", ids(600), vectors).search(vectors[::7], 20)
+    np.testing.assert_allclose(hits.distances, 0, atol=1e-3)
 
 
 def test_a_structure_with_repeated_ids_is_refused() -> None:

@@ -15,6 +15,8 @@ from twindex.index.snapshot import SnapshotIdentity, read_snapshot, write_snapsh
 from twindex.index.spec import parse_spec
 
 START = 300
+# A graph may miss a neighbour for probes that nobody chose; its recall is measured in test_graph.
+EXHAUSTIVE = ("Flat", "IVF16,Flat")
 SEEDS = st.integers(0, 2**32 - 1)
 
 
@@ -66,10 +68,10 @@ class IndexMachine(RuleBasedStateMachine):
     def search(self, count: int, k: int, seed: int) -> None:
         probes = people(count, seed)
         hits = self.index.search(probes, k)
-        if self.text in DISTANCE_BOUNDS:
-            assert_near(hits, self.truth, probes, DISTANCE_BOUNDS[self.text])
-        else:
+        if self.text in EXHAUSTIVE:
             assert_exact(hits, self.truth, probes)
+        else:
+            assert_near(hits, self.truth, probes, DISTANCE_BOUNDS.get(self.text, 1e-3))
 
     @rule()
     def snapshot(self) -> None:

@@ -8,7 +8,7 @@ from typing import Self
 
 import numpy as np
 
-from twindex.config import CANDIDATES, DATABASE, SNAPSHOTS
+from twindex.config import CANDIDATES, COMPACT_AFTER, DATABASE, SNAPSHOTS
 from twindex.embedder.alignment import decode_crop
 from twindex.embedder.bundle import Bundle
 from twindex.embedder.embedder import Embedder
@@ -176,6 +176,14 @@ class Gallery:
         else:
             self._open.refresh()
         return self._open
+
+    def compact_when_behind(self) -> None:
+        """Write a fresh snapshot if many changes have come since the last one; a few are replayed when it is opened."""
+        generation = self.active()
+        written = 0 if generation.snapshot is None else generation.snapshot.revision
+        behind = self.store.changes.revision() - written
+        if behind > max(COMPACT_AFTER, self.store.references.count(generation.fingerprint) // 10):
+            self.searchable().compact()
 
     def head(self) -> Head:
         """The learned head of the active model."""

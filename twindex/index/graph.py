@@ -32,9 +32,9 @@ def bury(structure: faiss.Index, references: Int64) -> None:
 def search_graph(structure: faiss.Index, probes: Float32, k: int) -> tuple[Float32, Int64]:
     """The nearest live references of each probe, found along the graph.
 
-    A search brings max(128, 2 k) nodes, tombstones among them. A probe that is left with fewer than k live ones,
-    because an erased crowd is nearer or because duplicates wall it in, is searched again four times as broadly, and in
-    the end compared with every node; so is any probe of a graph no larger than the breadth.
+    A search brings max(128, 2 k) nodes, tombstones among them, and is trusted for the nearer half of them. A probe
+    without k live ones there, because an erased crowd is nearer or because duplicates wall it in, is searched again
+    four times as broadly, and in the end compared with every node; so is any probe of a graph no larger than that.
 
     Args:
         structure: `IndexIDMap` over a graph.
@@ -52,9 +52,11 @@ def search_graph(structure: faiss.Index, probes: Float32, k: int) -> tuple[Float
         if breadth < min(structure.ntotal, _MOST_BREADTH):
             following = faiss.SearchParametersHNSW(efSearch=breadth)
             near, ids = structure.search(probes[pending], breadth, params=following)
+            trusted = breadth // 2
         else:
             near, ids = _compare_all(structure, probes[pending], k)
-        enough = (ids != NO_REFERENCE).sum(axis=1) >= k
+            trusted = k
+        enough = (ids[:, :trusted] != NO_REFERENCE).sum(axis=1) >= k
         # Results come nearest first, and a stable sort keeps them so: live ones, then tombstones.
         first = np.argsort(ids[enough] == NO_REFERENCE, axis=1, kind="stable")[:, :k]
         squared[pending[enough]] = np.take_along_axis(near[enough], first, axis=1)

@@ -8,7 +8,7 @@ import numpy as np
 from twindex.errors import IntegrityError, TwindexError
 from twindex.index.faiss_errors import wrap_faiss
 from twindex.index.spec import IndexSpec
-from twindex.index.structure import configure_probes, describe, empty_structure, exhaustive_structure, parts
+from twindex.index.structure import describe, empty_structure, exhaustive_structure, parts
 
 # The byte limit is one number for the whole process.
 _limit_lock = threading.Lock()
@@ -51,8 +51,6 @@ def from_bytes(spec: IndexSpec, data: bytes | memoryview, dim: int) -> faiss.Ind
         )
     if not all(part.is_trained and part.ntotal == structure.ntotal for part in parts(structure)):
         raise IntegrityError(f"The parts of the stored index disagree on what they hold. {_REMEDY}")
-    if spec.cells and not untrained:
-        configure_probes(spec, structure)
     return structure
 
 

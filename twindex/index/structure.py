@@ -31,7 +31,8 @@ def empty_structure(spec: IndexSpec, dim: int) -> faiss.Index:
     if spec.is_graph:
         bare.hnsw.efConstruction = _GRAPH_CONSTRUCTION_BREADTH
     if spec.cells:
-        configure_probes(spec, bare)
+        # Kept by the structure, and by its serialised form.
+        faiss.extract_index_ivf(bare).nprobe = spec.probed_cells
         return bare
     return faiss.IndexIDMap(bare)
 
@@ -39,11 +40,6 @@ def empty_structure(spec: IndexSpec, dim: int) -> faiss.Index:
 def exhaustive_structure(dim: int) -> faiss.Index:
     """A structure that computes every distance: what stands in below a spec's training minimum."""
     return faiss.IndexIDMap(faiss.IndexFlatL2(dim))
-
-
-def configure_probes(spec: IndexSpec, structure: faiss.Index) -> None:
-    """Set how many cells a search of an IVF structure visits."""
-    faiss.extract_index_ivf(structure).nprobe = spec.probed_cells
 
 
 def train(structure: faiss.Index, sample: Float32) -> None:

@@ -100,7 +100,7 @@ def run_job(gallery: Gallery, job: Job, reader: FaceReader, listener: Listener) 
         state = "finished"
     finally:
         gallery.store.jobs.set_state(job.id, state)
-    gallery.searchable().compact()
+    gallery.compact_when_behind()
 
 
 def _pending(gallery: Gallery, job: Job) -> Iterator[JobItem]:
