@@ -9,8 +9,11 @@ from collections.abc import Sequence
 from types import FrameType
 
 import click
+from click.exceptions import NoArgsIsHelpError
+from click.shell_completion import shell_complete
 
 from twindex import __version__
+from twindex.commands.completion import COMPLETION_VARIABLE
 from twindex.commands.options import common_options
 from twindex.commands.terminal import emit, say
 from twindex.errors import TwindexError, UsageError
@@ -71,6 +74,8 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the program: errors become one line on stderr and an exit status, never a traceback."""
     signal.signal(signal.SIGTERM, _stop)
     given = sys.argv[1:] if arguments is None else arguments
+    if instruction := os.environ.get(COMPLETION_VARIABLE):
+        sys.exit(shell_complete(twindex, {}, "twindex", COMPLETION_VARIABLE, instruction))
     logging.basicConfig(format="twindex: %(message)s", level=logging.WARNING)
     try:
         context = twindex.make_context("twindex", list(given))
@@ -81,6 +86,9 @@ def main(arguments: list[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         say(_STOPPED)
         status = 130
+    except NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        status = UsageError.exit_code
     except click.ClickException as error:
         status = _fail(UsageError(error.format_message()), given)
     except TwindexError as error:

@@ -32,6 +32,28 @@ def test_writes_replaces_and_leaves_nothing_else(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no fsync of a directory")
+def test_content_is_on_disk_before_the_name_and_the_name_before_returning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, steps = tmp_path / "a.bin", []
+    fsync, replace = os.fsync, Path.replace
+
+    def noted_fsync(descriptor: int) -> None:
+        directory = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+        steps.append(("fsync directory" if directory else "fsync file", path.exists()))
+        fsync(descriptor)
+
+    def noted_replace(source: Path, target: Path) -> Path:
+        steps.append(("rename", path.exists()))
+        return replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", noted_fsync)
+    monkeypatch.setattr(Path, "replace", noted_replace)
+    write_atomically(path, [b"content"])
+    assert steps == [("fsync file", False), ("rename", False), ("fsync directory", True)]
+
+
 def test_a_failing_write_leaves_the_old_file_alone(tmp_path: Path) -> None:
     path = tmp_path / "a.bin"
     write_atomically(path, [b"old"])

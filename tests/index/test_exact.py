@@ -14,6 +14,12 @@ def test_distances_are_euclidean_and_ties_are_ordered_by_id() -> None:
     np.testing.assert_array_equal(hits.distances, np.array([[0, 2**0.5, 2**0.5, 2, np.inf]], np.float32))
 
 
+def test_of_equals_at_the_end_of_a_row_the_lower_id_is_kept() -> None:
+    index = ExactIndex(2)
+    index.add(np.array([40, 10, 30], np.int64), CORNERS[[1, 1, 1]])
+    assert index.search(CORNERS[:1], 2).references.tolist() == [[10, 30]]
+
+
 def test_remove_ignores_absent_ids_and_frees_removed_ones() -> None:
     index = ExactIndex(2)
     index.add(np.array([1, 2], np.int64), CORNERS[:2])

@@ -34,6 +34,15 @@ def test_an_erased_crowd_does_not_hide_who_is_left() -> None:
     assert_exact(index.search(probes, 10), truth, probes)
 
 
+def test_tombstones_cost_no_recall() -> None:
+    references, vectors, probes = ids(3000), people(3000, seed=1, spread=1.0), people(200, seed=2, spread=1.0)
+    index, truth = build("HNSW32", references, vectors), oracle(references, vectors)
+    index.remove(references[1::2])
+    truth.remove(references[1::2])
+    found, expected = index.search(probes, 50).references, truth.search(probes, 50).references
+    assert np.mean(found == expected) >= 0.995
+
+
 def test_many_equal_vectors_are_all_found() -> None:
     references = ids(1000)
     vectors = np.repeat(people(2, seed=1), 500, axis=0)

@@ -5,6 +5,7 @@ from click.shell_completion import get_completion_class
 
 from twindex.commands.options import common_options
 
+COMPLETION_VARIABLE = "_TWINDEX_COMPLETE"
 EXAMPLES = """\b
 Example:
   eval "$(twindex completion bash)"
@@ -20,4 +21,4 @@ def completion(context: click.Context, shell: str) -> None:
     script = get_completion_class(shell)
     if script is None:
         raise click.ClickException(f"No completion for {shell}.")
-    click.echo(script(context.find_root().command, {}, "twindex", "_TWINDEX_COMPLETE").source())
+    click.echo(script(context.find_root().command, {}, "twindex", COMPLETION_VARIABLE).source())

@@ -42,7 +42,7 @@ def demo(context: click.Context, output: Path) -> None:
         data = GROUP_PHOTO.read_bytes()
         group = gallery.answer(GROUP_PHOTO.name, reader.samples(data, GROUP_PHOTO.name, all_faces=True), top=3)
         picture = output / "group.png"
-        draw_answer(data, group, gallery).save(picture)
+        draw_answer(data, group, gallery).save(picture, "PNG")
     right = sum(one.right for one in answers)
     rows = [
         (

@@ -50,11 +50,16 @@ def enroll(
     """
     from twindex.jobs.enroll import plan_job
     from twindex.jobs.plan import plan_manifest, plan_paths
+    from twindex.storage import subject_name
 
     settings = settings_of(context)
     if bool(paths) == bool(manifest):
         raise UsageError("Name photos or folders, or a --manifest; see `twindex enroll --help`.")
-    photos = list(plan_manifest(manifest) if manifest else plan_paths(list(paths), subject))
+    photos = [*(plan_manifest(manifest) if manifest else plan_paths(list(paths), subject))]
+    if not photos:
+        raise UsageError("There are no photos to enrol in what you named.")
+    for name in {photo.subject for photo in photos}:
+        subject_name(name)
     with _gallery(settings, model, keep_crops=not discard_crops) as gallery:
         asked = [str(path.resolve()) for path in ([manifest] if manifest else paths)]
         job = plan_job(gallery, photos, {"request": _digest(asked, subject), "pre_cropped": pre_cropped})

@@ -71,10 +71,10 @@ def resume_job(context: click.Context, job: int) -> int:
     if found.state == "finished":
         raise UsageError(f"Job {job} is finished; there is nothing to resume.")
     if found.kind == "reindex":
-        from twindex.commands.reindex import reindex
+        from twindex.commands.reindex import reindex, resume_rollback
 
         if "rollback" in found.parameters:
-            return int(context.invoke(reindex, rollback=True))
+            return resume_rollback(settings, found.parameters["rollback"])
         model, index = found.parameters["model"], found.parameters["index"]
         return int(context.invoke(reindex, model=model, index=index))
     from twindex.commands.enroll import run_and_report

@@ -42,10 +42,11 @@ def query(
     settings = settings_of(context)
     if picture is not None and len(images) > 1:
         raise UsageError("--picture draws one probe: name one image.")
-    missing = [image for image in images if not image.is_file()]
+    missing = [image for image in images if not image.exists()]
     if missing:
-        raise UsageError(f"{missing[0]} does not exist or is not a file.")
+        raise UsageError(f"{missing[0]} does not exist.")
     from twindex.embedder.faces import FaceReader
+    from twindex.embedder.photo_file import read_photo
     from twindex.gallery import Gallery
 
     reader, status = FaceReader(), 0
@@ -53,8 +54,9 @@ def query(
         if not gallery.store.references.count():
             say("The gallery is empty: everybody is unknown. Enrol people with `twindex enroll`.")
         for image in images:
-            data = image.read_bytes()
+            data = b""
             try:
+                data = read_photo(image)
                 samples = reader.samples(data, str(image), pre_cropped=pre_cropped, all_faces=all_faces)
             except PhotoError as error:
                 failure = (error.code, str(error))
@@ -70,7 +72,7 @@ def query(
             if picture is not None and answer.error is None:
                 from twindex.commands.picture import draw_answer
 
-                draw_answer(data, answer, gallery, pre_cropped=pre_cropped).save(picture)
+                draw_answer(data, answer, gallery, pre_cropped=pre_cropped).save(picture, "PNG")
     return status
 
 

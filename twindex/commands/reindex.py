@@ -1,9 +1,13 @@
 """`twindex reindex`: move the gallery to another model or index, while it goes on answering."""
 
+from collections.abc import Callable
+from typing import Any
+
 import click
 
 from twindex.commands.options import common_options, settings_of
 from twindex.commands.terminal import progress, say, show
+from twindex.config import Settings
 from twindex.errors import UsageError
 
 BATCH_FAILED = 4
@@ -36,22 +40,36 @@ def reindex(context: click.Context, model: str | None, index: str | None, rollba
     if rollback and (model or index):
         raise UsageError("--rollback takes neither --model nor --index.")
     settings = settings_of(context)
-    with Gallery.open(settings.gallery) as gallery, progress(gallery.store.references.count(), "face", "embed") as bar:
-
-        def listen(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
+    with Gallery.open(settings.gallery) as gallery, progress(0, "face", "embed") as bar:
         report = None
         if rollback:
-            report = job.roll_back(gallery, listen)
+            report = job.roll_back(gallery, _listener(bar))
         elif model or index or not prune:
-            report = job.reindex(gallery, install_model(model) if model else None, index, listen)
+            report = job.reindex(gallery, install_model(model) if model else None, index, _listener(bar))
         if prune and (report is None or not report.failed):
             generations, templates = job.prune(gallery)
             say(f"pruned {generations} generations and {templates} templates")
-        if report is None:
-            report = job.present(gallery)
+        return _show(settings, report or job.present(gallery))
+
+
+def resume_rollback(settings: Settings, generation: int) -> int:
+    """Go on with a rollback to one generation, print its report, return the exit status."""
+    from twindex.gallery.service import Gallery
+    from twindex.jobs.reindex import roll_back_to
+
+    with Gallery.open(settings.gallery) as gallery, progress(0, "face", "embed") as bar:
+        return _show(settings, roll_back_to(gallery, generation, _listener(bar)))
+
+
+def _listener(bar: Any) -> Callable[[int, int], None]:
+    def listen(done: int, total: int) -> None:
+        bar.total = total
+        bar.update(done - bar.n)
+
+    return listen
+
+
+def _show(settings: Settings, report: Any) -> int:
     line = (
         f"generation {report.generation}: {report.references} references, index {report.index}, "
         f"model {report.model[:12]}, {report.seconds:.1f} s"
@@ -59,7 +77,7 @@ def reindex(context: click.Context, model: str | None, index: str | None, rollba
     if report.failed:
         line = (
             f"{report.failed} references have no kept crop and cannot be embedded by model {report.model[:12]}; "
-            "the old generation stays active. Enrol those photos again, then re-index."
+            "the old generation stays active. Erase and enrol their subjects again, into a gallery that keeps crops."
         )
     show(settings, report.to_json(), [line])
     return BATCH_FAILED if report.failed else 0

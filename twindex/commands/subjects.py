@@ -96,8 +96,8 @@ def erase_subject(context: click.Context, name: str, yes: bool) -> None:
     settings = settings_of(context)
     with Gallery.open(settings.gallery) as gallery:
         held = len(gallery.store.subjects.show(name).references)
-        if not yes and not click.confirm(f"Erase {name} with {held} references for good?", err=True):
-            raise UsageError("Nothing was erased.")
+        if not yes and not _confirmed(f"Erase {name} with {held} references for good?"):
+            raise UsageError("Nothing was erased; --yes erases without asking.")
         erasure = gallery.erase(name)
     status = "pending" if erasure.pending else "erased"
     value = {
@@ -109,6 +109,14 @@ def erase_subject(context: click.Context, name: str, yes: bool) -> None:
     if erasure.pending:
         say("Another process is reading the database; its journal still holds bytes. Run `twindex doctor --repair`.")
     show(settings, value, [f"{name}: {status}, {len(erasure.references)} references, {erasure.samples} samples"])
+
+
+def _confirmed(question: str) -> bool:
+    """Whether the user agrees; nobody to ask is a no."""
+    try:
+        return click.confirm(question, err=True)
+    except click.Abort:
+        return False
 
 
 def _reference(one: Any) -> dict[str, Any]:

@@ -31,6 +31,7 @@ def verify(context: click.Context, first: Path, second: Path, model: str | None,
     from twindex.embedder.alignment import decode_crop
     from twindex.embedder.embedder import Embedder
     from twindex.embedder.faces import FaceReader
+    from twindex.embedder.photo_file import read_photo
     from twindex.embedder.registry import cache_dir, find_model
     from twindex.gallery.service import Gallery
     from twindex.scoring import Head, distances
@@ -38,14 +39,15 @@ def verify(context: click.Context, first: Path, second: Path, model: str | None,
     settings = settings_of(context)
     if model is None and (settings.gallery / DATABASE).exists():
         with Gallery.open(settings.gallery, read_only=True) as gallery:
-            model = gallery.active().fingerprint
-    bundle = find_model(model or "default")
+            embedder = gallery.embedder(gallery.active().fingerprint)
+    else:
+        embedder = Embedder(find_model(model or "default"), cache=cache_dir())
     reader = FaceReader()
-    samples = [reader.samples(path.read_bytes(), str(path), pre_cropped=pre_cropped)[0] for path in (first, second)]
+    samples = [reader.samples(read_photo(path), str(path), pre_cropped=pre_cropped)[0] for path in (first, second)]
     crops = np.stack([decode_crop(sample.crop) for sample in samples])
-    templates = Embedder(bundle, cache=cache_dir()).embed(crops)
+    templates = embedder.embed(crops)
     distance = float(distances(templates[0], templates[1:])[0])
-    card = bundle.card
+    card = embedder.card
     probability = float(Head(card.head_weight, card.head_bias).probability(np.float64(distance)))
     match = probability >= card.verify_threshold
     decision = "match" if match else "no match"

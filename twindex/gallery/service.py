@@ -149,23 +149,18 @@ class Gallery:
 
     def search(self, samples: Sequence[Sample], top: int) -> list[FaceAnswer]:
         """Who the samples are: candidates by the index, exact distances by the store, the head, and the decision."""
-        generation = self.searchable()
-        templates = self.embed(samples, generation.generation.fingerprint).vectors if samples else ()
-        threshold, head = self.threshold(), self.head()
-        answers = []
-        for sample, template in zip(samples, templates, strict=True):
-            candidates = self._candidates(generation, template, head, top)
-            box = None if sample.face is None else sample.face.box
-            answers.append(FaceAnswer(box, decide(candidates, threshold), threshold, tuple(candidates)))
-        return answers
+        return self._search(self.searchable(), samples, top) if samples else []
 
     def answer(
         self, probe: str, samples: Sequence[Sample], top: int, error: tuple[str, str] | None = None
     ) -> ProbeAnswer:
         """The answer about one photo: one for each of its samples, or the (code, message) of what is wrong with it."""
-        fingerprint = self.active().fingerprint
-        size = self.store.references.count(fingerprint)
-        return ProbeAnswer(probe, fingerprint, size, tuple(self.search(samples, top)), error)
+        if not samples:
+            fingerprint = self.active().fingerprint
+            return ProbeAnswer(probe, fingerprint, self.store.references.count(fingerprint), (), error)
+        searchable = self.searchable()
+        faces = tuple(self._search(searchable, samples, top))
+        return ProbeAnswer(probe, searchable.generation.fingerprint, searchable.count, faces, error)
 
     def searchable(self) -> SearchableGeneration:
         """The active generation, up to date with every process's enrolments and erasures."""
@@ -185,18 +180,16 @@ class Gallery:
         if behind > max(COMPACT_AFTER, self.store.references.count(generation.fingerprint) // 10):
             self.searchable().compact()
 
-    def head(self) -> Head:
-        """The learned head of the active model."""
-        card = self.embedder(self.active().fingerprint).card
-        return Head(card.head_weight, card.head_bias)
+    def threshold(self, fingerprint: str, size: int) -> float:
+        """The operating threshold on probability: the gallery's own, else the model card's for a gallery of this size.
 
-    def threshold(self) -> float:
-        """The operating threshold on probability: the gallery's own, else the card's for a gallery of this size."""
-        fingerprint = self.active().fingerprint
+        Args:
+            fingerprint: Of the model that answers.
+            size: References that a search can find.
+        """
         stored = self.store.gallery().threshold
         if stored is not None and stored.fingerprint == fingerprint:
             return stored.probability
-        size = self.store.references.count(fingerprint)
         return self.embedder(fingerprint).card.threshold_for(max(1, size))
 
     def erase(self, subject: str) -> Erasure:
@@ -208,6 +201,19 @@ class Gallery:
         for file in self.snapshots.glob("*"):
             file.unlink(missing_ok=True)
         return erasure
+
+    def _search(self, searchable: SearchableGeneration, samples: Sequence[Sample], top: int) -> list[FaceAnswer]:
+        """All from one generation: a flip to another meanwhile changes nothing here."""
+        fingerprint = searchable.generation.fingerprint
+        card = self.embedder(fingerprint).card
+        head = Head(card.head_weight, card.head_bias)
+        threshold = self.threshold(fingerprint, searchable.count)
+        answers = []
+        for sample, template in zip(samples, self.embed(samples, fingerprint).vectors, strict=True):
+            candidates = self._candidates(searchable, template, head, top)
+            box = None if sample.face is None else sample.face.box
+            answers.append(FaceAnswer(box, decide(candidates, threshold), threshold, tuple(candidates)))
+        return answers
 
     def _candidates(self, searchable: SearchableGeneration, template: Float32, head: Head, top: int) -> list[Candidate]:
         """Best subjects; looks further where few subjects hold all of the nearest references."""

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from twindex.embedder.faces import FaceReader
+from twindex.embedder.photo_file import read_photo
 from twindex.errors import PhotoError
 from twindex.jobs.enroll import READERS
 from twindex.jobs.pipeline import run_pipeline
@@ -32,7 +33,7 @@ def write_crops(
         if target.exists():
             return None
         try:
-            sample = reader.samples(Path(photo.path).read_bytes(), photo.path)[0]
+            sample = reader.samples(read_photo(Path(photo.path)), photo.path)[0]
         except PhotoError as error:
             return photo, error
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from twindex.embedder.faces import FaceReader
+from twindex.embedder.photo_file import read_photo
 from twindex.errors import PhotoError
 from twindex.gallery.service import Embedded, Gallery, source_digest
 from twindex.jobs.pipeline import batched, run_pipeline
@@ -112,9 +113,9 @@ def _pending(gallery: Gallery, job: Job) -> Iterator[JobItem]:
 
 def _capture(gallery: Gallery, reader: FaceReader, item: JobItem, *, pre_cropped: bool) -> _Captured:
     try:
-        data = Path(item.path).read_bytes()
-    except OSError as error:
-        return _Captured(item, None, "failed", f"unreadable: {error.strerror or error}")
+        data = read_photo(Path(item.path))
+    except PhotoError as error:
+        return _Captured(item, None, "failed", f"{error.code}: {error}")
     known = gallery.store.references.find(source_digest(data), item.subject)
     if known:
         return _Captured(item, None, "skipped", ALREADY_ENROLLED, known[0].reference)

@@ -8,7 +8,11 @@ from pathlib import Path
 
 from twindex.errors import UsageError
 
-SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".webp"})
+SUFFIXES = frozenset(
+    # What is read, and what people take for photos: the latter are reported as of an unsupported format.
+    {".bmp", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".webp"}
+    | {".avif", ".gif", ".heic", ".heif", ".jp2", ".jxl", ".tif", ".tiff"}
+)
 MANIFEST_COLUMNS = ("path", "subject")
 
 
@@ -26,10 +30,12 @@ def plan_paths(paths: list[Path], subject: str | None) -> Iterator[PlannedPhoto]
     With a `subject`, every file and every photo below every folder shows that subject. Without, each path is a folder
     whose sub-folders are subjects; photos may lie at any depth below them. Links to folders are not followed.
 
+    Paths are made absolute, so that the job can be resumed from anywhere.
+
     Raises:
         UsageError: A path is missing, or a photo lies where no subject can be told.
     """
-    for path in paths:
+    for path in map(Path.absolute, paths):
         if not path.exists():
             raise UsageError(f"{path} does not exist.")
         if subject is not None:
@@ -78,7 +84,8 @@ def _subject_folders(root: Path) -> Iterator[PlannedPhoto]:
             f"{root} holds {len(loose)} photos outside any sub-folder, such as {loose[0]}: "
             "put each subject's photos in a folder of their name, or say who they show with --subject NAME."
         )
-    for folder in sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith(".")):
+    folders = (entry for entry in root.iterdir() if entry.is_dir() and not entry.is_symlink())
+    for folder in sorted(entry for entry in folders if not entry.name.startswith(".")):
         yield from (PlannedPhoto(str(photo), folder.name) for photo in photos_below(folder))
 
 
@@ -93,4 +100,4 @@ def _listed(row: dict[str, str | None], line: int, manifest: Path, home: Path) -
     photo = home / path
     if Path(path).is_absolute() or not photo.resolve().is_relative_to(home):
         raise UsageError(f"{manifest.name}, line {line}: {path} lies outside the manifest's folder.")
-    return PlannedPhoto(str(manifest.parent / path), subject.strip())
+    return PlannedPhoto(str(manifest.parent.absolute() / path), subject.strip())

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from twindex.config import CANDIDATES
 from twindex.embedder.alignment import decode_crop
 from twindex.embedder.bundle import Bundle
-from twindex.errors import IntegrityError, UsageError
+from twindex.errors import IntegrityError, TwindexError, UsageError
 from twindex.gallery.searchable import SearchableGeneration
 from twindex.gallery.service import Gallery
 from twindex.index.exact import ExactIndex
@@ -64,26 +64,10 @@ def reindex(gallery: Gallery, model: Bundle | None, index: str | None, progress:
         UsageError: The index specification is wrong.
         IntegrityError: The new index does not find what exact search finds; the old one stays active.
     """
-    started = time.monotonic()
     active = gallery.active()
     fingerprint = active.fingerprint if model is None else gallery.use(model).fingerprint
     text = active.index_spec if index is None else parse_spec(index, gallery.store.references.count()).text
-    store = gallery.store
-    parameters = {"model": fingerprint, "index": text}
-    job = store.jobs.find_unfinished(KIND, parameters) or store.jobs.create(KIND, parameters)
-    store.jobs.set_state(job.id, "running")
-    state: JobState = "interrupted"
-    try:
-        generation = _building(gallery, fingerprint, text)
-        failed = _flip(gallery, generation, progress)
-        state = "finished" if not failed else "failed"
-    except IntegrityError:
-        state = "failed"
-        raise
-    finally:
-        store.jobs.set_state(job.id, state)
-    count = store.references.count(fingerprint)
-    return ReindexReport(job.id, generation.id, fingerprint, text, count, failed, time.monotonic() - started)
+    return _run(gallery, {"model": fingerprint, "index": text}, lambda: _building(gallery, fingerprint, text), progress)
 
 
 def roll_back(gallery: Gallery, progress: Progress) -> ReindexReport:
@@ -92,18 +76,37 @@ def roll_back(gallery: Gallery, progress: Progress) -> ReindexReport:
     Raises:
         UsageError: There is none.
     """
-    started = time.monotonic()
     retired = [one for one in gallery.store.generations.list() if one.state == "retired" and one.activated]
     if not retired:
         raise UsageError("There is no earlier generation to roll back to.")
-    generation = max(retired, key=lambda one: (one.activated, one.id))
-    gallery.embedder(generation.fingerprint)
-    job = gallery.store.jobs.create(KIND, {"rollback": generation.id})
-    failed = _flip(gallery, generation, progress)
-    gallery.store.jobs.set_state(job.id, "failed" if failed else "finished")
-    count = gallery.store.references.count(generation.fingerprint)
-    seconds = time.monotonic() - started
-    return ReindexReport(job.id, generation.id, generation.fingerprint, generation.index_spec, count, failed, seconds)
+    return roll_back_to(gallery, max(retired, key=lambda one: (one.activated, one.id)).id, progress)
+
+
+def roll_back_to(gallery: Gallery, number: int, progress: Progress) -> ReindexReport:
+    """Make one generation active again; nothing changes if it is."""
+    return _run(gallery, {"rollback": number}, lambda: gallery.store.generations.get(number), progress)
+
+
+def _run(
+    gallery: Gallery, parameters: dict[str, Any], choose: Callable[[], Generation], progress: Progress
+) -> ReindexReport:
+    """Bring a generation up to date and make it active, as a job that knows how it ended."""
+    started, store = time.monotonic(), gallery.store
+    job = store.jobs.find_unfinished(KIND, parameters) or store.jobs.create(KIND, parameters)
+    store.jobs.set_state(job.id, "running")
+    state: JobState = "interrupted"
+    try:
+        generation = choose()
+        failed = 0 if generation.state == "active" else _flip(gallery, generation, progress)
+        state = "failed" if failed else "finished"
+    except TwindexError:
+        state = "failed"
+        raise
+    finally:
+        store.jobs.set_state(job.id, state)
+    fingerprint, text = generation.fingerprint, generation.index_spec
+    count = store.references.count(fingerprint)
+    return ReindexReport(job.id, generation.id, fingerprint, text, count, failed, time.monotonic() - started)
 
 
 def prune(gallery: Gallery) -> tuple[int, int]:
@@ -118,7 +121,7 @@ def prune(gallery: Gallery) -> tuple[int, int]:
         store.generations.delete(one.id)
         if one.snapshot is not None:
             (gallery.snapshots / one.snapshot.file).unlink(missing_ok=True)
-    unused = {one.fingerprint for one in others} - {active.fingerprint}
+    unused = set(store.references.fingerprints()) - {active.fingerprint}
     return len(others), sum(store.references.drop_templates(fingerprint) for fingerprint in unused)
 
 
@@ -136,7 +139,9 @@ def _flip(gallery: Gallery, generation: Generation, progress: Progress) -> int:
         if failed:
             return failed
         dim = gallery.embedder(generation.fingerprint).dim
-        searchable = SearchableGeneration(gallery.store, gallery.snapshots, generation, dim)
+        # Always from the store: a snapshot's changes do not tell which templates this job has added since.
+        fresh = replace(generation, snapshot=None)
+        searchable = SearchableGeneration(gallery.store, gallery.snapshots, fresh, dim)
         searchable.compact()
         _check(gallery, searchable)
         if gallery.store.generations.activate(generation.id):

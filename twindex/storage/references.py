@@ -11,7 +11,7 @@ from twindex.storage.enrolment import enrol, refuse_stale_model
 from twindex.storage.names import subject_name
 from twindex.storage.records import Enrolment, EnrolmentRequest, KeptCrop, ReferenceRecord
 from twindex.storage.reference_lookup import select_references
-from twindex.storage.schema import ReferenceRow, SampleRow, SubjectRow
+from twindex.storage.schema import ReferenceRow, SampleRow, SubjectRow, TemplateRow
 from twindex.storage.template_format import checked_crop, checked_fingerprint, vector_bytes
 from twindex.storage.templates import (
     count_templates,
@@ -141,6 +141,11 @@ class References:
             wanted = without_template(connection, fingerprint, ids)
             insert_templates(connection, fingerprint, [row for row in stored if row[0] in wanted])
         return len(wanted)
+
+    def fingerprints(self) -> list[str]:
+        """The models that have templates here."""
+        with self._database.read() as connection:
+            return list(connection.scalars(select(TemplateRow.fingerprint).distinct()))
 
     def drop_templates(self, fingerprint: str) -> int:
         """Remove all templates of a model; returns how many there were."""
