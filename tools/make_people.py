@@ -1,6 +1,6 @@
 """Make photos of people who do not exist, for the demo, the tests and the README.
 
-Usage: python tools/make_people.py --faces FOLDER --teacher MODEL.onnx --output twindex/demo/people --seed 3
+Usage: python tools/make_people.py --faces FOLDER --teacher MODEL.onnx --output twindex/demo/people --seed 10
 
 FOLDER holds one sub-folder a subject with 128x128 crops aligned to the usual five points (CelebA was used). People are
 draws from a linear model of these faces, see `face_model.py`. Nothing of the model is written, only the drawn photos.
@@ -21,9 +21,9 @@ import openvino
 from face_model import COMPONENTS, SIDE, FaceModel, Float32, UInt8, fit, symmetric_means
 from PIL import Image, ImageFilter
 
-ENROLLED = ("ada", "ben", "clara", "jürgen", "hugo", "ines", "otto", "greta", "samir", "kiran", "kenji", "zoë")
+ENROLLED = ("kenji", "clara", "otto", "samir", "kiran", "ines", "greta", "ada", "ben", "hugo", "jürgen", "zoë")
 STRANGERS = ("stranger-1", "stranger-2", "stranger-3", "stranger-4", "stranger-5", "stranger-6")
-IN_GROUP = ("ada", "greta", "stranger-1", "zoë")  # from left to right
+IN_GROUP = ("ada", "hugo", "stranger-1", "zoë")  # from left to right
 PHOTOS_TO_ENROL, PHOTOS_TO_PROBE, PHOTOS_OF_STRANGER = 3, 2, 2
 
 FADE = 48  # pixels around a crop in which it fades into the background

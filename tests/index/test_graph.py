@@ -43,6 +43,12 @@ def test_tombstones_cost_no_recall() -> None:
     assert np.mean(found == expected) >= 0.995
 
 
+def test_a_probe_too_far_for_float32_has_no_neighbours() -> None:
+    index = build("HNSW32", ids(500), people(500, seed=1))
+    hits = index.search(np.full((1, DIM), 1e30, np.float32), 3)
+    assert hits.references.tolist() == [[-1, -1, -1]]
+
+
 def test_many_equal_vectors_are_all_found() -> None:
     references = ids(1000)
     vectors = np.repeat(people(2, seed=1), 500, axis=0)

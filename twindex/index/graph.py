@@ -48,21 +48,18 @@ def search_graph(structure: faiss.Index, probes: Float32, k: int) -> tuple[Float
     references = np.empty((len(probes), k), dtype=np.int64)
     pending = np.arange(len(probes))
     breadth = max(_LEAST_BREADTH, 2 * k)
-    while len(pending):
-        if breadth < min(structure.ntotal, _MOST_BREADTH):
-            following = faiss.SearchParametersHNSW(efSearch=breadth)
-            near, ids = structure.search(probes[pending], breadth, params=following)
-            trusted = breadth // 2
-        else:
-            near, ids = _compare_all(structure, probes[pending], k)
-            trusted = k
-        enough = (ids[:, :trusted] != NO_REFERENCE).sum(axis=1) >= k
+    while len(pending) and breadth < min(structure.ntotal, _MOST_BREADTH):
+        following = faiss.SearchParametersHNSW(efSearch=breadth)
+        near, ids = structure.search(probes[pending], breadth, params=following)
+        enough = (ids[:, : breadth // 2] != NO_REFERENCE).sum(axis=1) >= k
         # Results come nearest first, and a stable sort keeps them so: live ones, then tombstones.
         first = np.argsort(ids[enough] == NO_REFERENCE, axis=1, kind="stable")[:, :k]
         squared[pending[enough]] = np.take_along_axis(near[enough], first, axis=1)
         references[pending[enough]] = np.take_along_axis(ids[enough], first, axis=1)
         pending = pending[~enough]
         breadth *= _BREADTH_GROWTH
+    if len(pending):
+        squared[pending], references[pending] = _compare_all(structure, probes[pending], k)
     return squared, references
 
 
@@ -72,4 +69,5 @@ def _compare_all(structure: faiss.Index, probes: Float32, k: int) -> tuple[Float
     by_position = faiss.IDSelectorTranslated(structure.id_map, live)
     storage = faiss.downcast_index(parts(structure)[-1].storage)
     squared, positions = storage.search(probes, k, params=faiss.SearchParameters(sel=by_position))
-    return squared, faiss.vector_to_array(structure.id_map)[positions]
+    ids = faiss.vector_to_array(structure.id_map)
+    return squared, np.where(positions < 0, NO_REFERENCE, ids[positions])
