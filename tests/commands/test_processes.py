@@ -152,10 +152,19 @@ def test_names_survive_a_terminal_without_unicode(enrolled: Path) -> None:
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_scripts_name_the_program(shell: str) -> None:
-    result = twindex("completion", shell)
-    assert result.returncode == 0
-    assert "_TWINDEX_COMPLETE" in result.stdout
+def test_completion_scripts_complete(shell: str) -> None:
+    assert "_TWINDEX_COMPLETE" in twindex("completion", shell).stdout
+    asked = {**os.environ, "_TWINDEX_COMPLETE": f"{shell}_complete", "COMP_WORDS": "twindex sub", "COMP_CWORD": "1"}
+    if shell == "fish":
+        asked |= {"COMP_WORDS": "twindex", "COMP_CWORD": "sub"}
+    assert "subjects" in twindex(env=asked).stdout
+
+
+def test_a_command_without_its_subcommand_shows_its_help() -> None:
+    result = twindex("subjects")
+    assert result.returncode == 2
+    assert "Usage: twindex subjects" in result.stderr
+    assert len(result.stderr.splitlines()) > 5
 
 
 def test_every_command_has_help_with_an_example_or_a_text() -> None:

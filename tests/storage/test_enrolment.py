@@ -111,6 +111,51 @@ def test_template_and_job_item_are_settled_together(store: Store) -> None:
     assert (second.status, second.reason, second.reference) == ("skipped", "already_enrolled", 1)
 
 
+def test_an_item_whose_subject_was_erased_enrols_nothing(store: Store) -> None:
+    enrol(store, 1, "ada")
+    job = store.jobs.create("enroll", {})
+    store.jobs.add_items(job.id, [("a.jpg", "ada")])
+    (item,) = store.jobs.items(job.id)
+    store.subjects.erase("ada")
+    late = EnrolmentRequest(sample(2), "ada", unit_vector(2), item.id)
+    done = store.references.enroll_many([late, request(3, "bob")], MODEL)
+    assert done == [Enrolment(None, "withdrawn", ()), Enrolment(2, "enrolled", ())]
+    assert [entry.subject for entry in store.subjects.list()] == ["bob"]
+    (blank,) = store.jobs.items(job.id)
+    assert (blank.path, blank.subject, blank.status, blank.reference) == ("", "", "skipped", None)
+
+
+def test_an_item_enrols_for_the_name_its_subject_has_by_then(store: Store) -> None:
+    enrol(store, 1, "ada")
+    enrol(store, 2, "bob")
+    job = store.jobs.create("enroll", {})
+    store.jobs.add_items(job.id, [("a.jpg", "ada"), ("b.jpg", "bob")])
+    first, second = store.jobs.items(job.id)
+    store.subjects.rename("ada", "Ada Lovelace")
+    store.subjects.merge("bob", "Ada Lovelace")
+    for number, name, item in ((3, "ada", first.id), (4, "bob", second.id)):
+        assert (
+            store.references.enroll(sample(number), name, MODEL, unit_vector(number), job_item=item).status
+            == "enrolled"
+        )
+    assert [(entry.subject, entry.references) for entry in store.subjects.list()] == [("Ada Lovelace", 4)]
+
+
+def test_an_item_settled_by_another_process_stays_as_it_is(store: Store) -> None:
+    job = store.jobs.create("enroll", {})
+    store.jobs.add_items(job.id, [("a.jpg", "ada"), ("b.jpg", "ada")])
+    first, second = store.jobs.items(job.id)
+    store.references.enroll(sample(1), "ada", MODEL, unit_vector(1), job_item=first.id)
+    store.jobs.finish_item(second.id, "failed", "no_face", None)
+    settled = list(store.jobs.items(job.id))
+    again = store.references.enroll(sample(1), "ada", MODEL, unit_vector(1), job_item=first.id)
+    assert again == Enrolment(1, "already_enrolled", ())
+    failed = store.references.enroll(sample(2), "ada", MODEL, unit_vector(2), job_item=second.id)
+    assert failed == Enrolment(None, "withdrawn", ())
+    assert list(store.jobs.items(job.id)) == settled
+    assert store.references.count() == 1
+
+
 @pytest.mark.parametrize(
     ("vector", "message"),
     [

@@ -10,7 +10,7 @@ import pytest
 from tests.storage.builders import MODEL, acknowledged, enrol, unit_vector
 from twindex.errors import IntegrityError, TwindexError, UsageError
 from twindex.storage import Store
-from twindex.storage.faults import translated
+from twindex.storage.faults import needs_recovery, translated
 
 REPOSITORY = Path(__file__).parents[2]
 EXPECTED: dict[str, type[TwindexError]] = {
@@ -42,6 +42,23 @@ def test_each_code_becomes_its_error(name: str, kind: type[TwindexError]) -> Non
     assert type(ours) is kind
     assert "'gallery.sqlite'" in str(ours)
     assert "(told by SQLite); " in str(ours)
+
+
+@pytest.mark.parametrize(
+    ("name", "cut_short"),
+    [
+        ("SQLITE_READONLY_ROLLBACK", True),
+        ("SQLITE_READONLY_RECOVERY", True),
+        ("SQLITE_READONLY_CANTINIT", True),
+        ("SQLITE_READONLY", False),
+        ("SQLITE_READONLY_DBMOVED", False),
+    ],
+)
+def test_what_a_killed_writer_left_is_told_from_a_file_that_cannot_be_written(name: str, cut_short: bool) -> None:
+    error = sqlite3.OperationalError("told by SQLite")
+    error.sqlite_errorcode = getattr(sqlite3, name)
+    assert needs_recovery(error) is cut_short
+    assert ("another process was killed while it wrote" in str(translated(error, Path("g")))) is cut_short
 
 
 def test_an_error_without_a_code_is_translated_too() -> None:

@@ -1,8 +1,10 @@
 """Generations and their snapshots."""
 
+from dataclasses import replace
+
 import pytest
 
-from tests.storage.builders import MODEL, OTHER_MODEL
+from tests.storage.builders import MODEL, OTHER_MODEL, enrol
 from twindex.errors import UsageError
 from twindex.storage import Snapshot, Store
 
@@ -55,6 +57,29 @@ def test_a_snapshot_is_recorded_and_forgotten(store: Store) -> None:
     assert store.generations.get(generation.id).snapshot == SNAPSHOT
     store.generations.forget_snapshot(generation.id)
     assert store.generations.get(generation.id).snapshot is None
+
+
+def test_a_snapshot_overtaken_by_an_erasure_is_refused(store: Store) -> None:
+    generation = store.generations.add(MODEL, "Flat")
+    enrol(store, 1, "ada")
+    enrol(store, 2, "bob")
+    before, after = replace(SNAPSHOT, revision=2), replace(SNAPSHOT, revision=3)
+    assert store.generations.record_snapshot(generation.id, before) is True
+    store.subjects.erase("ada")
+    assert store.generations.record_snapshot(generation.id, before) is False
+    assert store.generations.get(generation.id).snapshot is None
+    enrol(store, 3, "cleo")
+    assert store.generations.record_snapshot(generation.id, after) is True
+    assert store.generations.get(generation.id).snapshot == after
+
+
+def test_an_erasure_forgets_every_snapshot(store: Store) -> None:
+    enrol(store, 1, "ada")
+    for model in (MODEL, OTHER_MODEL):
+        store.generations.record_snapshot(store.generations.add(model, "Flat").id, SNAPSHOT)
+    assert [generation.snapshot for generation in store.generations.list()] == [SNAPSHOT, SNAPSHOT]
+    store.subjects.erase("ada")
+    assert [generation.snapshot for generation in store.generations.list()] == [None, None]
 
 
 def test_a_generation_that_is_not_there(store: Store) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.storage.builders import MODEL, OTHER_MODEL, crop_bytes, enrol, request, unit_vector
 from twindex.errors import IntegrityError
-from twindex.storage import Store
+from twindex.storage import Damage, Store, TemplateKey
 from twindex.storage.template_format import template_sha256
 
 
@@ -29,10 +29,11 @@ def closed(store: Store, path: Path) -> Path:
 def test_a_bit_flip_in_a_template_is_reported(closed: Path) -> None:
     flip_bit(closed, unit_vector(2).tobytes())
     with Store.open(closed) as store:
-        assert store.check() == [f"The template of reference 2 under model {MODEL} is damaged."]
+        text = f"The template of reference 2 under model {MODEL} is damaged."
+        assert store.check() == [Damage(text, TemplateKey(2, MODEL))]
         with pytest.raises(IntegrityError, match="template of reference 2 is damaged"):
             store.references.vectors(MODEL, [1, 2])
-        with pytest.raises(IntegrityError, match="template of reference 2 is damaged"):
+        with pytest.raises(IntegrityError, match=r"template of reference 2 is damaged.*run `twindex doctor --repair`"):
             list(store.references.batches(MODEL, 10))
         assert store.references.vectors(MODEL, [1])[0].tolist() == [1]
 
@@ -40,7 +41,7 @@ def test_a_bit_flip_in_a_template_is_reported(closed: Path) -> None:
 def test_a_bit_flip_in_a_crop_is_reported(closed: Path) -> None:
     flip_bit(closed, crop_bytes(1))
     with Store.open(closed) as store:
-        assert store.check() == ["The crop of sample 1, from 'photo.jpg', is damaged."]
+        assert store.check() == [Damage("The crop of sample 1, from 'photo.jpg', is damaged.")]
         with pytest.raises(IntegrityError, match="crop of reference 1 is damaged"):
             store.references.crop(1)
         with pytest.raises(IntegrityError, match="crop of reference 1 is damaged"):
@@ -66,7 +67,7 @@ def test_rows_that_were_tampered_with_are_reported(closed: Path, statement: str,
     connection.commit()
     connection.close()
     with Store.open(closed) as store:
-        assert any(finding in line for line in store.check())
+        assert any(finding in damage.text for damage in store.check())
 
 
 def test_a_template_of_another_length_is_refused(closed: Path) -> None:
@@ -89,8 +90,8 @@ def test_a_destroyed_page_is_a_finding_and_the_other_checks_go_on(closed: Path) 
     closed.write_bytes(bytes(data))
     with Store.open(closed) as store:
         findings = store.check()
-    assert any("the file is damaged (" in line for line in findings)
-    assert "The crop of sample 1, from 'photo.jpg', is damaged." in findings
+    assert any("the file is damaged (" in damage.text for damage in findings)
+    assert Damage("The crop of sample 1, from 'photo.jpg', is damaged.") in findings
 
 
 def test_an_index_that_disagrees_with_its_table_is_found_by_sqlite(closed: Path) -> None:
@@ -100,7 +101,27 @@ def test_an_index_that_disagrees_with_its_table_is_found_by_sqlite(closed: Path)
     closed.write_bytes(bytes(data))
     with Store.open(closed) as store:
         findings = store.check()
-    assert any(line.startswith("SQLite finds the file damaged: ") for line in findings)
+    assert any(damage.text.startswith("SQLite finds the file damaged: ") for damage in findings)
+
+
+def test_a_damaged_template_is_replaced(closed: Path) -> None:
+    flip_bit(closed, unit_vector(2).tobytes())
+    with Store.open(closed) as store:
+        assert store.references.replace_template(MODEL, 2, unit_vector(5)) is True
+        assert store.check() == []
+        references, vectors = store.references.vectors(MODEL, [1, 2])
+        assert references.tolist() == [1, 2]
+        assert vectors.tobytes() == unit_vector(1).tobytes() + unit_vector(5).tobytes()
+        assert store.changes.revision() == 2
+
+
+def test_what_cannot_replace_a_template_leaves_it(closed: Path) -> None:
+    with Store.open(closed) as store:
+        assert store.references.replace_template(OTHER_MODEL, 2, unit_vector(5)) is False
+        assert store.references.replace_template(MODEL, 9, unit_vector(5)) is False
+        with pytest.raises(ValueError, match=r"got \[8, 16\]; check the embedder"):
+            store.references.replace_template(MODEL, 2, unit_vector(5, dim=8))
+        assert store.references.vectors(MODEL, [2])[1].tobytes() == unit_vector(2).tobytes()
 
 
 def test_a_sound_gallery_has_no_findings(store: Store) -> None:

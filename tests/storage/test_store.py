@@ -3,6 +3,7 @@
 import os
 import sqlite3
 import stat
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from tests.storage.builders import MODEL, enrol, file_names, unit_vector
 from twindex.errors import IntegrityError, UsageError
-from twindex.storage import APPLICATION_ID, Store, StoredThreshold
+from twindex.storage import APPLICATION_ID, GenerationSpec, Store, StoredThreshold
 
 THRESHOLD = StoredThreshold(
     probability=0.83, target_fpir=0.003, gallery_size=812, fingerprint=MODEL, method="bound", report={"fnir": [0.1, 2]}
@@ -59,6 +60,28 @@ def test_create_leaves_one_private_file(path: Path) -> None:
     # An emptied journal may stay; nothing else may.
     assert set(file_names(path.parent)) - {f"{path.name}-journal"} == {path.name}
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_gallery_has_its_first_generation_before_it_has_its_name(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    link, seen = os.link, []
+
+    def look(source: Path, target: Path) -> None:
+        with closing(sqlite3.connect(source)) as connection:
+            seen.extend(connection.execute("SELECT fingerprint, index_spec, state FROM generations").fetchall())
+        link(source, target)
+
+    monkeypatch.setattr(os, "link", look)
+    with Store.create(path, generation=GenerationSpec(MODEL, "Flat")) as store:
+        active = store.generations.active()
+    assert seen == [(MODEL, "Flat", "active")]
+    assert active is not None
+    assert (active.fingerprint, active.index_spec, active.activated is not None) == (MODEL, "Flat", True)
+
+
+def test_a_generation_without_a_fingerprint_makes_no_gallery(path: Path) -> None:
+    with pytest.raises(ValueError, match="fingerprint in ASCII"):
+        Store.create(path, generation=GenerationSpec("", "Flat"))
+    assert file_names(path.parent) == []
 
 
 def test_create_refuses_an_existing_file_and_leaves_it_alone(path: Path) -> None:

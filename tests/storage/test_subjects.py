@@ -148,6 +148,18 @@ def test_erase_blanks_what_jobs_say(store: Store, path: Path) -> None:
     assert b"secret-" not in content
 
 
+def test_a_blanked_item_stays_blank_when_its_photo_fails_afterwards(store: Store, path: Path) -> None:
+    enrol(store, 1, "ada")
+    job = store.jobs.create("enroll", {})
+    store.jobs.add_items(job.id, [("secret.jpg", "ada")])
+    (item,) = store.jobs.items(job.id)
+    store.subjects.erase("ada")
+    store.jobs.finish_item(item.id, "failed", "no_face in secret.jpg", None)
+    (blank,) = store.jobs.items(job.id)
+    assert (blank.path, blank.subject, blank.status, blank.reason) == ("", "", "skipped", None)
+    assert b"secret" not in path.read_bytes()
+
+
 def test_erase_finds_the_items_of_a_subject_that_was_renamed_and_merged(store: Store, path: Path) -> None:
     job = store.jobs.create("enroll", {})
     store.jobs.add_items(job.id, [("x-1.jpg", "countess"), ("x-2.jpg", "augusta"), ("x-2.jpg", "countess")])

@@ -1,7 +1,9 @@
 """`twindex train`: make a model bundle from folders of faces."""
 
 import os
+import re
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 import click
 
@@ -15,6 +17,21 @@ Examples:
   twindex train faces/ --output my-model --loss binary_crossentropy
   twindex train faces/ --output my-model --recipe recipes/distil.toml --teacher teacher.onnx
 """
+
+
+class RecipeOptions(TypedDict):
+    """The options that stand for a recipe file."""
+
+    loss: str
+    steps: int
+    people: int
+    photos: int
+    learning_rate: float
+    input_size: int
+    dim: int
+    held_out: float
+    precision: str
+    seed: int
 
 
 @click.command(epilog=EXAMPLES)
@@ -34,7 +51,9 @@ Examples:
 @click.option("--learning-rate", type=float, default=3e-4, help="Without a recipe: its peak.")
 @click.option("--input-size", type=click.IntRange(75), default=224, help="Without a recipe: edge of the input, pixels.")
 @click.option("--dim", type=click.IntRange(8), default=128, help="Without a recipe: length of a template.")
-@click.option("--held-out", type=float, default=0.05, help="Without a recipe: share of subjects to calibrate on.")
+@click.option(
+    "--held-out", type=float, default=0.05, help="Without a recipe: share of subjects to calibrate on, 2 at least."
+)
 @click.option("--precision", type=click.Choice(PRECISIONS), default="float32", help="Without a recipe: arithmetic.")
 @click.option("--seed", type=int, default=1, help="Without a recipe: seed of all that is drawn at random.")
 @common_options
@@ -49,7 +68,7 @@ def train(
     align: bool,
     teacher: Path | None,
     weights: str | None,
-    **options: object,
+    **options: Unpack[RecipeOptions],
 ) -> None:
     """Train the twin on FACES and write a model bundle.
 
@@ -61,11 +80,12 @@ def train(
     if output.exists():
         raise UsageError(f"{output} exists already; choose another --output.")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    recipe = read_recipe(recipe_file) if recipe_file else _recipe(output.name, options)
+    recipe = read_recipe(recipe_file) if recipe_file else _recipe(output, options)
     from twindex.embedder.export import export_bundle
-    from twindex.embedder.training import StepReport, TrainingRun
+    from twindex.embedder.training import StepReport
     from twindex.embedder.training import train as train_twin
     from twindex.embedder.training_faces import TrainingFaces
+    from twindex.embedder.training_run import TrainingRun
 
     folder = run_folder or Path(f"{output}.run")
     crops = _aligned(faces, folder / "crops") if align else faces
@@ -79,8 +99,8 @@ def train(
             bar.set_postfix_str(f"{report.stage} loss {report.loss:.4f}, {report.images_per_second:.0f} images/s")
             bar.update(before + report.step - bar.n)
 
-        trained = train_twin(run, listen)
-    card = export_bundle(trained, run, output)
+        branch = train_twin(run, listen)
+    card = export_bundle(branch, run, output)
     value = {"bundle": str(output), "model": card.fingerprint, "accuracy": card.accuracy}
     lines = [f"{output}: model {card.fingerprint[:12]}, held-out pairs {100 * card.accuracy['held_out_pairs']:.2f} %"]
     show(settings, value, lines)
@@ -104,9 +124,29 @@ def _aligned(photos: Path, folder: Path) -> Path:
     return folder
 
 
-def _recipe(name: str, options: dict[str, object]) -> Recipe:
-    stage_keys = ("steps", "people", "photos", "learning_rate")
-    shared = {key: options[key] for key in options if key not in (*stage_keys, "loss")}
-    stage = {key: options[key] for key in stage_keys}
-    stage["warmup"] = min(200, int(str(options["steps"])) // 10)
-    return Recipe(name, (Stage(str(options["loss"]), {str(options["loss"]): 1.0}, **stage),), **shared)  # type: ignore[arg-type]
+def _recipe(output: Path, options: RecipeOptions) -> Recipe:
+    """A recipe of one stage."""
+    stage = Stage(
+        options["loss"],
+        {options["loss"]: 1.0},
+        options["steps"],
+        people=options["people"],
+        photos=options["photos"],
+        learning_rate=options["learning_rate"],
+        warmup=min(200, options["steps"] // 10),
+    )
+    return Recipe(
+        _model_name(output),
+        (stage,),
+        input_size=options["input_size"],
+        dim=options["dim"],
+        seed=options["seed"],
+        held_out=options["held_out"],
+        precision=options["precision"],
+    )
+
+
+def _model_name(output: Path) -> str:
+    """The folder's name in the characters that a model's name may have."""
+    plain = re.sub(r"[^A-Za-z0-9 ._+-]+", "-", output.name)
+    return plain.lstrip(" ._+-")[:64] or "model"

@@ -1,13 +1,72 @@
 """The head and the default thresholds of a bundle, from distances between subjects not trained on. NumPy only."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
+from twindex.embedder.card import DefaultThreshold
+from twindex.errors import UsageError
+from twindex.scoring import Head
 from twindex.types import Float32, Int64
 
 TARGET_FPIR = 0.01
 VERIFY_FMR = 0.001
 GALLERY_SIZES = (1, 10, 100, 1_000, 10_000, 100_000)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What a card says of a branch's answers: the head, the operating thresholds, the accuracy on held-out pairs."""
+
+    head: Head
+    thresholds: tuple[DefaultThreshold, ...]
+    verify_threshold: float
+    accuracy: dict[str, float]
+
+
+def calibrate(templates: Float32, subjects: Int64) -> Calibration:
+    """Fit the head and the thresholds on all pairs of some templates.
+
+    Args:
+        templates: (n, dim) float32, unit length, of subjects not trained on.
+        subjects: (n,) integer labels; two subjects, one of which has two templates, at least.
+
+    Raises:
+        UsageError: Mated pairs are not closer than non-mated ones.
+    """
+    mated, non_mated = pair_distances(templates, subjects)
+    head = learned_head(mated, non_mated)
+    verify = accept_distance(non_mated, VERIFY_FMR)
+    return Calibration(
+        head,
+        tuple(
+            DefaultThreshold(size, float(head.probability(distance)))
+            for size, distance in thresholds_by_size(non_mated)
+        ),
+        float(head.probability(verify)),
+        {
+            "held_out_pairs": balanced_accuracy(mated, non_mated),
+            "held_out_mated": len(mated),
+            "held_out_non_mated": len(non_mated),
+            "fnmr_at_fmr_0.001": float(np.mean(mated > verify)),
+        },
+    )
+
+
+def learned_head(mated: Float32, non_mated: Float32) -> Head:
+    """The head of a twin that was trained.
+
+    Raises:
+        UsageError: It has not learned to tell mated from non-mated pairs, or a kind of pair is missing.
+    """
+    try:
+        return Head(*fit_head(mated, non_mated))
+    except ValueError as error:
+        raise UsageError(
+            f"The twin has not learned enough to be calibrated: {error} Its checkpoint is kept; train with more "
+            "--steps or more photos, in another --run folder."
+        ) from error
 
 
 def pair_distances(templates: Float32, subjects: Int64) -> tuple[Float32, Float32]:

@@ -1,20 +1,17 @@
 """Checkpoints of a training run: all variables of the learner and its optimizer, so that a killed run goes on.
 
-One safetensors file: arrays `model/0000`, ... and `optimizer/0000`, ... in the order of Keras' variable lists, and
-in its metadata the recipe's digest, the stage and the number of steps done in it. It is written beside the old one and
-renamed over it.
+A run's file (`run_file.py`) with arrays `model/0000`, ... and `optimizer/0000`, ... in the order of Keras' variable
+lists, and in its metadata, besides the run's origin, the stage and the number of steps done in it.
 """
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
+from twindex.embedder.run_file import Texts, read_arrays, read_metadata, write_run_file
 from twindex.errors import IntegrityError, UsageError
 
 
@@ -26,42 +23,61 @@ class Progress:
     step: int = 0
 
 
-def save_checkpoint(path: Path, learner: keras.Model, progress: Progress, digest: str) -> None:
-    """Write a checkpoint; a kill at any moment leaves the old one or the new one whole."""
-    arrays = {name: np.asarray(keras.ops.convert_to_numpy(variable)) for name, variable in _variables(learner).items()}
-    partial = path.with_suffix(".partial")
-    state = {"digest": digest, "stage": str(progress.stage), "step": str(progress.step)}
-    save_file(arrays, partial, metadata=state)
-    with partial.open("rb") as written:
-        os.fsync(written.fileno())
-    partial.replace(path)
+@dataclass(frozen=True)
+class Checkpoint:
+    """The checkpoint of a run, there or yet to be written.
 
-
-def read_progress(path: Path, digest: str) -> Progress:
-    """How far the checkpointed run is.
-
-    Raises:
-        UsageError: It belongs to another recipe.
-        IntegrityError: The file is damaged.
+    Attributes:
+        path: The file.
+        origin: What the run works on; a checkpoint of another origin is refused.
     """
-    try:
-        with safe_open(path, framework="numpy") as opened:
-            state = opened.metadata()
-    except SafetensorError as error:
-        raise IntegrityError(f"The checkpoint {path.name} is damaged ({error}); delete it to start again.") from error
-    if state.get("digest") != digest:
-        raise UsageError(f"The checkpoint {path.name} belongs to another recipe; choose another --run folder.")
-    return Progress(int(state["stage"]), int(state["step"]))
 
+    path: Path
+    origin: Texts
 
-def restore_checkpoint(path: Path, learner: keras.Model) -> None:
-    """Set the variables of a learner, compiled and built for the checkpoint's stage."""
-    with safe_open(path, framework="numpy") as opened:
-        variables = _variables(learner)
-        if set(opened.keys()) != set(variables):
-            raise IntegrityError(f"The checkpoint {path.name} holds other variables than the network has.")
+    def progress(self) -> Progress | None:
+        """How far the checkpointed run is; None where there is no checkpoint yet.
+
+        Raises:
+            UsageError: It is of another origin.
+            IntegrityError: The file is damaged.
+        """
+        if not self.path.is_file():
+            return None
+        state = read_metadata(self.path, self.origin)
+        try:
+            return Progress(int(state["stage"]), int(state["step"]))
+        except (KeyError, ValueError) as error:
+            raise IntegrityError(f"{self.path} does not say how far its run is; delete it to start again.") from error
+
+    def save(self, learner: keras.Model, progress: Progress) -> None:
+        """Write the learner's state over the last one.
+
+        Raises:
+            UsageError: The state has numbers that are not finite; the last checkpoint stays as it is.
+        """
+        named = _variables(learner)
+        arrays = {name: np.asarray(keras.ops.convert_to_numpy(variable)) for name, variable in named.items()}
+        if not all(np.isfinite(array).all() for array in arrays.values()):
+            raise UsageError(
+                f"Training diverged by step {progress.step}: weights are not finite. The last good checkpoint is kept; "
+                "lower the learning rate, in another --run folder."
+            )
+        state = {"stage": str(progress.stage), "step": str(progress.step)}
+        write_run_file(self.path, arrays, {**self.origin, **state})
+
+    def restore(self, learner: keras.Model) -> None:
+        """Set the variables of a learner, compiled and built for the checkpoint's stage.
+
+        Raises:
+            IntegrityError: The file is damaged, or holds other variables than the learner has.
+        """
+        arrays, variables = read_arrays(self.path), _variables(learner)
+        held = {name: array.shape for name, array in arrays.items()}
+        if held != {name: tuple(variable.shape) for name, variable in variables.items()}:
+            raise IntegrityError(f"{self.path} holds other variables than the network has; delete it to start again.")
         for name, variable in variables.items():
-            variable.assign(opened.get_tensor(name))
+            variable.assign(arrays[name])
 
 
 def _variables(learner: keras.Model) -> dict[str, Any]:

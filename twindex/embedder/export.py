@@ -1,66 +1,62 @@
-"""From a trained branch to a bundle: float16 weights, the head fitted on subjects not trained on, the card."""
+"""From a trained branch to a bundle: float16 weights, and a card measured on subjects not trained on."""
 
+import tempfile
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
 import keras
 import numpy as np
 
-from twindex.embedder import calibration
-from twindex.embedder.bundle import write_bundle
-from twindex.embedder.card import Card, DefaultThreshold
+from twindex.embedder.bundle import Bundle, write_bundle
+from twindex.embedder.calibration import Calibration, calibrate
+from twindex.embedder.card import Card
+from twindex.embedder.embedder import Embedder
 from twindex.embedder.network import branch_arrays
-from twindex.embedder.training import Trained, TrainingRun
-from twindex.scoring import Head
+from twindex.embedder.training_run import TrainingRun
 
-ALIGNMENT = "arcface-112"
+_AT_ONCE = 64
 
 
-def export_bundle(trained: Trained, run: TrainingRun, path: Path) -> Card:
+def export_bundle(branch: keras.Model, run: TrainingRun, path: Path) -> Card:
     """Write the bundle of a finished run.
 
+    The card is measured on what is shipped, the rounded weights in the compiled network, so a draft of the bundle is
+    written to the run's folder first.
+
     Args:
-        trained: The branch and its held-out distances.
+        branch: As trained.
         run: What it was trained by; names, terms and sizes go to the card.
         path: Folder to make; it must not exist.
 
     Returns:
         The card as written.
+
+    Raises:
+        UsageError: `path` exists, or the branch has not learned enough to be calibrated.
+        BundleError: A weight does not fit float16.
     """
-    weight, bias = calibration.fit_head(trained.mated, trained.non_mated)
-    head = Head(weight, bias)
-    recipe = run.recipe
-    thresholds = tuple(
-        DefaultThreshold(size, float(head.probability(np.float64(distance))))
-        for size, distance in calibration.thresholds_by_size(trained.non_mated)
+    arrays, backend = branch_arrays(branch), keras.backend.backend()
+    draft = run.recipe.draft_card()
+    with tempfile.TemporaryDirectory(prefix="draft-", dir=run.folder) as folder:
+        measured = _measure(write_bundle(Path(folder) / "bundle", arrays, draft), run)
+    card = replace(
+        draft,
+        head_weight=measured.head.weight,
+        head_bias=measured.head.bias,
+        thresholds=measured.thresholds,
+        verify_threshold=measured.verify_threshold,
+        training={**draft.training, "backend": backend},
+        accuracy=dict(measured.accuracy),
+        versions={name: version(name) for name in ("keras", "numpy", "openvino", backend)},
     )
-    verify = calibration.accept_distance(trained.non_mated, calibration.VERIFY_FMR)
-    card = Card(
-        name=recipe.name,
-        input_shape=(recipe.input_size, recipe.input_size, 3),
-        dim=recipe.dim,
-        mirror=recipe.mirror,
-        alignment=ALIGNMENT,
-        head_weight=weight,
-        head_bias=bias,
-        thresholds=thresholds,
-        verify_threshold=float(head.probability(np.float64(verify))),
-        training={
-            "data": recipe.data or "see the run's log",
-            "recipe_sha256": recipe.digest,
-            "stages": [stage.name for stage in recipe.stages],
-            "steps": sum(stage.steps for stage in recipe.stages),
-            "seed": recipe.seed,
-            "backend": keras.backend.backend(),
-        },
-        accuracy={
-            "held_out_pairs": calibration.balanced_accuracy(trained.mated, trained.non_mated),
-            "held_out_mated": len(trained.mated),
-            "held_out_non_mated": len(trained.non_mated),
-            "fnmr_at_fmr_0.001": float(np.mean(trained.mated > verify)),
-        },
-        versions={name: version(name) for name in ("keras", "numpy", "openvino", keras.backend.backend())},
-        terms=recipe.terms or "Terms of the training data apply.",
-        weights_sha256="",
-    )
-    return write_bundle(path, branch_arrays(trained.branch), card).card
+    return write_bundle(path, arrays, card).card
+
+
+def _measure(bundle: Bundle, run: TrainingRun) -> Calibration:
+    """Calibrate on the templates that the bundle gives of the held-out photos."""
+    embedder, size = Embedder(bundle), bundle.card.input_shape[0]
+    _, held_out = run.split()
+    pieces = np.split(held_out, range(_AT_ONCE, len(held_out), _AT_ONCE))
+    templates = [embedder.embed_inputs(run.faces.clean(piece, size)) for piece in pieces]
+    return calibrate(np.concatenate(templates), run.faces.subjects[held_out])

@@ -7,10 +7,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from twindex.errors import UsageError
+from twindex.embedder.card import ALIGNMENTS, Card
+from twindex.errors import BundleError, UsageError
 
 LOSSES = ("distillation", "binary_crossentropy", "contrastive", "triplet")
 PRECISIONS = ("float32", "mixed_bfloat16")
+_TEXTS = ("name", "data", "terms")
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,17 @@ class Teacher:
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that decides a training run besides the photos and the initial weights."""
+    """All that decides a training run besides the photos and the initial weights.
+
+    Attributes:
+        name: The model's, as its card allows it.
+        held_out: Share of the subjects that are not learned from but calibrated on; at least two are.
+        mirror: Whether the model sums the templates of an image and its mirror image.
+        data, terms: Texts for the card.
+
+    Raises:
+        UsageError: A value is out of range, or would not make a valid card.
+    """
 
     name: str
     stages: tuple[Stage, ...]
@@ -105,11 +117,45 @@ class Recipe:
             raise UsageError(f"Expected input_size >= 75 and dim >= 8, got {self.input_size} and {self.dim}.")
         if not 0 < self.held_out < 1 or self.precision not in PRECISIONS:
             raise UsageError(f"Expected held_out between 0 and 1 and a precision of {PRECISIONS}.")
+        names = [stage.name for stage in self.stages]
+        if len(set(names)) < len(names):
+            raise UsageError(f"Expected stages of different names, got {names}.")
+        # A card is made after hours of training, so what it would refuse is refused here, by its own rules.
+        try:
+            Card.from_json(self.draft_card().to_json())
+        except BundleError as error:
+            raise UsageError(f"The recipe {self.name!r} cannot become a model; correct its value. {error}") from error
 
     @property
     def digest(self) -> str:
-        """SHA-256 over the recipe, by which a checkpoint knows what it belongs to."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        """SHA-256 over all of the recipe that changes what is learned, by which a checkpoint knows its recipe."""
+        values = {key: value for key, value in asdict(self).items() if key not in _TEXTS}
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+    def draft_card(self) -> Card:
+        """The card of the model before it is measured: head and thresholds only hold the place of measured ones."""
+        return Card(
+            name=self.name,
+            input_shape=(self.input_size, self.input_size, 3),
+            dim=self.dim,
+            mirror=self.mirror,
+            alignment=ALIGNMENTS[0],
+            head_weight=-1.0,
+            head_bias=0.0,
+            thresholds=(),
+            verify_threshold=0.5,
+            training={
+                "data": self.data or "see the run's log",
+                "recipe_sha256": self.digest,
+                "stages": [stage.name for stage in self.stages],
+                "steps": sum(stage.steps for stage in self.stages),
+                "seed": self.seed,
+            },
+            accuracy={},
+            versions={},
+            terms=self.terms or "Terms of the training data apply.",
+            weights_sha256="",
+        )
 
     @property
     def needs_teacher(self) -> bool:

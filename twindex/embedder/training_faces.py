@@ -4,18 +4,22 @@ A file is square and framed like a gallery's crops: the alignment template's squ
 on each side (see `alignment.py`). Decoding is cheap, so nothing is cached; a batch is a pure function of its seed.
 """
 
+import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageEnhance, ImageOps, UnidentifiedImageError
 
+from twindex.embedder import sampling
 from twindex.embedder.recipe import Augmentation
 from twindex.errors import UsageError
 from twindex.types import Int64, UInt8
 
 FRAME_EDGE = 128
 TEMPLATE_EDGE = 112
+_LEAST_APART = 2
 _SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".webp"})
 
 
@@ -45,6 +49,35 @@ class TrainingFaces:
                 f"Training needs one folder per subject, each with several photos; {root} has {len(paths)}."
             )
         return cls(tuple(paths), labels)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256, hex, over the photos' names, relative to the folder, and the subject each shows."""
+        names = [f"{path.parent.name}/{path.name}" for path in self.paths]
+        return hashlib.sha256(json.dumps([names, self.subjects.tolist()]).encode()).hexdigest()
+
+    def split(self, held_out: float, seed: int) -> tuple[Int64, Int64]:
+        """Photos to learn from and photos to calibrate on, (n,) int64 each, with no subject in both.
+
+        Both kinds of pairs are needed to calibrate, so more subjects than the share asks for are held out where it
+        gives less than two, or none with two photos.
+
+        Args:
+            held_out: Share of the subjects to hold out.
+            seed: Of the choice.
+
+        Raises:
+            UsageError: There are too few subjects for that, with two left to learn from.
+        """
+        count = len(np.unique(self.subjects))
+        for apart in range(max(_LEAST_APART, round(held_out * count)), count - 1):
+            learning, kept_apart = sampling.split_subjects(self.subjects, apart / count, seed)
+            if len(np.unique(self.subjects[kept_apart])) < len(kept_apart):
+                return learning, kept_apart
+        raise UsageError(
+            f"Training needs two subjects to learn from and two others, one of them with two photos, to calibrate on; "
+            f"got {count} subjects and a held-out share of {held_out:g}: give more subjects, or another --held-out."
+        )
 
     def clean(self, photos: Int64, size: int) -> UInt8:
         """The template's square of each photo, unvaried, (n, size, size, 3) uint8 RGB."""

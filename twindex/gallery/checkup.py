@@ -3,11 +3,18 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from twindex.errors import IntegrityError, ModelMismatchError
+from twindex.embedder.alignment import decode_crop
+from twindex.embedder.registry import find_model
+from twindex.errors import IntegrityError, ModelMismatchError, UsageError
 from twindex.gallery.searchable import open_snapshot
 from twindex.gallery.service import Gallery
+from twindex.storage import Damage
 
-Remedy = Literal["none", "forget_snapshot", "unlink_file", "compact"]
+Remedy = Literal["none", "forget_snapshot", "unlink_file", "embed_again"]
+PENDING_ERASURE = (
+    "An erasure is still pending: another process reads the database, whose journal may hold erased bytes; "
+    "run `twindex doctor --repair` again when it has finished."
+)
 
 
 @dataclass(frozen=True)
@@ -19,12 +26,16 @@ class Finding:
         remedy: What mends it, or "none" for damage to the truth itself.
         generation: Whose snapshot it is about, or 0.
         file: The file it is about, or "".
+        reference: Whose damaged template it is about, or 0.
+        model: The fingerprint of that template's model, or "".
     """
 
     text: str
     remedy: Remedy = "none"
     generation: int = 0
     file: str = ""
+    reference: int = 0
+    model: str = ""
 
     @property
     def mendable(self) -> bool:
@@ -33,7 +44,7 @@ class Finding:
 
 def examine(gallery: Gallery) -> list[Finding]:
     """All findings; an empty list means that every promise that can be checked here holds."""
-    findings = [Finding(text) for text in gallery.store.check()]
+    findings = [_damage(gallery, damage) for damage in gallery.store.check()]
     active = gallery.store.generations.active()
     if active is None:
         return [*findings, Finding("No generation is active.")]
@@ -47,24 +58,57 @@ def examine(gallery: Gallery) -> list[Finding]:
 
 
 def mend(gallery: Gallery, findings: list[Finding]) -> list[str]:
-    """Carry out each finding's remedy; returns a sentence for each one mended."""
+    """Carry out each finding's remedy, and finish what an erasure left pending.
+
+    Returns:
+        A sentence for each finding mended, and `PENDING_ERASURE` while erased bytes cannot be removed yet.
+    """
     mended = []
     for finding in findings:
         if finding.remedy == "forget_snapshot":
             gallery.store.generations.forget_snapshot(finding.generation)
         if finding.remedy in ("forget_snapshot", "unlink_file") and finding.file:
             (gallery.snapshots / finding.file).unlink(missing_ok=True)
+        if finding.remedy == "embed_again":
+            _embed_again(gallery, finding.reference, finding.model)
         if finding.mendable:
             mended.append(finding.text)
+    pending = [] if gallery.store.finish_erasure() else [PENDING_ERASURE]
     if mended:
         gallery.searchable().compact()
-    return mended
+    return mended + pending
+
+
+def _damage(gallery: Gallery, damage: Damage) -> Finding:
+    """What is wrong with the database; a template can be made again if its crop is sound and its model installed."""
+    if damage.template is None:
+        return Finding(damage.text)
+    reference, model = damage.template.reference, damage.template.fingerprint
+    try:
+        gallery.embedder(model)
+        crop = gallery.store.references.crop(reference)
+    except (ModelMismatchError, IntegrityError, UsageError) as error:
+        return Finding(f"{damage.text} It cannot be made again: {error}")
+    if crop is None:
+        return Finding(f"{damage.text} It cannot be made again, because the gallery keeps no crop of it.")
+    return Finding(damage.text, "embed_again", reference=reference, model=model)
+
+
+def _embed_again(gallery: Gallery, reference: int, model: str) -> None:
+    """Replace a damaged template by one made from the kept crop."""
+    crop = gallery.store.references.crop(reference)
+    if crop is None:
+        raise IntegrityError(f"The crop of reference {reference} is gone; run `twindex doctor` again.")
+    vector = gallery.embedder(model).embed(decode_crop(crop)[None])[0]
+    gallery.store.references.replace_template(model, reference, vector)
 
 
 def _model(gallery: Gallery, fingerprint: str) -> list[Finding]:
+    """Whether the active model is installed and its weights are those that its card describes."""
     try:
         gallery.embedder(fingerprint)
-    except (ModelMismatchError, IntegrityError) as error:
+        find_model(fingerprint).verified_weights()
+    except (ModelMismatchError, IntegrityError, UsageError) as error:
         return [Finding(str(error))]
     return []
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from twindex.errors import IntegrityError
+from twindex.errors import IntegrityError, UsageError
 from twindex.index.faiss_index import FaissIndex
 from twindex.index.protocol import Hits
 from twindex.index.snapshot import SnapshotFile, SnapshotIdentity, read_snapshot, remove_leftovers, write_snapshot
@@ -16,6 +16,9 @@ from twindex.storage import Generation, Snapshot, Store
 from twindex.types import Float32, Int64
 
 _BATCH = 10_000
+_COMPACT_ATTEMPTS = 5
+# A partial file this old is nobody's: no snapshot takes an hour to write.
+_ABANDONED_AFTER_S = 3600.0
 _log = logging.getLogger(__name__)
 
 
@@ -76,20 +79,42 @@ class SearchableGeneration:
     def compact(self) -> Snapshot:
         """Write a snapshot of the present state and list it in the store; the one before is removed.
 
-        The index is built anew where too much of it is removed entries, or where it can now be trained.
+        The index is built anew where too much of it is removed entries, or where it can now be trained. A snapshot
+        that another process's erasure overtakes is removed, and a new one written without what was erased.
+
+        Raises:
+            UsageError: Other processes went on erasing all the while.
         """
+        for _ in range(_COMPACT_ATTEMPTS):
+            snapshot = self._write_snapshot()
+            if snapshot is not None:
+                return snapshot
+            self.refresh()
+        raise UsageError(
+            f"No snapshot was written: {_COMPACT_ATTEMPTS} times something was erased meanwhile; nothing is lost, "
+            "run `twindex compact` when that is done."
+        )
+
+    def _write_snapshot(self) -> Snapshot | None:
+        """One attempt; None if it was overtaken by an erasure, and no file is left of it."""
         trainable = self._index.exact_structure and self._index.count >= self._index.spec.minimum_references
         if trainable or self._index.stale_share > 0:
             self._index = self._rebuilt()
             self.refresh()
         name = f"generation-{self.generation.id}-revision-{self.revision}.twdx"
         self._folder.mkdir(parents=True, exist_ok=True)
-        remove_leftovers(self._folder)
+        remove_leftovers(self._folder, _ABANDONED_AFTER_S)
         before = self._store.generations.get(self.generation.id).snapshot
         identity = _identity(self._store, self.generation, self._dim, self.revision, self._index.count)
-        written = write_snapshot(self._index, self._folder / name, identity)
+        try:
+            written = write_snapshot(self._index, self._folder / name, identity)
+        except FileNotFoundError:
+            # An erasure removes every file of the folder, also one that is being written.
+            return None
         snapshot = Snapshot(name, written.length, written.sha256, self.revision, self._index.count)
-        self._store.generations.record_snapshot(self.generation.id, snapshot)
+        if not self._store.generations.record_snapshot(self.generation.id, snapshot):
+            (self._folder / name).unlink(missing_ok=True)
+            return None
         if before is not None and before.file != name:
             (self._folder / before.file).unlink(missing_ok=True)
         return snapshot

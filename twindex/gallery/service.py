@@ -17,7 +17,7 @@ from twindex.errors import ModelMismatchError, UsageError
 from twindex.gallery.answers import FaceAnswer, ProbeAnswer
 from twindex.gallery.searchable import SearchableGeneration
 from twindex.scoring import Head, decide, distances, rank
-from twindex.storage import Enrolment, EnrolmentRequest, Erasure, Generation, Store
+from twindex.storage import Enrolment, EnrolmentRequest, Erasure, Generation, GenerationSpec, Store
 from twindex.types import Candidate, Float32, Sample
 
 DEFAULT_INDEX = "Flat"
@@ -52,10 +52,8 @@ class Gallery:
         """
         bundle = model or find_model("default")
         folder.mkdir(parents=True, exist_ok=True)
-        store = Store.create(folder / DATABASE, keep_crops=keep_crops)
-        generation = store.generations.add(bundle.card.fingerprint, DEFAULT_INDEX)
-        store.generations.activate(generation.id)
-        return cls(folder, store)
+        generation = GenerationSpec(bundle.card.fingerprint, DEFAULT_INDEX)
+        return cls(folder, Store.create(folder / DATABASE, keep_crops=keep_crops, generation=generation))
 
     @classmethod
     def open(cls, folder: Path, *, read_only: bool = False) -> Self:
@@ -196,8 +194,6 @@ class Gallery:
         """Erase a subject: rows and crops in one transaction, then every snapshot, which may hold the vectors."""
         erasure = self.store.subjects.erase(subject)
         self._open = None
-        for generation in self.store.generations.list():
-            self.store.generations.forget_snapshot(generation.id)
         for file in self.snapshots.glob("*"):
             file.unlink(missing_ok=True)
         return erasure

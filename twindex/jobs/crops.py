@@ -1,5 +1,7 @@
 """Aligned crops of a folder of photos, to train on: the same detection and framing as enrolment."""
 
+import hashlib
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -11,42 +13,56 @@ from twindex.jobs.pipeline import run_pipeline
 from twindex.jobs.plan import PlannedPhoto
 
 Refused = tuple[PlannedPhoto, PhotoError]
+_NAME = re.compile(r"[0-9a-f]{16}\.jpg")
 
 
 def write_crops(
     photos: Iterable[PlannedPhoto], reader: FaceReader, folder: Path, listener: Callable[[], None]
 ) -> list[Refused]:
-    """Write the most prominent face of each photo as `folder/subject/number.jpg`; crops that are there are kept.
+    """Write the most prominent face of each photo as `folder/subject/digest.jpg`, and drop those of other photos.
+
+    The digest is the first 16 hex digits of the SHA-256 of the photo's bytes, so crops that are there are kept, however
+    the photos are named or numbered.
 
     Args:
-        photos: What to read, in the same order each time: a crop is named by its number.
+        photos: What to read.
+        reader: Finds and aligns the faces.
+        folder: Where to write.
         listener: Told after every photo.
 
     Returns:
         The photos without a usable face, with the reason.
     """
     refused: list[Refused] = []
+    written: set[Path] = set()
 
-    def crop(numbered: tuple[int, PlannedPhoto]) -> Refused | None:
+    def crop(numbered: tuple[int, PlannedPhoto]) -> Path | Refused:
         number, photo = numbered
-        target = folder / photo.subject / f"{number:06d}.jpg"
-        if target.exists():
-            return None
         try:
-            sample = reader.samples(read_photo(Path(photo.path)), photo.path)[0]
+            content = read_photo(Path(photo.path))
+            target = folder / photo.subject / f"{hashlib.sha256(content).hexdigest()[:16]}.jpg"
+            if target.exists():
+                return target
+            sample = reader.samples(content, photo.path)[0]
         except PhotoError as error:
             return photo, error
         target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_suffix(".partial")
+        # By number: two files of the same bytes may be read at the same time.
+        partial = target.with_suffix(f".{number}.partial")
         partial.write_bytes(sample.crop)
         partial.replace(target)
-        return None
+        return target
 
-    def count(batch: list[Refused | None]) -> None:
+    def count(batch: list[Path | Refused]) -> None:
         for one in batch:
             listener()
-            if one is not None:
+            if isinstance(one, Path):
+                written.add(one)
+            else:
                 refused.append(one)
 
     run_pipeline(enumerate(photos), crop, list, count, readers=READERS, batch=16)
+    for kept in folder.glob("*/*.jpg"):
+        if kept not in written and _NAME.fullmatch(kept.name):
+            kept.unlink()
     return refused

@@ -19,6 +19,7 @@ READERS = 2
 BATCH = 16
 ALREADY_ENROLLED = "already_enrolled"
 _PAGE = 1_000
+ItemOutcome = Literal["enrolled", "skipped", "failed"]
 
 
 @dataclass(frozen=True)
@@ -26,13 +27,16 @@ class ItemReport:
     """What became of one photo.
 
     Attributes:
-        reason: Why it failed or was skipped: a stable code, then a sentence; None when enrolled.
+        path, subject: As planned.
+        status: "skipped" if it was enrolled before, or was withdrawn: its subject erased, or another process had it.
+        reason: Why it failed or was skipped: a stable code, then perhaps a sentence; None when enrolled.
+        reference: Its id, new or found; None if there is none.
         collisions: Other subjects under whom the same photo is enrolled.
     """
 
     path: str
     subject: str
-    status: Literal["enrolled", "skipped", "failed"]
+    status: ItemOutcome
     reason: str | None
     reference: int | None
     collisions: tuple[str, ...] = ()
@@ -54,7 +58,7 @@ Listener = Callable[[ItemReport], None]
 class _Captured:
     item: JobItem
     sample: Sample | None
-    status: Literal["enrolled", "skipped", "failed"]
+    status: ItemOutcome
     reason: str | None = None
     reference: int | None = None
 
@@ -138,7 +142,7 @@ def _commit(gallery: Gallery, batch: _Batch) -> Iterator[ItemReport]:
             yield ItemReport(path, subject, one.status, one.reason, one.reference)
             continue
         done = next(enrolments)
-        if done.status == "enrolled":
-            yield ItemReport(path, subject, "enrolled", None, done.reference, done.collisions)
-        else:
-            yield ItemReport(path, subject, "skipped", ALREADY_ENROLLED, done.reference, done.collisions)
+        enrolled = done.status == "enrolled"
+        status: ItemOutcome
+        status, reason = ("enrolled", None) if enrolled else ("skipped", done.status)
+        yield ItemReport(path, subject, status, reason, done.reference, done.collisions)

@@ -31,7 +31,13 @@ class ReindexReport:
     """What a re-index did.
 
     Attributes:
+        job: Its id; 0 for a call that ran none.
+        generation: Id of the generation that it made active, or was to.
+        model: That generation's fingerprint.
+        index: Its factory string.
+        references: How many have a template of that model.
         failed: References that could not be embedded, because their crop was not kept.
+        seconds: Wall time.
     """
 
     job: int

@@ -5,12 +5,14 @@ from twindex.storage.names import MAX_NAME_LENGTH, subject_name
 from twindex.storage.records import (
     Change,
     ChangeKind,
+    Damage,
     Enrolment,
     EnrolmentRequest,
     EnrolmentStatus,
     Erasure,
     GalleryRecord,
     Generation,
+    GenerationSpec,
     GenerationState,
     ItemStatus,
     Job,
@@ -22,6 +24,7 @@ from twindex.storage.records import (
     StoredThreshold,
     SubjectDetail,
     SubjectSummary,
+    TemplateKey,
 )
 from twindex.storage.store import Store
 
@@ -30,12 +33,14 @@ __all__ = [
     "MAX_NAME_LENGTH",
     "Change",
     "ChangeKind",
+    "Damage",
     "Enrolment",
     "EnrolmentRequest",
     "EnrolmentStatus",
     "Erasure",
     "GalleryRecord",
     "Generation",
+    "GenerationSpec",
     "GenerationState",
     "ItemStatus",
     "Job",
@@ -48,5 +53,6 @@ __all__ = [
     "StoredThreshold",
     "SubjectDetail",
     "SubjectSummary",
+    "TemplateKey",
     "subject_name",
 ]

@@ -36,6 +36,12 @@ class Changes:
             return [Change(number, cast(ChangeKind, kind), ref) for number, kind, ref in connection.execute(statement)]
 
 
+def last_erasure(connection: Connection) -> int:
+    """The number of the last change that erased something, in the caller's transaction; 0 if nothing was erased."""
+    statement = select(func.coalesce(func.max(ChangeRow.revision), 0)).where(ChangeRow.kind == "erased")
+    return connection.execute(statement).scalar_one()
+
+
 def append_changes(connection: Connection, kind: ChangeKind, references: list[int]) -> None:
     """Add one change for each reference, in the caller's write transaction."""
     if references:

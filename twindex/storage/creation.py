@@ -10,20 +10,24 @@ from sqlalchemy import insert
 
 from twindex.errors import UsageError
 from twindex.storage.database import Database
+from twindex.storage.generations import activate_generation, insert_generation
 from twindex.storage.journal import APPLICATION_ID
 from twindex.storage.migrations import migrate
+from twindex.storage.records import GenerationSpec
 from twindex.storage.schema import GalleryRow
 
 
-def create_database(path: Path, *, keep_crops: bool) -> None:
+def create_database(path: Path, *, keep_crops: bool, generation: GenerationSpec | None) -> None:
     """Make a new database; a crash leaves at most a temporary file that nothing ever reads.
 
     Args:
         path: Where no file exists yet.
         keep_crops: Whether the gallery keeps the crops it enrols from.
+        generation: The first one, active from the start.
 
     Raises:
         UsageError: If there is a file already, or the folder cannot be written.
+        ValueError: If the generation's fingerprint is not ASCII.
     """
     if os.path.lexists(path):
         raise _exists(path)
@@ -34,14 +38,14 @@ def create_database(path: Path, *, keep_crops: bool) -> None:
     except OSError as error:
         raise UsageError(f"No gallery can be made at {str(path)!r} ({error}); check the folder.") from error
     try:
-        _fill(temporary, keep_crops=keep_crops)
+        _fill(temporary, keep_crops=keep_crops, generation=generation)
         _publish(temporary, path)
     finally:
         for suffix in ("", "-journal", "-wal", "-shm"):
             temporary.with_name(temporary.name + suffix).unlink(missing_ok=True)
 
 
-def _fill(path: Path, *, keep_crops: bool) -> None:
+def _fill(path: Path, *, keep_crops: bool, generation: GenerationSpec | None) -> None:
     database = Database(path, read_only=False)
     try:
         with database.write() as connection:
@@ -52,6 +56,8 @@ def _fill(path: Path, *, keep_crops: bool) -> None:
                     id=1, gallery_id=str(uuid.uuid4()), keep_crops=keep_crops, created=datetime.now(UTC), threshold=None
                 )
             )
+            if generation is not None:
+                activate_generation(connection, insert_generation(connection, generation))
     finally:
         database.close()
 

@@ -11,11 +11,12 @@ from typing import Any
 from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
 
 from twindex.errors import TwindexError, UsageError
-from twindex.storage.faults import translated_faults
+from twindex.storage.faults import needs_recovery, translated_faults
 from twindex.storage.journal import connection_uri, journal_mode
 
 _BUSY_SECONDS = 30.0
 _CHECKPOINT_MILLISECONDS = 1000
+_FIRST_READ = "SELECT 1 FROM sqlite_master LIMIT 1"
 
 canonical_json = partial(json.dumps, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
@@ -35,13 +36,13 @@ class Database:
         # Where the pool lends without limit, a thread waits for SQLite's lock, never for a connection.
         self._readers = create_engine(
             "sqlite+pysqlite://",
-            creator=self._connect,
+            creator=partial(self._connect, read_only=read_only),
             poolclass=QueuePool,
             pool_size=4,
             max_overflow=-1,
             json_serializer=canonical_json,
         )
-        event.listen(self._readers, "begin", _begin)
+        event.listen(self._readers, "begin", self._begin)
         self._writers = self._readers.execution_options(begin_statement="BEGIN IMMEDIATE")
 
     @contextmanager
@@ -96,9 +97,34 @@ class Database:
         if self._closed:
             raise UsageError(f"The gallery's database {str(self.path)!r} is closed; open it again.")
 
-    def _connect(self) -> sqlite3.Connection:
+    def _begin(self, connection: Connection) -> None:
+        """Start the transaction that SQLAlchemy believes the driver has started."""
+        options: Any = connection.get_execution_options()
+        connection.exec_driver_sql(options.get("begin_statement", "BEGIN"))
+        if self.read_only:
+            driver: Any = connection.connection.driver_connection
+            self._see_one_state(driver)
+
+    def _see_one_state(self, connection: sqlite3.Connection) -> None:
+        """Begin to read now, so that what a killed writer left is undone here and met by no later statement.
+
+        A connection for writing undoes it by itself when it takes its lock; a read-only one must not write.
+        """
+        try:
+            connection.execute(_FIRST_READ)
+        except sqlite3.OperationalError as error:
+            if not needs_recovery(error):
+                raise
+            writer = self._connect(read_only=False)
+            try:
+                writer.execute(_FIRST_READ)
+            finally:
+                writer.close()
+            connection.execute(_FIRST_READ)
+
+    def _connect(self, *, read_only: bool) -> sqlite3.Connection:
         connection = sqlite3.connect(
-            connection_uri(self.path, read_only=self.read_only),
+            connection_uri(self.path, read_only=read_only),
             uri=True,
             timeout=_BUSY_SECONDS,
             # The pool hands a connection to one thread at a time.
@@ -110,7 +136,7 @@ class Database:
             connection.execute("PRAGMA foreign_keys = ON")
             # A spilled page or statement journal would put vectors into a temporary file.
             connection.execute("PRAGMA temp_store = MEMORY")
-            if not self.read_only:
+            if not read_only:
                 connection.execute("PRAGMA synchronous = FULL")
                 connection.execute("PRAGMA secure_delete = ON")
                 self._set_journal(connection)
@@ -127,9 +153,3 @@ class Database:
                 f"The gallery's database {str(self.path)!r} needs journal mode {wanted}, but keeps {got}; "
                 "close every other program that has it open."
             )
-
-
-def _begin(connection: Connection) -> None:
-    """Start the transaction that SQLAlchemy believes the driver has started."""
-    options: Any = connection.get_execution_options()
-    connection.exec_driver_sql(options.get("begin_statement", "BEGIN"))

@@ -1,5 +1,6 @@
 """The transaction that enrols: subject, sample, reference, template, change and job item, or nothing."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection, insert, select, update
@@ -8,11 +9,20 @@ from twindex.errors import ModelMismatchError, UsageError
 from twindex.storage.changes import append_changes
 from twindex.storage.face_json import face_to_json
 from twindex.storage.names import readable_text
-from twindex.storage.records import Enrolment, EnrolmentRequest, EnrolmentStatus
+from twindex.storage.records import Enrolment, EnrolmentRequest, EnrolmentStatus, ItemStatus
 from twindex.storage.schema import GalleryRow, GenerationRow, JobItemRow, ReferenceRow, SampleRow, SubjectRow
 from twindex.storage.template_format import crop_sha256
 from twindex.storage.templates import has_template, insert_templates
 from twindex.types import Sample
+
+
+@dataclass(frozen=True)
+class _Item:
+    """What a job item says at the time of the transaction; the subject is None once it is erased."""
+
+    status: ItemStatus
+    subject: str | None
+    reference: int | None
 
 
 def enrol(
@@ -23,13 +33,18 @@ def enrol(
     Args:
         connection: In a write transaction.
         request: What to enrol.
-        subject: The request's subject in its stored form.
+        subject: The request's subject in its stored form; a job item's present subject goes before it.
         fingerprint: The model that made the vector.
         vector: The request's vector in its stored form.
 
     Raises:
         UsageError: If the request names a job item that does not exist.
     """
+    if request.job_item is not None:
+        item = _item(connection, request.job_item)
+        if item.status != "pending" or item.subject is None:
+            return _settled_already(item)
+        subject = item.subject
     subject_id = _ensure_subject(connection, subject)
     sample_id = _ensure_sample(connection, request.sample)
     reference = _ensure_reference(connection, sample_id, subject_id)
@@ -99,14 +114,27 @@ def _insert(connection: Connection, table: type[SubjectRow | SampleRow | Referen
     return connection.execute(insert(table).values(**values).returning(table.id)).scalar_one()
 
 
+def _item(connection: Connection, number: int) -> _Item:
+    statement = select(JobItemRow.status, JobItemRow.subject, JobItemRow.reference).where(JobItemRow.id == number)
+    row = connection.execute(statement).first()
+    if row is None:
+        raise UsageError(f"No job item {number}: nothing was enrolled; take the id from the job's list of items.")
+    return _Item(row.status, row.subject, row.reference)
+
+
+def _settled_already(item: _Item) -> Enrolment:
+    """What is left to say of an item that an erasure, or another process with the same job, has settled."""
+    if item.subject is None or item.reference is None:
+        return Enrolment(None, "withdrawn", ())
+    return Enrolment(item.reference, "already_enrolled", ())
+
+
 def _settle_item(connection: Connection, item: int, reference: int, status: EnrolmentStatus) -> None:
     if status == "enrolled":
         outcome: dict[str, str | None] = {"status": "enrolled", "reason": None}
     else:
         outcome = {"status": "skipped", "reason": "already_enrolled"}
-    settled = connection.execute(update(JobItemRow).where(JobItemRow.id == item).values(reference=reference, **outcome))
-    if settled.rowcount != 1:
-        raise UsageError(f"No job item {item}: nothing was enrolled; take the id from the job's list of items.")
+    connection.execute(update(JobItemRow).where(JobItemRow.id == item).values(reference=reference, **outcome))
 
 
 def _collisions(connection: Connection, source_sha256: str, subject_id: int) -> tuple[str, ...]:

@@ -9,7 +9,20 @@ from sqlalchemy.exc import DBAPIError
 
 from twindex.errors import IntegrityError, TwindexError, UsageError
 
-# Primary result codes (https://www.sqlite.org/rescode.html): error class, what happened, remedy.
+# What a read-only connection meets after another process was killed while it wrote, or wrote to its log.
+_CUT_SHORT = (
+    sqlite3.SQLITE_READONLY_ROLLBACK,
+    sqlite3.SQLITE_READONLY_RECOVERY,
+    sqlite3.SQLITE_READONLY_CANTINIT,
+)
+_UNDO_ELSEWHERE = (
+    UsageError,
+    "another process was killed while it wrote, which can only be undone where the file is writable",
+    "make the file and its folder writable, then run `twindex doctor`",
+)
+
+# Result codes (https://www.sqlite.org/rescode.html), an extended one before its primary one: error class, what
+# happened, remedy.
 _FAULTS: dict[int, tuple[type[TwindexError], str, str]] = {
     sqlite3.SQLITE_BUSY: (UsageError, "another process is writing", "try again when it has finished"),
     sqlite3.SQLITE_LOCKED: (UsageError, "another connection holds a lock", "try again when it has finished"),
@@ -26,6 +39,7 @@ _FAULTS: dict[int, tuple[type[TwindexError], str, str]] = {
     sqlite3.SQLITE_CORRUPT: (IntegrityError, "the file is damaged", "restore a backup or run `twindex doctor`"),
     sqlite3.SQLITE_NOTADB: (IntegrityError, "the file is no SQLite database", "check the path or restore a backup"),
     sqlite3.SQLITE_CONSTRAINT: (IntegrityError, "a row breaks a rule of the schema", "run `twindex doctor`"),
+    **dict.fromkeys(_CUT_SHORT, _UNDO_ELSEWHERE),
 }
 _OTHER = (TwindexError, "SQLite failed", "run `twindex doctor`")
 
@@ -39,8 +53,13 @@ def translated(error: BaseException | None, path: Path) -> TwindexError:
     """
     code = getattr(error, "sqlite_errorcode", None)
     # The low byte of an extended code is its primary code.
-    kind, happened, remedy = _OTHER if code is None else _FAULTS.get(code & 0xFF, _OTHER)
+    kind, happened, remedy = _OTHER if code is None else _FAULTS.get(code) or _FAULTS.get(code & 0xFF, _OTHER)
     return kind(f"The gallery's database {str(path)!r}: {happened} ({error}); {remedy}.")
+
+
+def needs_recovery(error: sqlite3.Error) -> bool:
+    """Whether a connection that may write would undo what stopped a read-only one."""
+    return getattr(error, "sqlite_errorcode", None) in _CUT_SHORT
 
 
 @contextmanager

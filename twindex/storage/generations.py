@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, Row, Select, delete, insert, select, update
 
 from twindex.errors import UsageError
+from twindex.storage.changes import last_erasure
 from twindex.storage.database import Database
-from twindex.storage.records import Generation, GenerationState, Snapshot
+from twindex.storage.records import Generation, GenerationSpec, GenerationState, Snapshot
 from twindex.storage.schema import GenerationRow
 from twindex.storage.template_format import checked_fingerprint
 from twindex.storage.templates import select_missing
@@ -30,15 +31,8 @@ class Generations:
             fingerprint: The model whose templates it holds.
             index_spec: What kind of index it is.
         """
-        values = {
-            "fingerprint": checked_fingerprint(fingerprint),
-            "index_spec": index_spec,
-            "state": "building",
-            "created": datetime.now(UTC),
-        }
         with self._database.write() as connection:
-            number = connection.execute(insert(GenerationRow).values(values).returning(GenerationRow.id)).scalar_one()
-            return _get(connection, number)
+            return _get(connection, insert_generation(connection, GenerationSpec(fingerprint, index_spec)))
 
     def get(self, number: int) -> Generation:
         """One generation.
@@ -69,10 +63,7 @@ class Generations:
                 return True
             if select_missing(connection, generation.fingerprint, 0, 1):
                 return False
-            retired = update(GenerationRow).where(GenerationRow.state == "active").values(state="retired")
-            connection.execute(retired)
-            activated = update(GenerationRow).where(GenerationRow.id == number)
-            connection.execute(activated.values(state="active", activated=datetime.now(UTC)))
+            activate_generation(connection, number)
             return True
 
     def delete(self, number: int) -> None:
@@ -86,13 +77,22 @@ class Generations:
                 raise UsageError(f"Generation {number} answers the queries; activate another before deleting it.")
             connection.execute(delete(GenerationRow).where(GenerationRow.id == number))
 
-    def record_snapshot(self, number: int, snapshot: Snapshot) -> None:
+    def record_snapshot(self, number: int, snapshot: Snapshot) -> bool:
         """Say which file holds this generation's index.
+
+        Returns:
+            False if something was erased since the snapshot's revision, so that the file may hold what must be gone;
+            nothing has changed then, and the file has to be removed.
 
         Raises:
             UsageError: If there is no generation with this id.
         """
-        self._set_snapshot(number, snapshot)
+        with self._database.write() as connection:
+            _get(connection, number)
+            if snapshot.revision < last_erasure(connection):
+                return False
+            _set_snapshot(connection, number, snapshot)
+        return True
 
     def forget_snapshot(self, number: int) -> None:
         """Say that no file holds this generation's index.
@@ -100,17 +100,13 @@ class Generations:
         Raises:
             UsageError: If there is no generation with this id.
         """
-        self._set_snapshot(number, None)
+        with self._database.write() as connection:
+            _get(connection, number)
+            _set_snapshot(connection, number, None)
 
     def building(self) -> list[Generation]:
         """The generations that are not finished, oldest first."""
         return self._in_state("building")
-
-    def _set_snapshot(self, number: int, snapshot: Snapshot | None) -> None:
-        with self._database.write() as connection:
-            _get(connection, number)
-            stored = None if snapshot is None else asdict(snapshot)
-            connection.execute(update(GenerationRow).where(GenerationRow.id == number).values(snapshot=stored))
 
     def _in_state(self, state: GenerationState) -> list[Generation]:
         with self._database.read() as connection:
@@ -132,6 +128,34 @@ _SELECT: Select[*tuple[object, ...]] = select(
     GenerationRow.activated,
     GenerationRow.snapshot,
 ).order_by(GenerationRow.id)
+
+
+def insert_generation(connection: Connection, spec: GenerationSpec) -> int:
+    """Add a generation in state `building`, in the caller's write transaction; returns its id."""
+    values = {
+        "fingerprint": checked_fingerprint(spec.fingerprint),
+        "index_spec": spec.index_spec,
+        "state": "building",
+        "created": datetime.now(UTC),
+    }
+    return connection.execute(insert(GenerationRow).values(values).returning(GenerationRow.id)).scalar_one()
+
+
+def activate_generation(connection: Connection, number: int) -> None:
+    """Let a generation answer queries and retire the one that did, in the caller's write transaction."""
+    connection.execute(update(GenerationRow).where(GenerationRow.state == "active").values(state="retired"))
+    activated = update(GenerationRow).where(GenerationRow.id == number)
+    connection.execute(activated.values(state="active", activated=datetime.now(UTC)))
+
+
+def forget_all_snapshots(connection: Connection) -> None:
+    """Say of every generation that no file holds its index, in the caller's write transaction."""
+    connection.execute(update(GenerationRow).values(snapshot=None))
+
+
+def _set_snapshot(connection: Connection, number: int, snapshot: Snapshot | None) -> None:
+    stored = None if snapshot is None else asdict(snapshot)
+    connection.execute(update(GenerationRow).where(GenerationRow.id == number).values(snapshot=stored))
 
 
 def _get(connection: Connection, number: int) -> Generation:

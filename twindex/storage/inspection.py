@@ -6,41 +6,42 @@ from sqlalchemy import select
 
 from twindex.errors import TwindexError
 from twindex.storage.database import Database
+from twindex.storage.records import Damage, TemplateKey
 from twindex.storage.schema import SampleRow, TemplateRow
 from twindex.storage.template_format import crop_sha256, template_is_sound
 
 _PAGE = 500
 
 
-def inspect(database: Database) -> list[str]:
-    """What is wrong with the database, a sentence each; an empty list if it is sound.
+def inspect(database: Database) -> list[Damage]:
+    """What is wrong with the database; an empty list if it is sound.
 
     A check that cannot be carried out is itself a finding, and the others go on.
     """
-    findings: list[str] = []
+    findings: list[Damage] = []
     for check in (_structure, _foreign_keys, _templates, _crops):
         try:
             findings.extend(check(database))
         except TwindexError as error:
-            findings.append(str(error))
+            findings.append(Damage(str(error)))
     # One damaged page can stop several checks with the same words.
     return list(dict.fromkeys(findings))
 
 
-def _structure(database: Database) -> Iterator[str]:
+def _structure(database: Database) -> Iterator[Damage]:
     with database.read() as connection:
         for (line,) in connection.exec_driver_sql("PRAGMA integrity_check"):
             if line != "ok":
-                yield f"SQLite finds the file damaged: {line}."
+                yield Damage(f"SQLite finds the file damaged: {line}.")
 
 
-def _foreign_keys(database: Database) -> Iterator[str]:
+def _foreign_keys(database: Database) -> Iterator[Damage]:
     with database.read() as connection:
         for table, row, parent, _ in connection.exec_driver_sql("PRAGMA foreign_key_check"):
-            yield f"Row {row} of {table!r} refers to a row of {parent!r} that does not exist."
+            yield Damage(f"Row {row} of {table!r} refers to a row of {parent!r} that does not exist.")
 
 
-def _templates(database: Database) -> Iterator[str]:
+def _templates(database: Database) -> Iterator[Damage]:
     after = 0
     statement = select(
         TemplateRow.id, TemplateRow.reference_id, TemplateRow.fingerprint, TemplateRow.vector, TemplateRow.sha256
@@ -50,13 +51,14 @@ def _templates(database: Database) -> Iterator[str]:
             rows = connection.execute(statement.where(TemplateRow.id > after).limit(_PAGE)).all()
         for _, reference, fingerprint, vector, sha256 in rows:
             if not template_is_sound(reference, fingerprint, vector, sha256):
-                yield f"The template of reference {reference} under model {fingerprint} is damaged."
+                text = f"The template of reference {reference} under model {fingerprint} is damaged."
+                yield Damage(text, TemplateKey(reference, fingerprint))
         if not rows:
             return
         after = rows[-1].id
 
 
-def _crops(database: Database) -> Iterator[str]:
+def _crops(database: Database) -> Iterator[Damage]:
     after = 0
     statement = select(SampleRow.id, SampleRow.source_name, SampleRow.crop, SampleRow.crop_sha256).order_by(
         SampleRow.id
@@ -66,7 +68,7 @@ def _crops(database: Database) -> Iterator[str]:
             rows = connection.execute(statement.where(SampleRow.id > after).limit(_PAGE)).all()
         for number, source_name, crop, sha256 in rows:
             if (None if crop is None else crop_sha256(crop)) != sha256:
-                yield f"The crop of sample {number}, from {source_name!r}, is damaged."
+                yield Damage(f"The crop of sample {number}, from {source_name!r}, is damaged.")
         if not rows:
             return
         after = rows[-1].id

@@ -98,7 +98,7 @@ class Jobs:
             after = page[-1].id
 
     def finish_items(self, outcomes: Sequence[tuple[int, ItemStatus, str | None, int | None]]) -> None:
-        """Say what came of some items: id, status, reason and reference of each.
+        """Say what came of some items: id, status, reason and reference of each; an erased one is left blank.
 
         Raises:
             UsageError: If there is none with such an id; nothing is changed then.
@@ -108,10 +108,10 @@ class Jobs:
         with self._database.write() as connection:
             for item, status, reason, reference in outcomes:
                 text = None if reason is None else readable_text(reason)
-                settled = update(JobItemRow).where(JobItemRow.id == item)
-                values = {"status": status, "reason": text, "reference": reference}
-                if connection.execute(settled.values(values)).rowcount != 1:
+                if connection.scalar(select(JobItemRow.id).where(JobItemRow.id == item)) is None:
                     raise UsageError(f"No job item {item}; take the id from the job's list of items.")
+                settled = update(JobItemRow).where(JobItemRow.id == item, JobItemRow.subject.is_not(None))
+                connection.execute(settled.values(status=status, reason=text, reference=reference))
 
     def finish_item(self, item_id: int, status: ItemStatus, reason: str | None, reference: int | None) -> None:
         """Say what came of one item; see `finish_items`."""

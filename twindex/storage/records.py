@@ -7,7 +7,7 @@ from typing import Any, Literal
 from twindex.types import Face, Float32, Sample
 
 ChangeKind = Literal["enrolled", "erased"]
-EnrolmentStatus = Literal["enrolled", "already_enrolled"]
+EnrolmentStatus = Literal["enrolled", "already_enrolled", "withdrawn"]
 GenerationState = Literal["building", "active", "retired"]
 JobState = Literal["running", "finished", "interrupted", "failed"]
 ItemStatus = Literal["pending", "enrolled", "skipped", "failed"]
@@ -52,7 +52,8 @@ class EnrolmentRequest:
         sample: The captured face.
         subject: Whose it is.
         vector: (dim,) float32, unit length.
-        job_item: The item of a batch job that this settles.
+        job_item: The item of a batch job that this settles. What the item says by then counts: its subject may have
+            been renamed, merged or erased since the request was made.
     """
 
     sample: Sample
@@ -66,12 +67,13 @@ class Enrolment:
     """What an enrolment did.
 
     Attributes:
-        reference: Id of the reference, new or found.
-        status: `already_enrolled` if reference and template were there before.
+        reference: Id of the reference, new or found; None if nothing was enrolled.
+        status: `already_enrolled` if reference and template were there before; `withdrawn` if the job's item was no
+            longer to be done, because its subject has been erased or another process has dealt with it.
         collisions: Names of other subjects that hold a face of the same photo.
     """
 
-    reference: int
+    reference: int | None
     status: EnrolmentStatus
     collisions: tuple[str, ...]
 
@@ -153,6 +155,35 @@ class Snapshot:
     sha256: str
     revision: int
     count: int
+
+
+@dataclass(frozen=True)
+class TemplateKey:
+    """Which template: that of a reference under a model."""
+
+    reference: int
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Damage:
+    """Something that is wrong with the database.
+
+    Attributes:
+        text: One sentence for people.
+        template: The template that is damaged, if it is one.
+    """
+
+    text: str
+    template: TemplateKey | None = None
+
+
+@dataclass(frozen=True)
+class GenerationSpec:
+    """What a generation is made of: the model whose templates it holds, and the kind of index."""
+
+    fingerprint: str
+    index_spec: str
 
 
 @dataclass(frozen=True)

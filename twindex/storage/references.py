@@ -15,6 +15,7 @@ from twindex.storage.schema import ReferenceRow, SampleRow, SubjectRow, Template
 from twindex.storage.template_format import checked_crop, checked_fingerprint, vector_bytes
 from twindex.storage.templates import (
     count_templates,
+    delete_template,
     delete_templates,
     insert_templates,
     refuse_other_length,
@@ -46,7 +47,8 @@ class References:
         """Enrol several faces in one transaction: all of them, or none if one is refused.
 
         A face (photo's SHA-256 and face index) that the subject holds already with a template of this model is left
-        as it is; one without such a template gets it.
+        as it is; one without such a template gets it. A request that names a job item enrols for the item's present
+        subject, and nothing if the item is no longer pending.
 
         Args:
             items: The faces, with vectors (dim,) float32 of unit length.
@@ -146,6 +148,28 @@ class References:
         """The models that have templates here."""
         with self._database.read() as connection:
             return list(connection.scalars(select(TemplateRow.fingerprint).distinct()))
+
+    def replace_template(self, fingerprint: str, reference: int, vector: Float32) -> bool:
+        """Put a template made anew in the place of a damaged one, in one step.
+
+        Args:
+            fingerprint: The model.
+            reference: Whose template it is.
+            vector: (dim,) float32, unit length.
+
+        Returns:
+            False if the reference has no template of this model, or was erased meanwhile; nothing has changed then.
+
+        Raises:
+            ValueError: If the vector is refused as by `enroll_many`.
+        """
+        stored = vector_bytes(vector)
+        with self._database.write() as connection:
+            if not delete_template(connection, fingerprint, reference):
+                return False
+            refuse_other_length(connection, fingerprint, {len(stored)})
+            insert_templates(connection, fingerprint, [(reference, stored)])
+        return True
 
     def drop_templates(self, fingerprint: str) -> int:
         """Remove all templates of a model; returns how many there were."""

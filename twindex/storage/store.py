@@ -16,7 +16,7 @@ from twindex.storage.inspection import inspect
 from twindex.storage.jobs import Jobs
 from twindex.storage.journal import read_header
 from twindex.storage.migrations import MIGRATIONS, migrate, schema_version
-from twindex.storage.records import GalleryRecord, StoredThreshold
+from twindex.storage.records import Damage, GalleryRecord, GenerationSpec, StoredThreshold
 from twindex.storage.references import References
 from twindex.storage.schema import Base, GalleryRow
 from twindex.storage.subjects import Subjects
@@ -42,17 +42,19 @@ class Store:
         self.jobs = Jobs(database)
 
     @classmethod
-    def create(cls, path: Path, *, keep_crops: bool = True) -> Self:
+    def create(cls, path: Path, *, keep_crops: bool = True, generation: GenerationSpec | None = None) -> Self:
         """Make a new gallery database and open it.
 
         Args:
             path: Where no file exists yet.
             keep_crops: Whether crops are kept, so that another model can re-embed them.
+            generation: The first generation, active from the start; None makes a gallery that answers nothing yet.
 
         Raises:
             UsageError: If there is a file already, or the folder cannot be written.
+            ValueError: If the generation's fingerprint is not ASCII.
         """
-        create_database(path, keep_crops=keep_crops)
+        create_database(path, keep_crops=keep_crops, generation=generation)
         return cls.open(path)
 
     @classmethod
@@ -106,8 +108,8 @@ class Store:
         """
         return self._database.truncate_journal()
 
-    def check(self) -> list[str]:
-        """What is wrong with the database, a sentence each; an empty list if it is sound."""
+    def check(self) -> list[Damage]:
+        """What is wrong with the database; an empty list if it is sound."""
         return inspect(self._database)
 
 

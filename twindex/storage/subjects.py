@@ -7,6 +7,7 @@ from sqlalchemy import Connection, func, select, update
 from twindex.errors import UsageError
 from twindex.storage.database import Database
 from twindex.storage.erasure import erase_subject
+from twindex.storage.generations import forget_all_snapshots
 from twindex.storage.merging import hand_over_items, hand_over_references
 from twindex.storage.names import subject_name, unknown_subject
 from twindex.storage.records import Erasure, SubjectDetail, SubjectSummary
@@ -93,6 +94,8 @@ class Subjects:
     def erase(self, name: str) -> Erasure:
         """Erase a subject: references, templates, samples and crops nobody else holds, and what job items say.
 
+        Every snapshot is forgotten in the same transaction; removing their files is left to the caller.
+
         Returns:
             The receipt. While it says `pending`, erased bytes may still be in the write-ahead log.
 
@@ -102,6 +105,8 @@ class Subjects:
         with self._database.write() as connection:
             stored = subject_name(name)
             references, samples = erase_subject(connection, _find(connection, name), stored)
+            # Their files hold the vectors. A kill before they are removed leaves files that nothing lists.
+            forget_all_snapshots(connection)
         return Erasure(stored, references, samples, pending=not self._database.truncate_journal())
 
     # Last, because below it the word would mean this method and not the built-in type.

@@ -107,6 +107,12 @@ def delete_templates(connection: Connection, fingerprint: str) -> int:
     return connection.execute(delete(TemplateRow).where(TemplateRow.fingerprint == fingerprint)).rowcount
 
 
+def delete_template(connection: Connection, fingerprint: str, reference: int) -> bool:
+    """Remove one template; returns whether there was one."""
+    statement = delete(TemplateRow).where(TemplateRow.fingerprint == fingerprint, TemplateRow.reference_id == reference)
+    return connection.execute(statement).rowcount == 1
+
+
 def _stored(fingerprint: str) -> _StoredTemplates:
     return (
         select(TemplateRow.reference_id, TemplateRow.vector, TemplateRow.sha256)

@@ -1,0 +1,96 @@
+"""Compacting beside other processes that erase."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.gallery.builders import enrol, template
+from tests.storage.builders import file_names, remnants
+from twindex.errors import UsageError
+from twindex.gallery import Gallery, searchable
+from twindex.index.snapshot import SnapshotFile, write_snapshot
+
+HOUR = 3600
+
+
+def before_writing(monkeypatch: pytest.MonkeyPatch, happening: Callable[[], object]) -> list[str]:
+    """Let something happen just before each snapshot is written; returns the names of the files, as they come."""
+    names: list[str] = []
+
+    def write(index: object, path: Path, identity: object) -> SnapshotFile:
+        names.append(path.name)
+        happening()
+        return write_snapshot(index, path, identity)  # type: ignore[arg-type]  # passed on as it came
+
+    monkeypatch.setattr(searchable, "write_snapshot", write)
+    return names
+
+
+def test_an_erasure_by_another_process_overtakes_a_compaction(
+    gallery: Gallery, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reference, kept = enrol(gallery, 1, "ada"), enrol(gallery, 2, "bob")
+    vector = template(gallery, reference)
+    opened = gallery.searchable()
+
+    def erase_once() -> None:
+        with Gallery.open(folder) as other:
+            if len(other.store.subjects.list()) == 2:
+                other.erase("ada")
+
+    names = before_writing(monkeypatch, erase_once)
+    written = opened.compact()
+    assert names == ["generation-1-revision-2.twdx", "generation-1-revision-3.twdx"]
+    assert (written.file, written.revision, written.count) == (names[1], 3, 1)
+    assert gallery.active().snapshot == written
+    assert file_names(gallery.snapshots) == [names[1]]
+    assert remnants(folder, vector) == []
+    assert opened.contains(np.array([reference, kept])).tolist() == [False, True]
+
+
+def test_a_file_that_an_erasure_took_away_is_written_again(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
+    enrol(gallery, 1, "ada")
+    attempts: list[int] = []
+
+    def vanish_once() -> None:
+        attempts.append(1)
+        if len(attempts) == 1:
+            raise FileNotFoundError("the partial file was unlinked")
+
+    before_writing(monkeypatch, vanish_once)
+    assert gallery.searchable().compact() == gallery.active().snapshot
+    assert len(attempts) == 2
+
+
+def test_compacting_gives_up_while_others_go_on_erasing(
+    gallery: Gallery, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(7):
+        enrol(gallery, number, f"subject {number}")
+    opened = gallery.searchable()
+    left = [f"subject {number}" for number in range(7)]
+
+    def erase_one() -> None:
+        with Gallery.open(folder) as other:
+            other.erase(left.pop())
+
+    names = before_writing(monkeypatch, erase_one)
+    with pytest.raises(UsageError, match=r"No snapshot was written: 5 times something was erased.*`twindex compact`"):
+        opened.compact()
+    assert len(names) == 5
+    assert gallery.active().snapshot is None
+    assert file_names(gallery.snapshots) == []
+
+
+def test_the_partial_file_of_another_process_is_spared(gallery: Gallery) -> None:
+    enrol(gallery, 1, "ada")
+    gallery.snapshots.mkdir()
+    fresh, stale = gallery.snapshots / ".a.twindex-partial", gallery.snapshots / ".b.twindex-partial"
+    for file, age in ((fresh, 0), (stale, 2 * HOUR)):
+        file.touch()
+        os.utime(file, (file.stat().st_mtime - age,) * 2)
+    written = gallery.searchable().compact()
+    assert file_names(gallery.snapshots) == sorted([fresh.name, written.file])

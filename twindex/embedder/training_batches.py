@@ -1,0 +1,48 @@
+"""The batches of a stage, decoded ahead of the step that learns from them. No Keras."""
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from twindex.embedder import sampling
+from twindex.embedder.training_run import TrainingRun
+from twindex.types import Float32
+
+Batch = tuple[Float32, dict[str, Any]]
+_READ_AHEAD = 6
+
+
+def training_batches(run: TrainingRun, number: int, targets: Float32, first: int) -> Iterator[Batch]:
+    """Batches of one stage, decoded ahead by two threads; each depends on the run, the stage and the step only.
+
+    Args:
+        run: Photos and recipe.
+        number: Of the stage.
+        targets: (photos, dim) float32, a teacher's embedding of every photo.
+        first: Step to begin with.
+
+    Yields:
+        Pixels (n, size, size, 3) float32 from 0 to 255, and what is known of them: "subject" (n,) int32 and "target"
+        (n, dim) float32.
+    """
+    stage, (learning, _) = run.recipe.stages[number], run.split()
+    seed, subjects = run.recipe.seed * 1_000 + number, run.faces.subjects[learning]
+
+    def batch(step: int) -> Batch:
+        if stage.people:
+            chosen = learning[sampling.balanced_batch(subjects, stage.people, stage.photos, step, seed)]
+        else:
+            chosen = learning[sampling.shuffled_batch(len(learning), stage.photos, step, seed)]
+        pixels = run.faces.varied(chosen, run.recipe.input_size, stage.augmentation, (seed, step))
+        known = {"subject": run.faces.subjects[chosen].astype(np.int32), "target": targets[chosen]}
+        return pixels.astype(np.float32), known
+
+    with ThreadPoolExecutor(2) as readers:
+        ahead: deque[Future[Batch]] = deque()
+        for step in range(first, stage.steps):
+            while len(ahead) < min(_READ_AHEAD, stage.steps - step):
+                ahead.append(readers.submit(batch, step + len(ahead)))
+            yield ahead.popleft().result()
