@@ -9,6 +9,8 @@ A drawn person is discarded when a face recogniser finds one of FOLDER's subject
 is to the most similar other subject: whoever remains resembles no subject more than strangers resemble each other. It
 is asked twice, about the subjects' photos and about the fitted subjects as the model shows them, because the model's
 blur alone sets drawn people apart from photos.
+
+The same seed draws the same people; rounding in the sums makes a few pixels differ by a few grey levels between runs.
 """
 
 import argparse

@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 
+from twindex.embedder.losses import pairwise_distances
 from twindex.embedder.network import (
     EuclideanDistance,
     assign_arrays,
@@ -116,3 +117,10 @@ def test_convolutions_come_in_creation_order(twin: keras.Model) -> None:
     pairs = convolutions(twin.get_layer("branch"))
     shapes = [tuple(convolution.kernel.shape) for convolution, _ in pairs[:6]]
     assert shapes == [(3, 3, 3, 32), (3, 3, 32, 32), (3, 3, 32, 64), (1, 1, 64, 80), (3, 3, 80, 192), (1, 1, 192, 64)]
+
+
+def test_a_pair_in_a_batch_gets_the_twin_s_probability(twin: keras.Model, images: np.ndarray) -> None:
+    templates = twin.get_layer("branch").predict_on_batch(images)
+    between = keras.ops.convert_to_numpy(pairwise_distances(templates))[[0, 1, 2], [3, 4, 5]]
+    found = keras.ops.convert_to_numpy(twin.get_layer("head")(between[:, None]))
+    np.testing.assert_allclose(found, twin.predict_on_batch([images[:3], images[3:]]), atol=1e-4)

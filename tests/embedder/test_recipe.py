@@ -23,6 +23,20 @@ def test_digest_changes_with_any_value() -> None:
     assert one.digest != other.digest
 
 
+def test_texts_do_not_change_the_digest() -> None:
+    one = recipe_from({"name": "a", "stages": [STAGE]})
+    retold = recipe_from({"name": "b", "data": "ours", "terms": "free", "stages": [STAGE]})
+    assert one.digest == retold.digest
+
+
+def test_the_draft_card_holds_what_the_recipe_says() -> None:
+    card = recipe_from(
+        {"name": "Ada 1.0", "input_size": 96, "dim": 32, "mirror": False, "terms": "Free.", "stages": [STAGE]}
+    ).draft_card()
+    assert (card.name, card.input_shape, card.dim, card.mirror) == ("Ada 1.0", (96, 96, 3), 32, False)
+    assert (card.terms, card.training["steps"], card.training["stages"]) == ("Free.", 10, ["siamese"])
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -34,6 +48,11 @@ def test_digest_changes_with_any_value() -> None:
         ({"stages": [{**STAGE, "augmentation": {"scale": [3, 1]}}]}, "out of range"),
         ({"input_size": 50, "stages": [STAGE]}, "input_size"),
         ({"precision": "float8", "stages": [STAGE]}, "precision"),
+        ({"name": "Zoë", "stages": [STAGE]}, "a name that is out of range: 'Zoë'"),
+        ({"name": "", "stages": [STAGE]}, "a name that is out of range"),
+        ({"dim": 5_000, "stages": [STAGE]}, "a dim that is out of range"),
+        ({"terms": 3, "stages": [STAGE]}, "expected terms of type str"),
+        ({"stages": [STAGE, STAGE]}, "stages of different names"),
         ({"colour": "blue", "stages": [STAGE]}, "does not belong"),
     ],
 )

@@ -22,7 +22,7 @@ def doctor(context: click.Context, repair: bool) -> int:
 
     Exits with 6 when something is wrong that was not mended.
     """
-    from twindex.gallery.checkup import examine, mend
+    from twindex.gallery.checkup import PENDING_ERASURE, examine, mend
     from twindex.gallery.service import Gallery
 
     settings = settings_of(context)
@@ -30,8 +30,16 @@ def doctor(context: click.Context, repair: bool) -> int:
         findings = examine(gallery)
         mended = mend(gallery, findings) if repair else []
         left = examine(gallery) if repair else findings
-    value = {"findings": [one.__dict__ for one in findings], "mended": mended, "left": [one.__dict__ for one in left]}
+    pending = PENDING_ERASURE in mended
+    mended = [text for text in mended if text != PENDING_ERASURE]
+    remaining = [one.text for one in left] + [PENDING_ERASURE] * pending
+    value = {
+        "findings": [{"text": one.text, "mendable": one.mendable} for one in findings],
+        "mended": mended,
+        "left": remaining,
+    }
     lines = [f"{'can be mended' if one.mendable else 'damage'}: {one.text}" for one in findings]
-    lines += [f"mended: {text}" for text in mended]
-    show(settings, value, [*lines, "The gallery is sound." if not left else f"{len(left)} findings are left."])
-    return IntegrityError.exit_code if left else 0
+    lines += [f"mended: {text}" for text in mended] + [PENDING_ERASURE] * pending
+    sound = not remaining
+    show(settings, value, [*lines, "The gallery is sound." if sound else f"{len(remaining)} findings are left."])
+    return 0 if sound else IntegrityError.exit_code

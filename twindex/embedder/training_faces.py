@@ -20,6 +20,7 @@ from twindex.types import Int64, UInt8
 FRAME_EDGE = 128
 TEMPLATE_EDGE = 112
 _LEAST_APART = 2
+_LEAST_LEARNED = 2
 _SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".webp"})
 
 
@@ -59,8 +60,8 @@ class TrainingFaces:
     def split(self, held_out: float, seed: int) -> tuple[Int64, Int64]:
         """Photos to learn from and photos to calibrate on, (n,) int64 each, with no subject in both.
 
-        Both kinds of pairs are needed to calibrate, so more subjects than the share asks for are held out where it
-        gives less than two, or none with two photos.
+        Calibrating takes both kinds of pairs: at least two subjects are held out whatever the share, and one more
+        where none of them has two photos.
 
         Args:
             held_out: Share of the subjects to hold out.
@@ -69,14 +70,21 @@ class TrainingFaces:
         Raises:
             UsageError: There are too few subjects for that, with two left to learn from.
         """
-        count = len(np.unique(self.subjects))
-        for apart in range(max(_LEAST_APART, round(held_out * count)), count - 1):
-            learning, kept_apart = sampling.split_subjects(self.subjects, apart / count, seed)
-            if len(np.unique(self.subjects[kept_apart])) < len(kept_apart):
-                return learning, kept_apart
+        known, photos = np.unique(self.subjects, return_counts=True)
+        several = known[photos > 1]
+        share = max(_LEAST_APART, round(held_out * len(known))) / len(known)
+        if share < 1 and len(several):
+            _, apart = sampling.split_subjects(self.subjects, share, seed)
+            chosen = set(self.subjects[apart].tolist())
+            if chosen.isdisjoint(several.tolist()):
+                chosen.add(int(np.random.default_rng(seed).choice(several)))
+            if len(known) - len(chosen) >= _LEAST_LEARNED:
+                is_apart = np.isin(self.subjects, list(chosen))
+                return np.flatnonzero(~is_apart), np.flatnonzero(is_apart)
         raise UsageError(
             f"Training needs two subjects to learn from and two others, one of them with two photos, to calibrate on; "
-            f"got {count} subjects and a held-out share of {held_out:g}: give more subjects, or another --held-out."
+            f"got {len(known)} subjects and a held-out share of {held_out:g}: give more subjects, or another "
+            "--held-out."
         )
 
     def clean(self, photos: Int64, size: int) -> UInt8:

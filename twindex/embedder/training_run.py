@@ -44,12 +44,12 @@ class TrainingRun:
         Raises:
             UsageError: The teacher or the initial weights cannot be read.
         """
-        named = self.weights in (None, "imagenet")
+        weights = self.weights or _NONE
         return {
             "recipe": self.recipe.digest,
             "photos": self.faces.digest,
             "teacher": self.teacher_sha256(),
-            "weights": self.weights or _NONE if named else _file_sha256(Path(str(self.weights))),
+            "weights": weights if weights in (_NONE, "imagenet") else _file_sha256(Path(weights)),
         }
 
     def teacher_sha256(self) -> str:
