@@ -32,7 +32,7 @@ FADE = 48  # pixels around a crop in which it fades into the background
 FIT_EVERY = 4  # every fourth subject with enough photos is fitted: 2,300 give a basis that more would hardly change
 FIT_PHOTOS = 5
 MIN_SEPARATION = 1.2  # Euclidean, between the templates of two people
-STRANGER_SEPARATION = 1.3  # the same, between any photo of a stranger and the people drawn before
+STRANGER_SEPARATION = 1.25  # the same, between a stranger and everybody drawn before
 MAX_SPREAD = 0.95  # Euclidean, between the templates of two photos of one person
 MAX_DRAWS = 10_000
 
@@ -128,9 +128,8 @@ def draw_people(
             looks = (person, teacher.templates(model.show(symmetric_means(crops[None]))))
             resemblance = [float(distances(*pair).min()) for pair in zip(looks, real, strict=True)]
             invented = all(np.greater_equal(resemblance, margins))
-            apart = (distances(person, drawn) >= MIN_SEPARATION).all()
-            if name in STRANGERS:
-                apart &= (distances(each, drawn) >= STRANGER_SEPARATION).all()
+            separation = STRANGER_SEPARATION if name in STRANGERS else MIN_SEPARATION
+            apart = (distances(person, drawn) >= separation).all()
             if invented and apart and spread <= MAX_SPREAD:
                 people[name], drawn, widest = crops, np.concatenate([drawn, person]), max(widest, spread)
                 nearest_real = np.minimum(nearest_real, resemblance)
