@@ -1,9 +1,14 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.commands.conftest import Run
+from twindex.embedder.faces import FaceReader
+from twindex.embedder.registry import install_model
+from twindex.gallery import Gallery
+from twindex.jobs import reindex
 
 KEYS = {"job", "generation", "model", "index", "references", "failed", "seconds"}
 
@@ -73,3 +78,43 @@ def test_a_wrong_index_is_refused(run: Run, gallery: Path, index: str) -> None:
     result = run("--gallery", gallery, "--json", "reindex", "--index", index)
     assert result.status == 2
     assert result.json["error"]["code"] == "usage"
+
+
+def test_what_is_enrolled_or_erased_during_the_job_is_caught_up_with(
+    run: Run, gallery: Path, people: Path, rotated_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late, check = probes(people)[0], reindex._check
+    gone = run("--gallery", gallery, "--json", "subjects", "list").json[0]["subject"]
+    checks: list[int] = []
+
+    def check_while_others_work(*arguments: Any) -> None:
+        check(*arguments)
+        checks.append(1)
+        if len(checks) == 1:  # between the check and the flip
+            with Gallery.open(gallery) as other:
+                other.enroll([(FaceReader().samples(late.read_bytes(), "late.jpg")[0], "late", None)])
+                other.erase(gone)
+
+    monkeypatch.setattr(reindex, "_check", check_while_others_work)
+    with Gallery.open(gallery) as opened:
+        report = reindex.reindex(opened, install_model(rotated_model), "hnsw", lambda _done, _total: None)
+    assert len(checks) == 2  # the flip was refused once, because a reference lacked a template
+    assert (report.references, report.failed) == (34, 0)
+    best = run("--gallery", gallery, "--json", "query", late).json["faces"][0]["candidates"][0]
+    assert (best["subject"], best["distance"]) == ("late", pytest.approx(0, abs=1e-3))
+    photo = next((people / "enrolled" / gone).iterdir())
+    found = run("--gallery", gallery, "--json", "query", photo, "--top", 20).json["faces"][0]["candidates"]
+    assert gone not in {one["subject"] for one in found}
+    assert run("--gallery", gallery, "doctor").status == 0
+
+
+def test_an_enrolment_that_a_flip_overtakes_is_embedded_again(gallery: Path, people: Path, rotated_model: Path) -> None:
+    sample = FaceReader().samples(probes(people)[0].read_bytes(), "late.jpg")[0]
+    with Gallery.open(gallery) as enrolling, Gallery.open(gallery) as moving:
+        stale = enrolling.embed([sample], enrolling.active().fingerprint)
+        model = reindex.reindex(moving, install_model(rotated_model), None, lambda _done, _total: None).model
+        (done,) = enrolling.enroll([(sample, "late", None)], stale)
+        assert done.reference is not None
+        found, vectors = enrolling.store.references.vectors(model, [done.reference])
+        assert found.tolist() == [done.reference]
+        assert abs(vectors[0] - stale.vectors[0]).max() > 0.01

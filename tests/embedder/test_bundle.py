@@ -154,7 +154,6 @@ def test_a_folder_without_one_of_the_files_is_no_bundle(copied: Path, name: str)
         load_bundle(copied)
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes in the file system")
 @pytest.mark.parametrize("name", [CARD_FILE, WEIGHTS_FILE])
 def test_a_pipe_is_refused_rather_than_waited_for(copied: Path, name: str) -> None:
     (copied / name).unlink()

@@ -32,7 +32,6 @@ def test_writes_replaces_and_leaves_nothing_else(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no fsync of a directory")
 def test_content_is_on_disk_before_the_name_and_the_name_before_returning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -73,7 +72,6 @@ def test_a_missing_directory_is_an_error(tmp_path: Path) -> None:
         write_atomically(tmp_path / "gone" / "a.bin", [b"x"])
 
 
-@pytest.mark.skipif(os.name == "nt", reason="kills as POSIX does")
 @pytest.mark.parametrize("point", ["os.fsync", "Path.replace"])
 def test_a_kill_before_the_rename_leaves_the_old_file_and_no_obstacle(tmp_path: Path, point: str) -> None:
     path = tmp_path / "a.bin"
@@ -91,7 +89,6 @@ def test_a_kill_before_the_rename_leaves_the_old_file_and_no_obstacle(tmp_path: 
     assert _names(tmp_path) == ["a.bin"]
 
 
-@pytest.mark.skipif(os.name == "nt", reason="needs setrlimit")
 def test_no_room_is_an_error_that_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "a.bin"
     write_atomically(path, [b"old"])
