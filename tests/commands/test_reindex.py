@@ -73,6 +73,16 @@ def test_a_gallery_without_crops_keeps_its_model(run: Run, tmp_path: Path, peopl
     assert answer["faces"][0]["candidates"]
 
 
+def test_an_index_that_cannot_be_trained_yet_searches_exactly_and_says_so(
+    run: Run, gallery: Path, people: Path
+) -> None:
+    before = candidates(run, gallery, people)
+    result = run("--gallery", gallery, "reindex", "--index", "IVF64,Flat")
+    assert result.status == 0
+    assert "needs 64 references to be trained; until then it searches exactly" in result.err
+    assert candidates(run, gallery, people) == before
+
+
 @pytest.mark.parametrize("index", ["magic", "IVF,Flat", "LSH"])
 def test_a_wrong_index_is_refused(run: Run, gallery: Path, index: str) -> None:
     result = run("--gallery", gallery, "--json", "reindex", "--index", index)

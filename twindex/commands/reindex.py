@@ -70,6 +70,8 @@ def _listener(bar: Any) -> Callable[[int, int], None]:
 
 
 def _show(settings: Settings, report: Any) -> int:
+    from twindex.index.spec import parse_spec
+
     line = (
         f"generation {report.generation}: {report.references} references, index {report.index}, "
         f"model {report.model[:12]}, {report.seconds:.1f} s"
@@ -79,5 +81,8 @@ def _show(settings: Settings, report: Any) -> int:
             f"{report.failed} references have no kept crop and cannot be embedded by model {report.model[:12]}; "
             "the old generation stays active. Erase and enrol their subjects again, into a gallery that keeps crops."
         )
+    needed = parse_spec(report.index, report.references).minimum_references
+    if report.references < needed:
+        say(f"{report.index} needs {needed} references to be trained; until then it searches exactly.")
     show(settings, report.to_json(), [line])
     return BATCH_FAILED if report.failed else 0
