@@ -78,6 +78,19 @@ def test_one_photo_under_two_subjects_is_noted(run: Run, gallery: Path, people: 
     assert f"is enrolled as Somebody Else and as {photo.parent.name} too" in result.err
 
 
+def test_a_new_gallery_keeps_to_the_model_it_was_made_with(
+    run: Run, tmp_path: Path, people: Path, rotated_model: Path
+) -> None:
+    photo = photos(people / "enrolled")[0]
+    assert run("--gallery", tmp_path / "g", "enroll", photo, "--subject", "a", "--model", rotated_model).status == 0
+    shown = run("--gallery", tmp_path / "g", "--json", "models", "show", rotated_model).json
+    answer = run("--gallery", tmp_path / "g", "--json", "query", photo).json
+    assert answer["model"] == shown["model"]
+    assert answer["faces"][0]["candidates"][0]["subject"] == "a"
+    again = run("--gallery", tmp_path / "g", "--json", "enroll", photo, "--subject", "a", "--model", rotated_model)
+    assert (again.status, again.json["error"]["code"]) == (2, "usage")
+
+
 def test_usage_errors_are_one_line_and_json(run: Run, tmp_path: Path, people: Path) -> None:
     photo = photos(people / "enrolled")[0]
     for arguments in ([], [photo], [tmp_path / "nowhere"], [photo, "--manifest", photo]):

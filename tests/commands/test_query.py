@@ -141,3 +141,24 @@ def test_verify_tells_mated_from_non_mated(run: Run, people: Path, tmp_path: Pat
     assert apart.json["decision"] == "no match"
     assert apart.json["distance"] > mated["distance"]
     assert run("--gallery", nowhere, "--json", "verify", second, first).json == mated
+
+
+def test_verify_says_which_photo_has_no_face(run: Run, people: Path, tmp_path: Path) -> None:
+    blank = tmp_path / "blank.png"
+    Image.new("RGB", (300, 200), "white").save(blank)
+    result = run("--gallery", tmp_path / "g", "--json", "verify", probes(people)[0], blank)
+    assert result.status == 3
+    assert result.json["error"]["code"] == "no_face"
+    assert str(blank) in result.json["error"]["message"]
+
+
+def test_verify_with_a_model_that_is_not_installed_is_a_mismatch(
+    run: Run, gallery: Path, people: Path, rotated_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run("--gallery", gallery, "reindex", "--model", rotated_model).status == 0
+    monkeypatch.setenv("TWINDEX_HOME", str(tmp_path / "elsewhere"))
+    photo = probes(people)[0]
+    for command in (["verify", photo, photo], ["query", photo]):
+        result = run("--gallery", gallery, "--json", *command)
+        assert result.status == 5
+        assert result.json["error"]["code"] == "model_mismatch"

@@ -102,12 +102,14 @@ def _digest(paths: list[str], subject: str | None) -> str:
 
 
 def _gallery(settings: Settings, model: str | None, *, keep_crops: bool) -> Any:
-    from twindex.embedder.registry import find_model
+    from twindex.embedder.registry import find_model, install_model
     from twindex.gallery.service import Gallery
 
     if not (settings.gallery / DATABASE).exists():
         say(f"new gallery in {settings.gallery}")
-        return Gallery.create(settings.gallery, find_model(model or "default"), keep_crops=keep_crops)
+        # Installed, so that later calls find the model by its fingerprint.
+        bundle = find_model("default") if model is None else install_model(model)
+        return Gallery.create(settings.gallery, bundle, keep_crops=keep_crops)
     if model is not None or not keep_crops:
         raise UsageError(
             "--model and --discard-crops are for a new gallery; `twindex reindex --model` changes this one."

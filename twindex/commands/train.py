@@ -44,18 +44,54 @@ class RecipeOptions(TypedDict):
 )
 @click.option("--teacher", type=click.Path(path_type=Path, exists=True), help="ONNX face model to distil from.")
 @click.option("--weights", help='Initial weights: "imagenet", or a .npz or .weights.h5 file; random if not given.')
-@click.option("--loss", type=click.Choice(LOSSES), default="binary_crossentropy", help="Without a recipe: the loss.")
-@click.option("--steps", type=click.IntRange(1), default=2_000, help="Without a recipe: batches to learn from.")
-@click.option("--people", type=click.IntRange(2), default=16, help="Without a recipe: subjects in a batch.")
-@click.option("--photos", type=click.IntRange(2), default=4, help="Without a recipe: photos of each in a batch.")
-@click.option("--learning-rate", type=float, default=3e-4, help="Without a recipe: its peak.")
-@click.option("--input-size", type=click.IntRange(75), default=224, help="Without a recipe: edge of the input, pixels.")
-@click.option("--dim", type=click.IntRange(8), default=128, help="Without a recipe: length of a template.")
 @click.option(
-    "--held-out", type=float, default=0.05, help="Without a recipe: share of subjects to calibrate on, 2 at least."
+    "--loss",
+    type=click.Choice(LOSSES),
+    default="binary_crossentropy",
+    show_default=True,
+    help="Without a recipe: the loss.",
 )
-@click.option("--precision", type=click.Choice(PRECISIONS), default="float32", help="Without a recipe: arithmetic.")
-@click.option("--seed", type=int, default=1, help="Without a recipe: seed of all that is drawn at random.")
+@click.option(
+    "--steps", type=click.IntRange(1), default=2_000, show_default=True, help="Without a recipe: batches to learn from."
+)
+@click.option(
+    "--people", type=click.IntRange(2), default=16, show_default=True, help="Without a recipe: subjects in a batch."
+)
+@click.option(
+    "--photos",
+    type=click.IntRange(2),
+    default=4,
+    show_default=True,
+    help="Without a recipe: photos of each in a batch.",
+)
+@click.option("--learning-rate", type=float, default=3e-4, show_default=True, help="Without a recipe: its peak.")
+@click.option(
+    "--input-size",
+    type=click.IntRange(75),
+    default=224,
+    show_default=True,
+    help="Without a recipe: edge of the input, pixels.",
+)
+@click.option(
+    "--dim", type=click.IntRange(8), default=128, show_default=True, help="Without a recipe: length of a template."
+)
+@click.option(
+    "--held-out",
+    type=float,
+    default=0.05,
+    show_default=True,
+    help="Without a recipe: share of subjects to calibrate on, 2 at least.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    default="float32",
+    show_default=True,
+    help="Without a recipe: arithmetic.",
+)
+@click.option(
+    "--seed", type=int, default=1, show_default=True, help="Without a recipe: seed of all that is drawn at random."
+)
 @common_options
 @click.pass_context
 def train(

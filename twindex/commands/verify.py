@@ -7,6 +7,7 @@ import click
 from twindex.commands.options import common_options, settings_of
 from twindex.commands.terminal import show
 from twindex.config import DATABASE
+from twindex.errors import PhotoError
 
 EXAMPLES = """\b
 Example:
@@ -43,7 +44,12 @@ def verify(context: click.Context, first: Path, second: Path, model: str | None,
     else:
         embedder = Embedder(find_model(model or "default"), cache=cache_dir())
     reader = FaceReader()
-    samples = [reader.samples(read_photo(path), str(path), pre_cropped=pre_cropped)[0] for path in (first, second)]
+    samples = []
+    for path in (first, second):
+        try:
+            samples.append(reader.samples(read_photo(path), str(path), pre_cropped=pre_cropped)[0])
+        except PhotoError as error:
+            raise PhotoError(error.code, f"{path}: {error}") from error
     crops = np.stack([decode_crop(sample.crop) for sample in samples])
     templates = embedder.embed(crops)
     distance = float(distances(templates[0], templates[1:])[0])
