@@ -10,6 +10,7 @@ SNAPSHOTS = "index"
 CANDIDATES = 100
 COMPACT_AFTER = 256
 TOP = 5
+BATCH_FAILED = 4  # exit status of a batch that finished with failed items
 
 
 @dataclass(frozen=True)

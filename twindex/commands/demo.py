@@ -48,7 +48,7 @@ def demo(context: click.Context, output: Path) -> None:
         (
             one.photo,
             one.truth,
-            one.answered,
+            one.answer.name,
             one.answer.candidates[0].subject,
             f"{one.answer.candidates[0].distance:.3f}",
             f"{one.answer.candidates[0].probability:.3f}",

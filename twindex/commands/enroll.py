@@ -9,10 +9,9 @@ import click
 
 from twindex.commands.options import common_options, settings_of
 from twindex.commands.terminal import above_bar, emit, progress, say
-from twindex.config import DATABASE, Settings
+from twindex.config import BATCH_FAILED, DATABASE, Settings
 from twindex.errors import UsageError
 
-BATCH_FAILED = 4
 EXAMPLES = """\b
 Examples:
   twindex enroll people/                         one sub-folder per subject

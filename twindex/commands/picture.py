@@ -65,8 +65,7 @@ def _box_faces(probe: Image.Image, answer: ProbeAnswer, scale: float) -> None:
 def _draw_row(sheet: Image.Image, corner: tuple[int, int], number: int, face: FaceAnswer, gallery: Gallery) -> None:
     draw, (left, top) = ImageDraw.Draw(sheet), corner
     known = face.decision == "match"
-    title = f"{number + 1}: {face.candidates[0].subject if known else 'unknown'}"
-    draw.text((left, top), printable(title), font=_font(16), fill=_colour(face))
+    draw.text((left, top), printable(f"{number + 1}: {face.name}"), font=_font(16), fill=_colour(face))
     for place, candidate in enumerate(face.candidates[:SHOWN]):
         x, y = left + place * COLUMN, top + 22
         crop = gallery.store.references.crop(candidate.reference)

@@ -87,8 +87,7 @@ def _print(answer: Any) -> None:
         click.echo(printable(f"{answer.probe}: no usable face ({answer.error[0]})"))
     for number, face in enumerate(answer.faces, 1):
         which = f", face {number}" if len(answer.faces) > 1 else ""
-        best = face.candidates[0].subject if face.decision == "match" else "unknown"
-        click.echo(printable(f"{answer.probe}{which}: {best} (threshold {face.threshold:.3f})"))
+        click.echo(printable(f"{answer.probe}{which}: {face.name} (threshold {face.threshold:.3f})"))
         rows = [
             (one.rank, one.subject, f"{one.distance:.3f}", f"{one.probability:.3f}", one.reference)
             for one in face.candidates

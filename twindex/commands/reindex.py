@@ -7,10 +7,9 @@ import click
 
 from twindex.commands.options import common_options, settings_of
 from twindex.commands.terminal import progress, say, show
-from twindex.config import Settings
+from twindex.config import BATCH_FAILED, Settings
 from twindex.errors import UsageError
 
-BATCH_FAILED = 4
 EXAMPLES = """\b
 Examples:
   twindex reindex --index hnsw           another index type

@@ -57,9 +57,9 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str
     return [line(list(headings)), line(["-" * width for width in widths]), *(line(row) for row in cells)]
 
 
-def progress(total: int, unit: str, label: str, done: int = 0) -> "tqdm[Any]":
+def progress(total: int, unit: str, label: str) -> "tqdm[Any]":
     """A progress bar with rate and time left; silent unless stderr is a terminal."""
-    return tqdm(total=total, initial=done, unit=unit, desc=label, file=sys.stderr, disable=None, dynamic_ncols=True)
+    return tqdm(total=total, unit=unit, desc=label, file=sys.stderr, disable=None, dynamic_ncols=True)
 
 
 def above_bar(text: str, *, talk: bool = False) -> None:

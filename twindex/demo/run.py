@@ -28,13 +28,8 @@ class DemoAnswer:
     answer: FaceAnswer
 
     @property
-    def answered(self) -> str:
-        """The name that the gallery gave, or "unknown"."""
-        return self.answer.candidates[0].subject if self.answer.decision == "match" else "unknown"
-
-    @property
     def right(self) -> bool:
-        return self.answered == self.truth
+        return self.answer.name == self.truth
 
 
 def enrol_people(gallery: Gallery, reader: FaceReader, listener: Callable[[ItemReport], None]) -> None:

@@ -1,11 +1,11 @@
 """From the bytes of a photo to samples: decode, find the faces, align them, measure them."""
 
-import hashlib
 from dataclasses import dataclass
 
 from twindex.embedder import alignment
 from twindex.embedder.detector import Detector
 from twindex.embedder.photo import decode
+from twindex.embedder.photo_file import source_digest
 from twindex.embedder.quality import eye_distance, sharpness
 from twindex.embedder.registry import cache_dir
 from twindex.errors import PhotoError
@@ -61,7 +61,7 @@ class FaceReader:
             PhotoError: There is no usable face; the code and the message say why.
         """
         image = decode(data)
-        digest = hashlib.sha256(data).hexdigest()
+        digest = source_digest(data)
         if pre_cropped:
             return [self._measured(alignment.pre_cropped(image), digest, source_name, 0, None)]
         samples: list[Sample] = []

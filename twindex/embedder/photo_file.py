@@ -1,5 +1,6 @@
-"""A photo's bytes from a file that may be anything: a pipe, a device, a disk image."""
+"""A photo's bytes from a file that may be anything: a pipe, a device, a disk image; and what they are known by."""
 
+import hashlib
 from pathlib import Path
 
 from twindex.errors import PhotoError
@@ -23,3 +24,8 @@ def read_photo(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise PhotoError("unreadable", f"The file cannot be read: {error.strerror or error}.") from error
+
+
+def source_digest(data: bytes) -> str:
+    """SHA-256 of a photo's bytes, hex, by which a photo is known."""
+    return hashlib.sha256(data).hexdigest()

@@ -24,6 +24,11 @@ class FaceAnswer:
     threshold: float
     candidates: tuple[Candidate, ...]
 
+    @property
+    def name(self) -> str:
+        """Who it is: the first candidate's subject for a match, else "unknown"."""
+        return self.candidates[0].subject if self.decision == "match" else "unknown"
+
     def to_json(self) -> dict[str, Any]:
         box = None if self.box is None else [self.box.x, self.box.y, self.box.width, self.box.height]
         return {

@@ -47,11 +47,6 @@ class SearchableGeneration:
         return self._index.count
 
     @property
-    def exact_structure(self) -> bool:
-        """Whether it searches exactly because there are fewer references than its structure needs to be trained."""
-        return self._index.exact_structure
-
-    @property
     def dim(self) -> int:
         """Length of a template."""
         return self._dim

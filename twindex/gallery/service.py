@@ -1,6 +1,5 @@
 """The one service class: a gallery on disk, opened for enrolling and for searching."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -228,8 +227,3 @@ class Gallery:
             if len(ranked) >= min(top, subjects) or len(near) >= searchable.count:
                 return ranked
             wanted *= 4
-
-
-def source_digest(data: bytes) -> str:
-    """SHA-256 of a photo's bytes, hex, by which a photo is known."""
-    return hashlib.sha256(data).hexdigest()

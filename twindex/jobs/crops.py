@@ -1,12 +1,11 @@
 """Aligned crops of a folder of photos, to train on: the same detection and framing as enrolment."""
 
-import hashlib
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from twindex.embedder.faces import FaceReader
-from twindex.embedder.photo_file import read_photo
+from twindex.embedder.photo_file import read_photo, source_digest
 from twindex.errors import PhotoError
 from twindex.jobs.enroll import READERS
 from twindex.jobs.pipeline import run_pipeline
@@ -40,7 +39,7 @@ def write_crops(
         number, photo = numbered
         try:
             content = read_photo(Path(photo.path))
-            target = folder / photo.subject / f"{hashlib.sha256(content).hexdigest()[:16]}.jpg"
+            target = folder / photo.subject / f"{source_digest(content)[:16]}.jpg"
             if target.exists():
                 return target
             sample = reader.samples(content, photo.path)[0]

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from twindex.embedder.faces import FaceReader
-from twindex.embedder.photo_file import read_photo
+from twindex.embedder.photo_file import read_photo, source_digest
 from twindex.errors import PhotoError
-from twindex.gallery.service import Embedded, Gallery, source_digest
+from twindex.gallery.service import Embedded, Gallery
 from twindex.jobs.pipeline import batched, run_pipeline
 from twindex.jobs.plan import PlannedPhoto
 from twindex.storage import Job, JobItem
