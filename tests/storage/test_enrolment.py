@@ -146,7 +146,7 @@ def test_an_item_settled_by_another_process_stays_as_it_is(store: Store) -> None
     store.jobs.add_items(job.id, [("a.jpg", "ada"), ("b.jpg", "ada")])
     first, second = store.jobs.items(job.id)
     store.references.enroll(sample(1), "ada", MODEL, unit_vector(1), job_item=first.id)
-    store.jobs.finish_item(second.id, "failed", "no_face", None)
+    store.jobs.finish_items([(second.id, "failed", "no_face", None)])
     settled = list(store.jobs.items(job.id))
     again = store.references.enroll(sample(1), "ada", MODEL, unit_vector(1), job_item=first.id)
     assert again == Enrolment(1, "already_enrolled", ())

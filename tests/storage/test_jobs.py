@@ -51,7 +51,7 @@ def test_items_are_added_once_and_done_one_by_one(store: Store) -> None:
     job = store.jobs.create("enroll", {})
     store.jobs.add_items(job.id, [("a.jpg", "ada"), ("b.jpg", "bob")])
     first, second = store.jobs.items(job.id)
-    store.jobs.finish_item(first.id, "failed", "no_face", None)
+    store.jobs.finish_items([(first.id, "failed", "no_face", None)])
     store.jobs.add_items(job.id, [("a.jpg", "ada"), ("a.jpg", "bob"), ("c.jpg", "ada")])
     store.jobs.add_items(job.id, [])
     items = list(store.jobs.items(job.id))
@@ -64,7 +64,7 @@ def test_items_are_added_once_and_done_one_by_one(store: Store) -> None:
     assert store.jobs.pending(job.id, 0, 2) == items[1:3]
     assert store.jobs.pending(job.id, second.id, 9) == items[2:]
     assert store.jobs.counts(job.id) == {"pending": 3, "enrolled": 0, "skipped": 0, "failed": 1}
-    store.jobs.finish_item(second.id, "enrolled", None, 12)
+    store.jobs.finish_items([(second.id, "enrolled", None, 12)])
     assert next(item for item in store.jobs.items(job.id) if item.id == second.id).reference == 12
 
 
@@ -90,7 +90,7 @@ def test_a_path_comes_back_exactly_so_that_the_file_is_found_again(store: Store,
     (item,) = store.jobs.items(job.id)
     assert item.path == name
     assert store.jobs.get(job.id).parameters == {"paths": [name]}
-    store.jobs.finish_item(item.id, "failed", f"cannot read {name}", None)
+    store.jobs.finish_items([(item.id, "failed", f"cannot read {name}", None)])
 
 
 def test_jobs_and_items_that_are_not_there(store: Store) -> None:
@@ -101,7 +101,7 @@ def test_jobs_and_items_that_are_not_there(store: Store) -> None:
     with pytest.raises(UsageError, match="No job 4"):
         store.jobs.add_items(4, [("a.jpg", "ada")])
     with pytest.raises(UsageError, match="No job item 4"):
-        store.jobs.finish_item(4, "failed", "no_face", None)
+        store.jobs.finish_items([(4, "failed", "no_face", None)])
 
 
 def test_an_item_needs_a_name_that_can_be_enrolled(store: Store) -> None:

@@ -133,7 +133,7 @@ def test_erase_blanks_what_jobs_say(store: Store, path: Path) -> None:
     store.references.enroll(
         sample(1, source_name="secret-1.jpg"), "Augusta King", MODEL, unit_vector(1), job_item=first.id
     )
-    store.jobs.finish_item(second.id, "failed", "no_face in secret-2.jpg", None)
+    store.jobs.finish_items([(second.id, "failed", "no_face in secret-2.jpg", None)])
     store.subjects.erase("Augusta King")
     items = list(store.jobs.items(job.id))
     assert [(item.path, item.subject, item.status, item.reason) for item in items] == [
@@ -154,7 +154,7 @@ def test_a_blanked_item_stays_blank_when_its_photo_fails_afterwards(store: Store
     store.jobs.add_items(job.id, [("secret.jpg", "ada")])
     (item,) = store.jobs.items(job.id)
     store.subjects.erase("ada")
-    store.jobs.finish_item(item.id, "failed", "no_face in secret.jpg", None)
+    store.jobs.finish_items([(item.id, "failed", "no_face in secret.jpg", None)])
     (blank,) = store.jobs.items(job.id)
     assert (blank.path, blank.subject, blank.status, blank.reason) == ("", "", "skipped", None)
     assert b"secret" not in path.read_bytes()

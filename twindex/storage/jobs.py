@@ -113,10 +113,6 @@ class Jobs:
                 settled = update(JobItemRow).where(JobItemRow.id == item, JobItemRow.subject.is_not(None))
                 connection.execute(settled.values(status=status, reason=text, reference=reference))
 
-    def finish_item(self, item_id: int, status: ItemStatus, reason: str | None, reference: int | None) -> None:
-        """Say what came of one item; see `finish_items`."""
-        self.finish_items([(item_id, status, reason, reference)])
-
     def counts(self, job_id: int) -> dict[str, int]:
         """How many items of a job have each status; every status is there, with 0 where there is none."""
         statement = (
