@@ -8,10 +8,11 @@ import numpy as np
 from report import machine, publish
 
 from twindex.embedder.faces import FaceReader
+from twindex.embedder.photo_file import photos_below
 from twindex.errors import PhotoError
 from twindex.gallery import FaceAnswer, Gallery
 from twindex.jobs.enroll import plan_job, run_job
-from twindex.jobs.plan import PlannedPhoto, photos_below
+from twindex.jobs.plan import PlannedPhoto
 
 
 def main() -> None:

@@ -83,68 +83,86 @@ def test_a_head_that_cannot_have_been_learned_is_refused(weight: float, bias: fl
         Head(weight, bias)
 
 
-def test_nearest_takes_each_subject_at_its_smallest_distance() -> None:
-    fused = fuse(floats(0.9, 0.5, 0.7, 0.6), ["ada", "ben", "ada", "ben"])
-    assert fused.subjects == ("ben", "ada")
-    assert fused.distances.tolist() == floats(0.5, 0.7).tolist()
-    assert fused.nearest.tolist() == [1, 2]
+def on_circle(*degrees: float) -> np.ndarray:
+    """Unit-length templates in the plane at these angles."""
+    radians = np.radians(degrees)
+    return np.stack([np.cos(radians), np.sin(radians)], axis=1).astype(np.float32)
 
 
-def test_mean_two_takes_the_mean_of_the_two_smallest_or_the_only_one() -> None:
-    fused = fuse(floats(1.0, 0.5, 0.25, 2.0), ["ada", "ada", "ben", "ada"], "mean_two")
-    assert dict(zip(fused.subjects, fused.distances.tolist(), strict=True)) == {"ben": 0.25, "ada": 0.75}
-    assert dict(zip(fused.subjects, fused.nearest.tolist(), strict=True)) == {"ben": 2, "ada": 1}
+def chord(degrees: float) -> float:
+    """Distance of two points of the unit circle."""
+    return 2 * math.sin(math.radians(degrees) / 2)
 
 
-@given(st.lists(st.tuples(st.floats(0, 2, width=32), NAMES)))
-def test_nearest_agrees_with_a_dictionary(pairs: list[tuple[float, str]]) -> None:
-    expected: dict[str, float] = {}
-    for distance, name in pairs:
-        expected[name] = min(distance, expected.get(name, math.inf))
-    fused = fuse(floats(*(distance for distance, _ in pairs)), [name for _, name in pairs])
-    assert dict(zip(fused.subjects, fused.distances.tolist(), strict=True)) == expected
-    assert all(pairs[place][1] == name for name, place in zip(fused.subjects, fused.nearest.tolist(), strict=True))
+def test_a_subject_is_at_the_distance_of_its_centroid() -> None:
+    # The centroid of references at 40 and 80 degrees lies at 60.
+    fused = fuse(on_circle(0)[0], on_circle(40, 50, 80), ["ada", "ben", "ada"])
+    assert fused.subjects == ("ada", "ben")
+    assert fused.distances.tolist() == pytest.approx([chord(60), chord(50)], abs=1e-6)
+    assert fused.nearest.tolist() == [0, 1]
 
 
-def test_a_distance_without_owner_is_refused() -> None:
-    with pytest.raises(ValueError, match="one owner a distance"):
-        fuse(floats(1, 2), ["ada"])
+def test_the_probe_s_own_photo_speaks_alone() -> None:
+    fused = fuse(on_circle(40)[0], on_circle(40, 120), ["ada", "ada"])
+    assert fused.distances.tolist() == [0]
+
+
+def test_references_without_a_mean_are_represented_by_the_nearest() -> None:
+    fused = fuse(on_circle(10)[0], np.array([[1, 0], [-1, 0]], np.float32), ["ada", "ada"])
+    assert fused.distances.tolist() == pytest.approx([chord(10)], abs=1e-6)
+
+
+@given(st.lists(st.tuples(st.floats(0, 360), NAMES), max_size=12))
+def test_fusing_agrees_with_means_worked_out_one_by_one(placed: list[tuple[float, str]]) -> None:
+    templates = on_circle(*(degrees for degrees, _ in placed))
+    probe = np.array([0.6, -0.8], np.float32)
+    fused = fuse(probe, templates, [name for _, name in placed])
+    assert sorted(fused.subjects) == sorted({name for _, name in placed})
+    for name, distance, place in zip(fused.subjects, fused.distances.tolist(), fused.nearest.tolist(), strict=True):
+        own = templates[[owner == name for _, owner in placed]].astype(np.float64)
+        alone = np.linalg.norm(own - probe, axis=1)
+        length = np.linalg.norm(own.mean(axis=0))
+        expected = np.linalg.norm(own.mean(axis=0) / length - probe) if length > 1e-3 else alone.min()
+        if alone.min() >= 2e-3 and (length > 1e-3 or length < 1e-9):
+            assert distance == pytest.approx(expected, abs=1e-5)
+        assert placed[place][1] == name
+        assert np.linalg.norm(templates[place] - probe) == pytest.approx(alone.min(), abs=1e-6)
+
+
+def test_a_template_without_owner_is_refused() -> None:
+    with pytest.raises(ValueError, match="one owner a template"):
+        fuse(on_circle(0)[0], on_circle(1, 2), ["ada"])
 
 
 def test_the_candidate_list_is_ordered_by_distance_then_name() -> None:
-    found = rank(floats(0.5, 1.0, 0.5, 0.25), ids(4, 3, 2, 1), ["zoe", "ben", "ada", "cleo"], HEAD, 3)
-    assert [(one.rank, one.subject, one.distance, one.reference) for one in found] == [
-        (1, "cleo", 0.25, 1),
-        (2, "ada", 0.5, 2),
-        (3, "zoe", 0.5, 4),
-    ]
+    found = rank(on_circle(0)[0], on_circle(50, 100, -50, 25), ids(4, 3, 2, 1), ["zoe", "ben", "ada", "cleo"], HEAD, 3)
+    assert [(one.rank, one.subject, one.reference) for one in found] == [(1, "cleo", 1), (2, "ada", 2), (3, "zoe", 4)]
+    assert [one.distance for one in found] == pytest.approx([chord(25), chord(50), chord(50)], abs=1e-6)
     assert [one.probability for one in found] == [float(HEAD.probability(one.distance)) for one in found]
 
 
 def test_of_equally_near_references_the_oldest_speaks() -> None:
-    found = rank(floats(0.5, 0.5, 0.5), ids(30, 10, 20), ["ada", "ada", "ada"], HEAD, 5)
+    found = rank(on_circle(0)[0], on_circle(30, 30, 30), ids(30, 10, 20), ["ada", "ada", "ada"], HEAD, 5)
     assert [(one.subject, one.reference) for one in found] == [("ada", 10)]
 
 
-def test_fusing_by_two_changes_the_order_but_names_the_nearest_reference() -> None:
-    arguments = floats(0.25, 1.75, 0.5, 0.75), ids(1, 2, 3, 4), ["ada", "ada", "ben", "ben"], HEAD, 2
-    assert [one.subject for one in rank(*arguments)] == ["ada", "ben"]
-    found = rank(*arguments, "mean_two")
-    assert [(one.subject, one.distance, one.reference) for one in found] == [("ben", 0.625, 3), ("ada", 1.0, 1)]
+def test_one_odd_reference_does_not_win_against_two_good_ones() -> None:
+    found = rank(on_circle(0)[0], on_circle(20, 140, 30, 40), ids(1, 2, 3, 4), ["ada", "ada", "ben", "ben"], HEAD, 2)
+    assert [(one.subject, one.reference) for one in found] == [("ben", 3), ("ada", 1)]
 
 
 def test_nothing_found_is_an_empty_candidate_list() -> None:
-    assert rank(floats(), ids(), [], HEAD, 3) == []
+    assert rank(on_circle(0)[0], np.empty((0, 2), np.float32), ids(), [], HEAD, 3) == []
 
 
 def test_an_empty_candidate_list_cannot_be_asked_for() -> None:
     with pytest.raises(ValueError, match="top=0"):
-        rank(floats(1), ids(1), ["ada"], HEAD, 0)
+        rank(on_circle(0)[0], on_circle(1), ids(1), ["ada"], HEAD, 0)
 
 
-def test_a_distance_without_reference_is_refused() -> None:
-    with pytest.raises(ValueError, match="one reference a distance"):
-        rank(floats(1, 2), ids(1), ["ada", "ben"], HEAD, 1)
+def test_a_template_without_reference_is_refused() -> None:
+    with pytest.raises(ValueError, match="one reference a template"):
+        rank(on_circle(0)[0], on_circle(1, 2), ids(1), ["ada", "ben"], HEAD, 1)
 
 
 @pytest.mark.parametrize(("probability", "decision"), [(0.8, "match"), (0.9, "match"), (0.79, "unknown")])

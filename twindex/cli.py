@@ -26,6 +26,8 @@ COMMANDS = {
     "reindex": "Rebuild the gallery with another model or index.",
     "jobs": "Batch jobs: list, show, resume.",
     "subjects": "The enrolled: list, show, rename, merge, erase.",
+    "evaluate": "Measure a model on labelled photos.",
+    "calibrate": "Set the gallery's operating threshold.",
     "train": "Train the twin and write a model bundle.",
     "models": "Model bundles: list, show, install.",
     "compact": "Write a fresh snapshot of the index.",

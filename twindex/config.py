@@ -7,7 +7,8 @@ from pathlib import Path
 DEFAULT_GALLERY = Path("twindex-gallery")
 DATABASE = "gallery.sqlite"
 SNAPSHOTS = "index"
-CANDIDATES = 100
+CANDIDATES = 100  # nearest references that are looked at exactly
+FUSED_SUBJECTS = 20  # nearest subjects whose references are all looked at
 COMPACT_AFTER = 256
 TOP = 5
 BATCH_FAILED = 4  # exit status of a batch that finished with failed items

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +10,8 @@ from twindex.types import Candidate, Decision, Float32, Int64, frozen_array
 
 Float64 = NDArray[np.float64]
 
-FusionRule = Literal["nearest", "mean_two"]
-_COUNTED: dict[FusionRule, int] = {"nearest": 1, "mean_two": 2}
+SAME_PHOTO = 1e-3  # distance below which two templates are of the same bytes, computed twice
+_NO_DIRECTION = 1e-6
 
 
 def distances(probe: Float32, templates: Float32) -> Float32:
@@ -75,13 +74,16 @@ class Fused:
     nearest: Int64
 
 
-def fuse(distances: Float32, owners: Sequence[str], rule: FusionRule = "nearest") -> Fused:
-    """Make one distance a subject from the distances of its references.
+def fuse(probe: Float32, templates: Float32, owners: Sequence[str]) -> Fused:
+    """Make one distance a subject from its references: the probe's to their normalised mean, the subject's centroid.
+
+    A reference nearer than `SAME_PHOTO` speaks alone: it is the probe's own photo. So does the nearest one where
+    references point in opposite directions and have no mean.
 
     Args:
-        distances: (n,) float32, one for each reference.
-        owners: n names: whose reference it is.
-        rule: "nearest" takes the smallest distance; "mean_two" the mean of the two smallest, of one if there is one.
+        probe: (dim,) float32, unit length.
+        templates: (n, dim) float32, unit length; n may be 0.
+        owners: n names: whose reference each is.
 
     Returns:
         Every subject once. Among references at the same distance the earlier one is the nearest.
@@ -89,44 +91,49 @@ def fuse(distances: Float32, owners: Sequence[str], rule: FusionRule = "nearest"
     Raises:
         ValueError: The lengths differ.
     """
-    if distances.shape != (len(owners),):
-        raise ValueError(f"Expected one owner a distance, got {distances.shape} distances and {len(owners)} owners.")
+    if len(templates) != len(owners):
+        raise ValueError(f"Expected one owner a template, got {len(templates)} templates and {len(owners)} owners.")
+    alone = distances(probe, templates)
     positions: dict[str, list[int]] = {}
-    for position in np.argsort(distances, kind="stable").tolist():
+    for position in np.argsort(alone, kind="stable").tolist():
         positions.setdefault(owners[position], []).append(position)
-    fused = [float(distances[near[: _COUNTED[rule]]].mean(dtype=np.float64)) for near in positions.values()]
+    fused = [_fused_distance(probe, templates[near], alone[near]) for near in positions.values()]
     nearest = np.array([near[0] for near in positions.values()], dtype=np.int64)
     nearest.flags.writeable = False
     return Fused(tuple(positions), frozen_array(np.array(fused, dtype=np.float32)), nearest)
 
 
+def _fused_distance(probe: Float32, templates: Float32, alone: Float32) -> float:
+    """Of one subject's templates and their own distances, nearest first."""
+    mean = templates.mean(axis=0, dtype=np.float64)
+    length = float(np.linalg.norm(mean))
+    if len(templates) == 1 or alone[0] < SAME_PHOTO or length < _NO_DIRECTION:
+        return float(alone[0])
+    return float(np.linalg.norm(mean / length - probe))
+
+
 def rank(
-    distances: Float32,
-    references: Int64,
-    owners: Sequence[str],
-    head: Head,
-    top: int,
-    rule: FusionRule = "nearest",
+    probe: Float32, templates: Float32, references: Int64, owners: Sequence[str], head: Head, top: int
 ) -> list[Candidate]:
-    """The candidate list: the best subjects, ordered by distance, then by name.
+    """The candidate list: the best subjects, ordered by fused distance, then by name.
 
     Args:
-        distances: (n,) float32, one for each reference.
+        probe: (dim,) float32, unit length.
+        templates: (n, dim) float32, unit length: all references of the subjects in question.
         references: (n,) int64 ids; among references at the same distance the smaller id speaks for its subject.
         owners: n names: whose reference it is.
         head: Of the model that made the templates.
         top: Longest list wanted, at least 1.
-        rule: As for `fuse`.
 
     Raises:
         ValueError: The lengths differ, or `top` is below 1.
     """
     if top < 1:
         raise ValueError(f"Expected a candidate list of at least 1, got top={top}.")
-    if references.shape != distances.shape:
-        raise ValueError(f"Expected one reference a distance, got {references.shape} and {distances.shape}.")
+    if len(references) != len(templates):
+        raise ValueError(f"Expected one reference a template, got {len(references)} and {len(templates)}.")
     order = np.argsort(references, kind="stable")
-    fused = fuse(distances[order], [owners[position] for position in order.tolist()], rule)
+    fused = fuse(probe, templates[order], [owners[position] for position in order.tolist()])
     probabilities = head.probability(fused.distances)
     best = sorted(range(len(fused.subjects)), key=lambda one: (fused.distances[one], fused.subjects[one]))[:top]
     return [

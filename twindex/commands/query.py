@@ -48,11 +48,14 @@ def query(
     from twindex.embedder.faces import FaceReader
     from twindex.embedder.photo_file import read_photo
     from twindex.gallery import Gallery
+    from twindex.gallery.threshold_age import threshold_age
 
     reader, status = FaceReader(), 0
     with Gallery.open(settings.gallery, read_only=True) as gallery:
         if not gallery.store.references.count():
             say("The gallery is empty: everybody is unknown. Enrol people with `twindex enroll`.")
+        elif note := threshold_age(gallery).note:
+            say(note)
         for image in images:
             data = b""
             try:

@@ -43,7 +43,12 @@ class RecipeOptions(TypedDict):
     "--align", is_flag=True, help="FACES are photos: find and align their faces first, into the run's folder."
 )
 @click.option("--teacher", type=click.Path(path_type=Path, exists=True), help="ONNX face model to distil from.")
-@click.option("--weights", help='Initial weights: "imagenet", or a .npz or .weights.h5 file; random if not given.')
+@click.option(
+    "--weights", help='Initial weights: "imagenet", a .npz or .weights.h5 file, or a bundle; random if not given.'
+)
+@click.option(
+    "--start-at", metavar="STAGE", help="Begin with this stage of the recipe; --weights come from those before."
+)
 @click.option(
     "--loss",
     type=click.Choice(LOSSES),
@@ -104,6 +109,7 @@ def train(
     align: bool,
     teacher: Path | None,
     weights: str | None,
+    start_at: str | None,
     **options: Unpack[RecipeOptions],
 ) -> None:
     """Train the twin on FACES and write a model bundle.
@@ -125,7 +131,7 @@ def train(
 
     folder = run_folder or Path(f"{output}.run")
     crops = _aligned(faces, folder / "crops") if align else faces
-    run = TrainingRun(TrainingFaces.scan(crops), recipe, folder, teacher, weights)
+    run = TrainingRun(TrainingFaces.scan(crops), recipe, folder, teacher, weights, start_at)
     say(f"{len(run.faces.paths)} photos of {len(set(run.faces.subjects.tolist()))} subjects")
     total = sum(stage.steps for stage in recipe.stages)
     with progress(total, "step", recipe.name) as bar:

@@ -6,7 +6,6 @@ import click
 
 from twindex.commands.options import common_options, settings_of
 from twindex.commands.terminal import show
-from twindex.config import DATABASE
 from twindex.errors import PhotoError
 
 EXAMPLES = """\b
@@ -30,19 +29,13 @@ def verify(context: click.Context, first: Path, second: Path, model: str | None,
     import numpy as np
 
     from twindex.embedder.alignment import decode_crop
-    from twindex.embedder.embedder import Embedder
     from twindex.embedder.faces import FaceReader
     from twindex.embedder.photo_file import read_photo
-    from twindex.embedder.registry import cache_dir, find_model
-    from twindex.gallery.service import Gallery
+    from twindex.gallery.chosen_model import chosen_embedder
     from twindex.scoring import Head, distances
 
     settings = settings_of(context)
-    if model is None and (settings.gallery / DATABASE).exists():
-        with Gallery.open(settings.gallery, read_only=True) as gallery:
-            embedder = gallery.embedder(gallery.active().fingerprint)
-    else:
-        embedder = Embedder(find_model(model or "default"), cache=cache_dir())
+    embedder = chosen_embedder(settings.gallery, model)
     reader = FaceReader()
     samples = []
     for path in (first, second):

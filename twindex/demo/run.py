@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from twindex.embedder.faces import FaceReader
+from twindex.embedder.photo_file import photos_below
 from twindex.gallery import FaceAnswer, Gallery
 from twindex.jobs.enroll import ItemReport, plan_job, run_job
-from twindex.jobs.plan import photos_below, plan_paths
+from twindex.jobs.plan import plan_paths
 
 PEOPLE = Path(__file__).parent / "people"
 GROUP_PHOTO = PEOPLE / "group.jpg"

@@ -44,12 +44,13 @@ class Learner(keras.Model):  # type: ignore[misc]  # Keras ships no types
 
 
 def build_learner(branch: keras.Model, head: keras.layers.Layer, stage: Stage) -> Learner:
-    """A learner compiled for one stage: AdamW (Loshchilov and Hutter 2019), linear warm-up, cosine decay to zero."""
+    """A learner compiled for one stage: AdamW (Loshchilov and Hutter 2019), linear warm-up, cosine decay."""
     learner = Learner(branch, head, stage)
     decay = max(1, stage.steps - stage.warmup)
     schedule = keras.optimizers.schedules.CosineDecay(
         initial_learning_rate=stage.learning_rate * 1e-2,
         decay_steps=decay,
+        alpha=stage.final_learning_rate / stage.learning_rate,
         warmup_target=stage.learning_rate,
         warmup_steps=max(1, min(stage.warmup, stage.steps - 1)),
     )

@@ -1,10 +1,16 @@
-"""A photo's bytes from a file that may be anything: a pipe, a device, a disk image; and what they are known by."""
+"""Photo files: which files are photos, their bytes (a file may be a pipe, a device, a disk image), and their digest."""
 
 import hashlib
+import os
 from pathlib import Path
 
 from twindex.errors import PhotoError
 
+SUFFIXES = frozenset(
+    # What is read, and what people take for photos: the latter are reported as of an unsupported format.
+    {".bmp", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".webp"}
+    | {".avif", ".gif", ".heic", ".heif", ".jp2", ".jxl", ".tif", ".tiff"}
+)
 MAX_BYTES = 256 * 2**20
 
 
@@ -29,3 +35,17 @@ def read_photo(path: Path) -> bytes:
 def source_digest(data: bytes) -> str:
     """SHA-256 of a photo's bytes, hex, by which a photo is known."""
     return hashlib.sha256(data).hexdigest()
+
+
+def photos_below(folder: Path) -> list[Path]:
+    """Files with an image's suffix at any depth, in name order, without hidden ones."""
+    found = []
+    for parent, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        found += [Path(parent, name) for name in sorted(files) if is_photo(name)]
+    return found
+
+
+def is_photo(name: str) -> bool:
+    """Whether a file of that name is taken for a photo."""
+    return not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES

@@ -12,6 +12,7 @@ from twindex.errors import BundleError, UsageError
 
 LOSSES = ("distillation", "binary_crossentropy", "contrastive", "triplet")
 PRECISIONS = ("float32", "mixed_bfloat16")
+SMALLEST_INPUT = 75  # pixels; InceptionV3 takes no less
 _TEXTS = ("name", "data", "terms")
 
 
@@ -49,7 +50,8 @@ class Stage:
         steps: Number of batches.
         people, photos: A batch holds `people` subjects with `photos` photos each; `people` = 0 means `photos`
             photos drawn from all alike.
-        learning_rate: Peak of AdamW's, after `warmup` steps; it decays to zero along a cosine.
+        learning_rate: Peak of AdamW's, after `warmup` steps; it decays along a cosine to `final_learning_rate`.
+        input_size: Edge of this stage's input, pixels, where it is not the recipe's (progressive sizes).
     """
 
     name: str
@@ -58,7 +60,9 @@ class Stage:
     people: int = 0
     photos: int = 64
     learning_rate: float = 1e-3
+    final_learning_rate: float = 0.0
     warmup: int = 200
+    input_size: int | None = None
     weight_decay: float = 0.01
     augmentation: Augmentation = field(default_factory=Augmentation)
 
@@ -68,6 +72,10 @@ class Stage:
             raise UsageError(f"Stage {self.name!r}: unknown losses {sorted(unknown)}; expected some of {LOSSES}.")
         if self.steps < 1 or self.photos < 1 or self.people < 0 or self.learning_rate <= 0:
             raise UsageError(f"Stage {self.name!r}: steps, photos and learning_rate must be positive.")
+        if not 0 <= self.final_learning_rate <= self.learning_rate:
+            raise UsageError(f"Stage {self.name!r}: final_learning_rate must be from 0 to learning_rate.")
+        if self.input_size is not None and self.input_size < SMALLEST_INPUT:
+            raise UsageError(f"Stage {self.name!r}: expected input_size >= {SMALLEST_INPUT}, got {self.input_size}.")
         if set(self.losses) != {"distillation"} and not (self.people > 1 and self.photos > 1):
             raise UsageError(f"Stage {self.name!r} learns from pairs: it needs people and photos of at least 2 each.")
 
@@ -113,8 +121,10 @@ class Recipe:
     def __post_init__(self) -> None:
         if not self.stages:
             raise UsageError("A recipe needs at least one stage.")
-        if self.input_size < 75 or self.dim < 8:
-            raise UsageError(f"Expected input_size >= 75 and dim >= 8, got {self.input_size} and {self.dim}.")
+        if self.input_size < SMALLEST_INPUT or self.dim < 8:
+            raise UsageError(
+                f"Expected input_size >= {SMALLEST_INPUT} and dim >= 8, got {self.input_size} and {self.dim}."
+            )
         if not 0 < self.held_out < 1 or self.precision not in PRECISIONS:
             raise UsageError(f"Expected held_out between 0 and 1 and a precision of {PRECISIONS}.")
         names = [stage.name for stage in self.stages]
@@ -156,6 +166,21 @@ class Recipe:
             terms=self.terms or "Terms of the training data apply.",
             weights_sha256="",
         )
+
+    def input_size_of(self, number: int) -> int:
+        """Edge of the input in a stage, pixels."""
+        return self.stages[number].input_size or self.input_size
+
+    def stage_number(self, name: str) -> int:
+        """Number of the stage of a name.
+
+        Raises:
+            UsageError: There is none.
+        """
+        names = [stage.name for stage in self.stages]
+        if name not in names:
+            raise UsageError(f"The recipe has no stage {name!r}; its stages are {', '.join(names)}.")
+        return names.index(name)
 
     @property
     def needs_teacher(self) -> bool:

@@ -62,20 +62,23 @@ def train(run: TrainingRun, listener: Listener) -> keras.Model:
     keras.utils.set_random_seed(run.recipe.seed)
     run.folder.mkdir(parents=True, exist_ok=True)
     targets = teacher_targets(run)
-    branch = _random_branch(run) if resumed else _initial_branch(run, learning)
+    start = resumed or Progress(run.first_stage)
+    size = run.recipe.input_size_of(start.stage)
+    branch = _random_branch(run, size) if resumed else _initial_branch(run, size, learning)
     head = build_head()
     head.build((None, 1))
-    start = resumed or Progress()
+    untrained = not resumed and run.initial_bundle() is None
     for number, stage in enumerate(run.recipe.stages[start.stage :], start.stage):
+        branch = _resized(run, branch, run.recipe.input_size_of(number))
         learner = build_learner(branch, head, stage)
         if resumed and number == resumed.stage:
             checkpoint.restore(learner)
-        elif number > 0 and "binary_crossentropy" in stage.losses:
+        elif "binary_crossentropy" in stage.losses and not (untrained and number == start.stage):
             _refit_head(run, branch, head, held_out)
         begun = Progress(number, start.step if number == start.stage else 0)
         batches = training_batches(run, number, targets, begun.step)
         _run_stage(run, learner, batches, begun, checkpoint, listener)
-    return branch
+    return _resized(run, branch, run.recipe.input_size)
 
 
 def _run_stage(
@@ -119,24 +122,38 @@ def _report(folder: Path, report: StepReport, listener: Listener) -> None:
     listener(report)
 
 
-def _random_branch(run: TrainingRun, weights: str | None = None) -> keras.Model:
+def _random_branch(run: TrainingRun, size: int, weights: str | None = None) -> keras.Model:
     """The branch in the recipe's precision, random but for Keras' own `weights`."""
     recipe, before = run.recipe, keras.config.dtype_policy()
     keras.config.set_dtype_policy(recipe.precision)
     try:
-        return build_branch((recipe.input_size, recipe.input_size, 3), recipe.dim, weights)
+        return build_branch((size, size, 3), recipe.dim, weights)
     finally:
         keras.config.set_dtype_policy(before)
 
 
-def _initial_branch(run: TrainingRun, learning: Int64) -> keras.Model:
+def _resized(run: TrainingRun, branch: keras.Model, size: int) -> keras.Model:
+    """The branch with the same weights for another input size; itself where the size is the same."""
+    if branch.input_shape[1] == size:
+        return branch
+    other = _random_branch(run, size)
+    assign_arrays(other, branch_arrays(branch))
+    return other
+
+
+def _initial_branch(run: TrainingRun, size: int, learning: Int64) -> keras.Model:
     """The branch with the run's initial weights; folded ones are measured on some of the photos, in float32."""
+    bundle = run.initial_bundle()
+    if bundle is not None:
+        branch = _random_branch(run, size)
+        assign_arrays(branch, bundle.arrays())
+        return branch
     if run.weights is None or not run.weights.endswith(".npz"):
-        return _random_branch(run, run.weights)
-    recipe, branch = run.recipe, _random_branch(run)
-    chosen = learning[sampling.shuffled_batch(len(learning), _MEASURED_FACES, 0, recipe.seed)]
-    measured = build_branch((recipe.input_size, recipe.input_size, 3), recipe.dim)
-    initialise_from_folded(measured, Path(run.weights), run.faces.clean(chosen, recipe.input_size))
+        return _random_branch(run, size, run.weights)
+    branch = _random_branch(run, size)
+    chosen = learning[sampling.shuffled_batch(len(learning), _MEASURED_FACES, 0, run.recipe.seed)]
+    measured = build_branch((size, size, 3), run.recipe.dim)
+    initialise_from_folded(measured, Path(run.weights), run.faces.clean(chosen, size))
     assign_arrays(branch, branch_arrays(measured))
     return branch
 
@@ -145,7 +162,7 @@ def _refit_head(run: TrainingRun, branch: keras.Model, head: keras.layers.Layer,
     """Let a later stage that learns the head start from where the held-out pairs are."""
     templates: list[Float32] = []
     for start in range(0, len(held_out), _AT_ONCE):
-        crops = run.faces.clean(held_out[start : start + _AT_ONCE], run.recipe.input_size)
+        crops = run.faces.clean(held_out[start : start + _AT_ONCE], branch.input_shape[1])
         templates.append(branch.predict_on_batch(crops.astype(np.float32)))
     distances = calibration.pair_distances(np.concatenate(templates), run.faces.subjects[held_out])
     fitted = calibration.learned_head(*distances)

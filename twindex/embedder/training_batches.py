@@ -30,13 +30,14 @@ def training_batches(run: TrainingRun, number: int, targets: Float32, first: int
     """
     stage, (learning, _) = run.recipe.stages[number], run.split()
     seed, subjects = run.recipe.seed * 1_000 + number, run.faces.subjects[learning]
+    size = run.recipe.input_size_of(number)
 
     def batch(step: int) -> Batch:
         if stage.people:
             chosen = learning[sampling.balanced_batch(subjects, stage.people, stage.photos, step, seed)]
         else:
             chosen = learning[sampling.shuffled_batch(len(learning), stage.photos, step, seed)]
-        pixels = run.faces.varied(chosen, run.recipe.input_size, stage.augmentation, (seed, step))
+        pixels = run.faces.varied(chosen, size, stage.augmentation, (seed, step))
         known = {"subject": run.faces.subjects[chosen].astype(np.int32), "target": targets[chosen]}
         return pixels.astype(np.float32), known
 

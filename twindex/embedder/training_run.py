@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from twindex.embedder.bundle import Bundle, load_bundle
 from twindex.embedder.recipe import Recipe
 from twindex.embedder.training_faces import TrainingFaces
 from twindex.errors import UsageError
@@ -21,7 +22,9 @@ class TrainingRun:
         recipe: What to do with them.
         folder: Where checkpoint, teacher's embeddings and log are kept; an existing checkpoint is resumed.
         teacher: ONNX file to distil from, or None.
-        weights: Initial weights: "imagenet", a folded `.npz`, Keras' `.weights.h5`, or None for random.
+        weights: Initial weights: "imagenet", a folded `.npz`, Keras' `.weights.h5`, a bundle's folder, or None for
+            random.
+        start_at: Name of the stage to begin with, where `weights` are what the stages before it would have made.
     """
 
     faces: TrainingFaces
@@ -29,6 +32,26 @@ class TrainingRun:
     folder: Path
     teacher: Path | None = None
     weights: str | None = None
+    start_at: str | None = None
+
+    @property
+    def first_stage(self) -> int:
+        """Number of the stage that the run begins with."""
+        return 0 if self.start_at is None else self.recipe.stage_number(self.start_at)
+
+    def initial_bundle(self) -> Bundle | None:
+        """The bundle whose weights the run begins with, or None where it begins otherwise.
+
+        Raises:
+            BundleError: The folder is not a bundle, or is damaged.
+            UsageError: Its templates have another length than the recipe's.
+        """
+        if self.weights is None or not Path(self.weights).is_dir():
+            return None
+        bundle = load_bundle(Path(self.weights))
+        if bundle.card.dim != self.recipe.dim:
+            raise UsageError(f"The bundle's templates have {bundle.card.dim} values, the recipe's {self.recipe.dim}.")
+        return bundle
 
     def split(self) -> tuple[Int64, Int64]:
         """Photos to learn from and photos to calibrate on, (n,) int64 each; the same at each call.
@@ -43,14 +66,22 @@ class TrainingRun:
 
         Raises:
             UsageError: The teacher or the initial weights cannot be read.
+            BundleError: The initial weights are a folder that is no bundle.
         """
-        weights = self.weights or _NONE
         return {
             "recipe": self.recipe.digest,
             "photos": self.faces.digest,
             "teacher": self.teacher_sha256(),
-            "weights": weights if weights in (_NONE, "imagenet") else _file_sha256(Path(weights)),
+            "weights": self.weights_origin(),
+            "start": str(self.first_stage),
         }
+
+    def weights_origin(self) -> str:
+        """What the initial weights are: a word, the SHA-256 of a file, or a bundle's fingerprint."""
+        if self.weights is None or self.weights == "imagenet":
+            return self.weights or _NONE
+        bundle = self.initial_bundle()
+        return bundle.card.fingerprint if bundle else _file_sha256(Path(self.weights))
 
     def teacher_sha256(self) -> str:
         """SHA-256, hex, of the teacher's file, or "none".

@@ -7,17 +7,18 @@ from typing import Self
 
 import numpy as np
 
-from twindex.config import CANDIDATES, COMPACT_AFTER, DATABASE, SNAPSHOTS
+from twindex.config import COMPACT_AFTER, DATABASE, SNAPSHOTS
 from twindex.embedder.alignment import decode_crop
 from twindex.embedder.bundle import Bundle
 from twindex.embedder.embedder import Embedder
 from twindex.embedder.registry import cache_dir, find_model
 from twindex.errors import ModelMismatchError, UsageError
 from twindex.gallery.answers import FaceAnswer, ProbeAnswer
+from twindex.gallery.candidates import best_subjects
 from twindex.gallery.searchable import SearchableGeneration
-from twindex.scoring import Head, decide, distances, rank
+from twindex.scoring import Head, decide
 from twindex.storage import Enrolment, EnrolmentRequest, Erasure, Generation, GenerationSpec, Store
-from twindex.types import Candidate, Float32, Sample
+from twindex.types import Float32, Sample
 
 DEFAULT_INDEX = "Flat"
 
@@ -177,17 +178,16 @@ class Gallery:
         if behind > max(COMPACT_AFTER, self.store.references.count(generation.fingerprint) // 10):
             self.searchable().compact()
 
-    def threshold(self, fingerprint: str, size: int) -> float:
-        """The operating threshold on probability: the gallery's own, else the model card's for a gallery of this size.
+    def threshold(self, fingerprint: str) -> float:
+        """The operating threshold on probability: the gallery's own, else the model card's for so many subjects.
 
         Args:
             fingerprint: Of the model that answers.
-            size: References that a search can find.
         """
         stored = self.store.gallery().threshold
         if stored is not None and stored.fingerprint == fingerprint:
             return stored.probability
-        return self.embedder(fingerprint).card.threshold_for(max(1, size))
+        return self.embedder(fingerprint).card.threshold_for(max(1, self.store.subjects.count()))
 
     def erase(self, subject: str) -> Erasure:
         """Erase a subject: rows and crops in one transaction, then every snapshot, which may hold the vectors."""
@@ -202,28 +202,10 @@ class Gallery:
         fingerprint = searchable.generation.fingerprint
         card = self.embedder(fingerprint).card
         head = Head(card.head_weight, card.head_bias)
-        threshold = self.threshold(fingerprint, searchable.count)
+        threshold = self.threshold(fingerprint)
         answers = []
         for sample, template in zip(samples, self.embed(samples, fingerprint).vectors, strict=True):
-            candidates = self._candidates(searchable, template, head, top)
+            candidates = best_subjects(self.store, searchable, template, head, top)
             box = None if sample.face is None else sample.face.box
             answers.append(FaceAnswer(box, decide(candidates, threshold), threshold, tuple(candidates)))
         return answers
-
-    def _candidates(self, searchable: SearchableGeneration, template: Float32, head: Head, top: int) -> list[Candidate]:
-        """Best subjects; looks further where few subjects hold all of the nearest references."""
-        fingerprint, wanted = searchable.generation.fingerprint, max(CANDIDATES, 4 * top)
-        subjects = self.store.subjects.count()
-        while True:
-            hits = searchable.search(template[None], wanted)
-            near = hits.references[0][hits.references[0] >= 0].tolist()
-            owners = self.store.references.owners(near)
-            # Those erased since the search have no owner.
-            references, vectors = self.store.references.vectors(fingerprint, list(owners))
-            if not len(references):
-                return []
-            names = [owners[int(reference)] for reference in references]
-            ranked = rank(distances(template, vectors), references, names, head, top)
-            if len(ranked) >= min(top, subjects) or len(near) >= searchable.count:
-                return ranked
-            wanted *= 4

@@ -9,8 +9,8 @@ from twindex.embedder.faces import FaceReader
 from twindex.embedder.photo_file import read_photo, source_digest
 from twindex.errors import PhotoError
 from twindex.gallery.service import Embedded, Gallery
-from twindex.jobs.pipeline import batched, run_pipeline
 from twindex.jobs.plan import PlannedPhoto
+from twindex.pipeline import batched, run_pipeline
 from twindex.storage import Job, JobItem
 from twindex.types import Sample
 

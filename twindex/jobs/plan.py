@@ -1,18 +1,13 @@
 """Which photos a batch enrolment is about: folders, files and manifests become (path, subject) items."""
 
 import csv
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from twindex.embedder.photo_file import is_photo, photos_below
 from twindex.errors import UsageError
 
-SUFFIXES = frozenset(
-    # What is read, and what people take for photos: the latter are reported as of an unsupported format.
-    {".bmp", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".webp"}
-    | {".avif", ".gif", ".heic", ".heif", ".jp2", ".jxl", ".tif", ".tiff"}
-)
 MANIFEST_COLUMNS = ("path", "subject")
 
 
@@ -68,17 +63,8 @@ def plan_manifest(manifest: Path) -> Iterator[PlannedPhoto]:
         raise UsageError(f"{manifest.name} is not a CSV file in UTF-8: {error}.") from error
 
 
-def photos_below(folder: Path) -> list[Path]:
-    """Files with an image's suffix at any depth, in name order, without hidden ones."""
-    found = []
-    for parent, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += [Path(parent, name) for name in sorted(files) if _is_photo(name)]
-    return found
-
-
 def _subject_folders(root: Path) -> Iterator[PlannedPhoto]:
-    loose = sorted(entry.name for entry in root.iterdir() if entry.is_file() and _is_photo(entry.name))
+    loose = sorted(entry.name for entry in root.iterdir() if entry.is_file() and is_photo(entry.name))
     if loose:
         raise UsageError(
             f"{root} holds {len(loose)} photos outside any sub-folder, such as {loose[0]}: "
@@ -87,10 +73,6 @@ def _subject_folders(root: Path) -> Iterator[PlannedPhoto]:
     folders = (entry for entry in root.iterdir() if entry.is_dir() and not entry.is_symlink())
     for folder in sorted(entry for entry in folders if not entry.name.startswith(".")):
         yield from (PlannedPhoto(str(photo), folder.name) for photo in photos_below(folder))
-
-
-def _is_photo(name: str) -> bool:
-    return not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES
 
 
 def _listed(row: dict[str, str | None], line: int, manifest: Path, home: Path) -> PlannedPhoto:

@@ -189,6 +189,20 @@ class References:
                 owners.update((reference, name) for reference, name in connection.execute(statement))
         return owners
 
+    def of_same_subjects(self, references: Sequence[int]) -> dict[int, str]:
+        """All references of the subjects that some references belong to, each with its subject's name."""
+        owners: dict[int, str] = {}
+        with self._database.read() as connection:
+            for chunk in id_chunks(references):
+                subjects = select(ReferenceRow.subject_id).where(ReferenceRow.id.in_(chunk))
+                statement = (
+                    select(ReferenceRow.id, SubjectRow.name)
+                    .join(SubjectRow, SubjectRow.id == ReferenceRow.subject_id)
+                    .where(ReferenceRow.subject_id.in_(subjects))
+                )
+                owners.update((reference, name) for reference, name in connection.execute(statement))
+        return owners
+
     def get(self, reference: int) -> ReferenceRecord:
         """One reference.
 

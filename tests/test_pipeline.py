@@ -3,7 +3,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from twindex.jobs.pipeline import batched, in_order, run_pipeline
+from twindex.pipeline import batched, in_order, run_pipeline
 
 
 def test_results_come_in_order_whatever_finishes_first() -> None:

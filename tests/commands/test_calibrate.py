@@ -1,0 +1,78 @@
+"""`calibrate` as a user calls it, on people who do not exist."""
+
+import json
+from pathlib import Path
+
+from tests.commands.conftest import Run
+
+KEYS = {"threshold", "target_fpir", "fpir_bound", "fnir", "gallery_size", "method"}
+
+
+def test_strangers_set_the_threshold_that_queries_use(run: Run, gallery: Path, people: Path) -> None:
+    photo = next((people / "probes").rglob("*.jpg"))
+    before = run("--gallery", gallery, "--json", "query", photo)
+    assert "model's default" in before.err
+    result = run("--gallery", gallery, "--json", "calibrate", "--non-mated", people / "strangers")
+    assert result.status == 0
+    assert set(result.json) >= KEYS
+    assert result.json["method"] == "non-mated"
+    assert result.json["target_fpir"] == 0.01
+    assert result.json["strangers"] == len(list((people / "strangers").iterdir()))
+    assert "Too few strangers for 1 %" in result.err
+    after = run("--gallery", gallery, "--json", "query", photo)
+    assert after.json["faces"][0]["threshold"] == round(result.json["threshold"], 6)
+    assert after.err == ""
+    # At their own threshold nobody of the strangers is called somebody.
+    strangers = run("--gallery", gallery, "--json", "query", *(people / "strangers").rglob("*.jpg"))
+    firsts = [json.loads(line)["faces"][0] for line in strangers.out.splitlines()]
+    assert {face["decision"] for face in firsts} == {"unknown"}
+
+
+def test_without_strangers_the_enrolled_are_left_out(run: Run, gallery: Path) -> None:
+    result = run("--gallery", gallery, "calibrate", "--target-fpir", 0.2)
+    assert result.status == 0
+    assert "leave-one-subject-out, 12 strangers" in result.out
+    assert "FPIR       at most" in result.out
+
+
+def test_auto_sets_it_only_when_it_no_longer_fits(run: Run, gallery: Path, people: Path) -> None:
+    first = run("--gallery", gallery, "--json", "calibrate", "--auto", "--target-fpir", 0.3).json
+    assert first["changed"]
+    again = run("--gallery", gallery, "--json", "calibrate", "--auto").json
+    assert again == {**first, "changed": False}
+    assert not run("--gallery", gallery, "--json", "doctor").json["notes"]
+    run("--gallery", gallery, "enroll", people / "strangers")
+    notes = run("--gallery", gallery, "--json", "doctor")
+    assert notes.status == 0
+    assert "references, there are" in notes.json["notes"][0]
+    photo = next((people / "probes").rglob("*.jpg"))
+    assert "calibrate --auto" in run("--gallery", gallery, "query", photo).err
+    grown = run("--gallery", gallery, "--json", "calibrate", "--auto").json
+    assert grown["changed"]
+    assert (grown["target_fpir"], grown["gallery_size"] > first["gallery_size"]) == (0.3, True)
+
+
+def test_auto_says_when_the_strangers_are_gone(run: Run, gallery: Path, people: Path, tmp_path: Path) -> None:
+    strangers = tmp_path / "visitors"
+    (people / "strangers").rglob("*.jpg")
+    strangers.mkdir()
+    photos = sorted((people / "strangers").rglob("*.jpg"))
+    for number, photo in enumerate(photos[:4]):
+        (strangers / f"visitor-{number}.jpg").write_bytes(photo.read_bytes())
+    assert run("--gallery", gallery, "calibrate", "--non-mated", strangers).status == 0
+    run("--gallery", gallery, "enroll", *photos[5:], "--subject", "somebody new")
+    strangers.rename(tmp_path / "elsewhere")
+    result = run("--gallery", gallery, "calibrate", "--auto")
+    assert result.status == 2
+    assert "of the last time is gone" in result.err
+
+
+def test_enrolled_people_are_no_strangers(run: Run, gallery: Path, people: Path) -> None:
+    result = run("--gallery", gallery, "--json", "calibrate", "--non-mated", people / "enrolled")
+    assert result.status == 2
+    assert "among the strangers is enrolled" in result.json["error"]["message"]
+
+
+def test_a_rate_is_between_zero_and_one(run: Run, gallery: Path) -> None:
+    assert run("--gallery", gallery, "calibrate", "--target-fpir", 0).status == 2
+    assert run("--gallery", gallery, "calibrate", "--target-fpir", 1).status == 2

@@ -1,0 +1,42 @@
+"""Candidate lists against a plain loop over everybody enrolled."""
+
+import numpy as np
+import pytest
+
+from tests.gallery.test_operating_point import fill, gallery, head, people, person
+from twindex.gallery import Gallery
+from twindex.gallery.candidates import best_subjects
+from twindex.scoring import fuse
+from twindex.types import Float32
+
+__all__ = ["gallery", "people"]
+
+
+def test_candidates_are_those_of_a_loop_over_everybody(gallery: Gallery, people: dict[str, Float32]) -> None:
+    fill(gallery, people)
+    everything = np.concatenate(list(people.values()))
+    owners = [name for name, own in people.items() for _ in own]
+    for number in range(20):
+        probe = person(500 + number, 1)[0]
+        found = best_subjects(gallery.store, gallery.searchable(), probe, head(), 5)
+        fused = fuse(probe, everything, owners)
+        order = np.argsort(fused.distances)[:5]
+        assert [one.subject for one in found] == [fused.subjects[place] for place in order]
+        assert [one.distance for one in found] == pytest.approx(fused.distances[order].tolist(), abs=1e-6)
+
+
+def test_references_beyond_the_nearest_hundred_count(gallery: Gallery) -> None:
+    near, far = person(1, 130, spread=0.02), person(2, 3)
+    fill(gallery, {"ada": near, "ben": far})
+    found = best_subjects(gallery.store, gallery.searchable(), person(9, 1)[0], head(), 2)
+    fused = fuse(person(9, 1)[0], np.concatenate([near, far]), ["ada"] * 130 + ["ben"] * 3)
+    expected = dict(zip(fused.subjects, fused.distances.tolist(), strict=True))
+    assert {one.subject: one.distance for one in found} == pytest.approx(expected, abs=1e-6)
+
+
+def test_an_enrolled_photo_is_its_own_first_candidate(gallery: Gallery, people: dict[str, Float32]) -> None:
+    fill(gallery, people)
+    for references, vectors in gallery.store.references.batches(gallery.active().fingerprint, 1_000):
+        for reference, vector in zip(references.tolist(), vectors, strict=True):
+            (first,) = best_subjects(gallery.store, gallery.searchable(), vector, head(), 1)
+            assert (first.reference, first.distance) == (reference, 0)

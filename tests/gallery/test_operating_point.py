@@ -1,0 +1,160 @@
+"""The threshold set for a gallery, against what a plain loop finds; and when it is told to be too old."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.gallery.builders import BrightnessEmbedder
+from tests.storage.builders import OTHER_MODEL, sample
+from twindex.embedder.registry import find_model
+from twindex.errors import UsageError
+from twindex.gallery import Gallery
+from twindex.gallery.operating_point import calibrate
+from twindex.gallery.threshold_age import threshold_age
+from twindex.scoring import Head, fuse
+from twindex.types import Float32
+
+DIM = 16
+NUMBERS = count(1_000)
+
+
+class CardedEmbedder(BrightnessEmbedder):
+    """Has the shipped model's card: head and default thresholds."""
+
+    card = find_model("default").card
+
+
+@pytest.fixture
+def gallery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gallery]:
+    monkeypatch.setattr(Gallery, "embedder", lambda self, fingerprint: CardedEmbedder(fingerprint))
+    with Gallery.create(tmp_path / "gallery") as opened:
+        yield opened
+
+
+def person(number: int, photos: int, spread: float = 0.15) -> Float32:
+    """(photos, 16) float32, unit length: templates that lie near each other."""
+    random = np.random.default_rng([number, 6])
+    templates = random.normal(size=DIM) / 4 + spread * random.normal(size=(photos, DIM))
+    return (templates / np.linalg.norm(templates, axis=1, keepdims=True)).astype(np.float32)
+
+
+def fill(gallery: Gallery, people: dict[str, Float32]) -> None:
+    for name, templates in people.items():
+        for template in templates:
+            gallery.store.references.enroll(sample(next(NUMBERS)), name, gallery.active().fingerprint, template)
+
+
+def best(probe: Float32, people: dict[str, Float32]) -> tuple[str, float]:
+    """Who comes first, and how far: as queries find it."""
+    templates = np.concatenate(list(people.values()))
+    fused = fuse(probe, templates, [name for name, own in people.items() for _ in own])
+    first = int(np.argmin(fused.distances))
+    return fused.subjects[first], float(fused.distances[first])
+
+
+@pytest.fixture
+def people() -> dict[str, Float32]:
+    return {f"person {number}": person(number, 1 + number % 4) for number in range(30)}
+
+
+def head() -> Head:
+    return Head(CardedEmbedder.card.head_weight, CardedEmbedder.card.head_bias)
+
+
+def test_strangers_decide_the_threshold(gallery: Gallery, people: dict[str, Float32]) -> None:
+    fill(gallery, people)
+    strangers = {f"stranger {number}": person(100 + number, 1) for number in range(39)}
+    found = calibrate(gallery, 0.05, strangers, source="visitors")
+    scores = sorted(
+        (float(head().probability(best(one[0], people)[1] - 1e-4)) for one in strangers.values()), reverse=True
+    )
+    assert found.point.threshold == pytest.approx(scores[1], abs=1e-6)  # 5 % of 40 are 2
+    assert found.point.fpir_bound == pytest.approx(0.05)
+    assert (found.method, found.subjects, found.gallery_size) == ("non-mated", 30, sum(map(len, people.values())))
+    stored = gallery.store.gallery().threshold
+    assert stored is not None
+    assert stored.report == {**found.to_json(), "non_mated": "visitors"}
+    assert gallery.threshold(gallery.active().fingerprint) == found.point.threshold == stored.probability
+
+
+def test_without_strangers_each_subject_is_left_out_in_turn(gallery: Gallery, people: dict[str, Float32]) -> None:
+    fill(gallery, people)
+    found = calibrate(gallery, 0.1)
+    scores, missed, left_out = [], 0, 0
+    for name, own in people.items():
+        others = {other: templates for other, templates in people.items() if other != name}
+        scores += [(float(head().probability(best(probe, others)[1])), 1 / len(own)) for probe in own]
+        for number, probe in enumerate(own):
+            if len(own) > 1:
+                rest = {**others, name: np.delete(own, number, axis=0)}
+                first, distance = best(probe, rest)
+                missed += first != name or float(head().probability(distance)) < found.point.threshold
+                left_out += 1
+    above = sum(weight for score, weight in scores if score >= found.point.threshold)
+    assert above + 1 <= 0.1 * 31 + 1e-6
+    assert found.method == "leave-one-subject-out"
+    assert found.point.strangers == 30
+    assert found.fnir == pytest.approx(missed / left_out)
+    assert 0 < found.fnir < 1
+
+
+def test_of_single_photos_no_misses_are_known(gallery: Gallery) -> None:
+    fill(gallery, {"ada": person(1, 1), "ben": person(2, 1)})
+    found = calibrate(gallery, 0.5)
+    assert (found.fnir, found.fnir_interval) == (None, None)
+
+
+def test_erased_people_are_not_measured(gallery: Gallery, people: dict[str, Float32]) -> None:
+    fill(gallery, people)
+    gallery.erase("person 3")
+    assert calibrate(gallery, 0.1).subjects == 29
+
+
+def test_an_empty_gallery_and_a_lonely_person_are_refused(gallery: Gallery) -> None:
+    with pytest.raises(UsageError, match="empty"):
+        calibrate(gallery, 0.1)
+    fill(gallery, {"ada": person(1, 3)})
+    with pytest.raises(UsageError, match="nobody to measure strangers on"):
+        calibrate(gallery, 0.1)
+    with pytest.raises(UsageError, match="nobody to measure strangers on"):
+        calibrate(gallery, 0.1, {})
+
+
+def test_an_enrolled_photo_among_the_strangers_is_refused(gallery: Gallery, people: dict[str, Float32]) -> None:
+    fill(gallery, people)
+    with pytest.raises(UsageError, match="'eve' among the strangers is enrolled"):
+        calibrate(gallery, 0.1, {"zoe": person(200, 1), "eve": people["person 7"][:1]})
+    assert gallery.store.gallery().threshold is None
+
+
+def test_the_threshold_s_age_is_told(gallery: Gallery, people: dict[str, Float32]) -> None:
+    fill(gallery, people)
+    assert threshold_age(gallery).age == "never set"
+    assert "30 people" in threshold_age(gallery).note
+    size = calibrate(gallery, 0.1).gallery_size
+    assert threshold_age(gallery).age == "fits"
+    assert threshold_age(gallery).note == ""
+    fill(gallery, {f"new {number}": person(300 + number, 1) for number in range(size // 10)})
+    assert threshold_age(gallery).age == "fits"
+    fill(gallery, {"one more": person(400, 2)})
+    assert threshold_age(gallery).age == "grown"
+    assert f"set for {size} references" in threshold_age(gallery).note
+    calibrate(gallery, 0.1)
+    assert threshold_age(gallery).age == "fits"
+
+
+def test_another_model_s_threshold_is_not_used(gallery: Gallery, people: dict[str, Float32]) -> None:
+    fill(gallery, people)
+    calibrate(gallery, 0.1)
+    stored = gallery.store.gallery().threshold
+    assert stored is not None
+    gallery.store.set_threshold(replace(stored, fingerprint=OTHER_MODEL))
+    assert threshold_age(gallery).age == "other model"
+    active = gallery.active().fingerprint
+    assert gallery.threshold(active) == CardedEmbedder.card.threshold_for(30)
+    # A rollback to that model finds its threshold again.
+    assert gallery.threshold(OTHER_MODEL) == stored.probability

@@ -1,0 +1,79 @@
+"""Open-set 1:N identification: CMC, and FNIR against FPIR (ISO/IEC 19795-1, NIST FRTE 1:N)."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twindex.evaluation.rates import share_below, threshold_at
+from twindex.scoring import Float64
+from twindex.types import Int64
+
+STRANGER = -1
+
+
+@dataclass(frozen=True, eq=False)
+class Searches:
+    """What searching a gallery for probes gave.
+
+    Attributes:
+        ranks: (mated probes,) float64: the place of the right subject in the candidate list, from 1; infinity for
+            probes without a usable face and probes of subjects that could not be enrolled.
+        own: (mated probes,) float64, distance of the right subject; infinity likewise.
+        strangers: (non-mated probes,) float64, distance of the first candidate; infinity without a usable face.
+    """
+
+    ranks: Float64
+    own: Float64
+    strangers: Float64
+
+    def rank_rate(self, rank: int) -> float:
+        """Share of mated probes whose subject is among the first `rank` candidates, threshold or not."""
+        return float(np.mean(self.ranks <= rank))
+
+    def fpir(self, threshold: float) -> float:
+        """Share of non-mated probes with a candidate below the threshold."""
+        return share_below(self.strangers, threshold)
+
+    def fnir(self, threshold: float) -> float:
+        """Share of mated probes that are not found at rank 1 below the threshold."""
+        return 1 - share_below(np.where(self.ranks == 1, self.own, math.inf), threshold)
+
+    def fnir_at_fpir(self, fpir: float) -> float:
+        """FNIR where at most a share `fpir` of the non-mated probes is called somebody."""
+        return self.fnir(threshold_at(fpir, self.strangers))
+
+
+def searches(distances: Float64, subjects: Int64, usable: NDArray[np.bool_]) -> Searches:
+    """Ranks and distances from the distances of probes to subjects.
+
+    Args:
+        distances: (m, subjects) float64; infinity in the column of a subject without a reference.
+        subjects: (m,) int64, the right subject's column, or `STRANGER`.
+        usable: (m,) bool; rows of other probes are not looked at.
+
+    Raises:
+        ValueError: The lengths differ.
+    """
+    if not len(distances) == len(subjects) == len(usable):
+        raise ValueError("Expected as many rows of distances as subjects and flags.")
+    mated = subjects != STRANGER
+    own = np.full(mated.sum(), math.inf)
+    ranks = np.full(mated.sum(), math.inf)
+    seen = usable[mated]
+    rows, columns = distances[mated][seen], subjects[mated][seen]
+    own[seen] = rows[np.arange(len(rows)), columns]
+    # Others at the same distance come first: a tie is not a success.
+    nearer = (rows <= own[seen][:, None]).sum(axis=1)
+    ranks[seen] = np.where(np.isfinite(own[seen]), nearer, math.inf)
+    strangers = np.full((~mated).sum(), math.inf)
+    known = usable[~mated]
+    strangers[known] = distances[~mated][known].min(axis=1, initial=math.inf)
+    return Searches(ranks, own, strangers)
+
+
+def nested_sizes(subjects: int, sizes: Sequence[int] = (10, 30, 100, 300, 1_000, 3_000, 10_000)) -> list[int]:
+    """The gallery sizes to report: those below the number of subjects, and that number."""
+    return [size for size in sizes if size < subjects] + [subjects]

@@ -1,0 +1,157 @@
+"""The gallery's operating threshold: setting it for a target FPIR, and telling when it no longer fits."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twindex.errors import UsageError
+from twindex.evaluation.conformal import OperatingPoint, operating_point
+from twindex.evaluation.rates import Interval, binomial_interval
+from twindex.gallery.centroids import Centroids, load_centroids
+from twindex.gallery.service import Gallery
+from twindex.scoring import Float64, Head
+from twindex.storage import StoredThreshold
+from twindex.types import Float32
+
+Method = Literal["non-mated", "leave-one-subject-out"]
+MOST_SUBJECTS = 5_000  # of the gallery, that are left out in turn
+MOST_PHOTOS = 10  # of each of them
+REPEATABILITY = 1e-4  # by which a distance may differ when the same photos are embedded in another batch
+SOURCE = "non_mated"  # where a stored report keeps the strangers' folder
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """An operating threshold and what was measured with it.
+
+    Attributes:
+        point: The threshold, with what is known of its FPIR.
+        target_fpir: What was asked for.
+        fnir: Share of references that, left out, are not found at rank 1 above the threshold; None where no subject has
+            two references.
+        fnir_interval: Its 95 % interval, or None.
+        gallery_size: References.
+        subjects: People enrolled.
+        method: Where the strangers came from.
+        fingerprint: The model it holds for.
+    """
+
+    point: OperatingPoint
+    target_fpir: float
+    fnir: float | None
+    fnir_interval: Interval | None
+    gallery_size: int
+    subjects: int
+    method: Method
+    fingerprint: str
+
+    def to_json(self) -> dict[str, Any]:
+        """As the command line's contract has it, with the intervals beside it."""
+        return {
+            "threshold": self.point.threshold,
+            "target_fpir": self.target_fpir,
+            "fpir_bound": self.point.fpir_bound,
+            "fpir_interval": list(self.point.fpir_interval),
+            "fnir": self.fnir,
+            "fnir_interval": None if self.fnir_interval is None else list(self.fnir_interval),
+            "gallery_size": self.gallery_size,
+            "subjects": self.subjects,
+            "method": self.method,
+            "strangers": self.point.strangers,
+            "enough": self.point.enough,
+            "model": self.fingerprint,
+        }
+
+
+def calibrate(
+    gallery: Gallery,
+    target_fpir: float,
+    strangers: Mapping[str, Float32] | None = None,
+    *,
+    source: str = "",
+    seed: int = 1,
+) -> Calibration:
+    """Find the threshold and keep it in the gallery.
+
+    Args:
+        gallery: Open for writing.
+        target_fpir: Share of strangers that may be called somebody, between 0 and 1.
+        strangers: For each person not enrolled (photos, dim) templates of the active model; None leaves each subject
+            of the gallery out in turn instead.
+        source: Where the strangers' photos are, to find them again.
+        seed: Of the subjects that are looked at, where there are very many.
+
+    Raises:
+        UsageError: There is nobody enrolled, nobody to measure on, or a stranger's photo is enrolled.
+    """
+    fingerprint = gallery.active().fingerprint
+    centroids = load_centroids(gallery.store, fingerprint)
+    if not centroids.names:
+        raise UsageError("The gallery is empty: there is nothing to set a threshold for.")
+    card = gallery.embedder(fingerprint).card
+    head = Head(card.head_weight, card.head_bias)
+    chosen = _chosen_references(centroids, seed)
+    others, own = centroids.left_out(chosen)
+    method: Method = "leave-one-subject-out" if strangers is None else "non-mated"
+    if strangers is None:
+        scores = _left_out_scores(head, others, centroids.owners[chosen])
+    else:
+        scores = _strangers_scores(head, centroids, strangers)
+    if not scores:
+        raise UsageError(
+            "There is nobody to measure strangers on: enrol a second person, or name a folder with --non-mated."
+        )
+    point = operating_point(scores, target_fpir)
+    fnir, interval = _fnir(head, point.threshold, own, others)
+    found = Calibration(
+        point, target_fpir, fnir, interval, len(centroids.owners), len(centroids.names), method, fingerprint
+    )
+    gallery.store.set_threshold(
+        StoredThreshold(
+            point.threshold, target_fpir, found.gallery_size, fingerprint, method, {**found.to_json(), SOURCE: source}
+        )
+    )
+    return found
+
+
+def _chosen_references(centroids: Centroids, seed: int) -> NDArray[np.int64]:
+    """Positions of up to `MOST_PHOTOS` references of up to `MOST_SUBJECTS` subjects, by subject."""
+    random = np.random.default_rng(seed)
+    subjects = random.permutation(len(centroids.names))[:MOST_SUBJECTS]
+    positions = np.flatnonzero(np.isin(centroids.owners, subjects))
+    ordered = positions[np.argsort(centroids.owners[positions], kind="stable")]
+    starts = np.searchsorted(centroids.owners[ordered], centroids.owners[ordered], side="left")
+    return ordered[np.arange(len(ordered)) - starts < MOST_PHOTOS]
+
+
+def _strangers_scores(head: Head, centroids: Centroids, strangers: Mapping[str, Float32]) -> list[Float64]:
+    """For each stranger the photos' best probabilities against everybody enrolled."""
+    for name, templates in strangers.items():
+        if centroids.holds(templates):
+            raise UsageError(f"A photo of {name!r} among the strangers is enrolled; strangers must not be.")
+    return [_probability_again(head, centroids.nearest(templates)) for templates in strangers.values()]
+
+
+def _probability_again(head: Head, distances: Float64) -> Float64:
+    """The highest probability that asking again may give, so that nobody measured passes by rounding."""
+    return head.probability(np.maximum(distances - REPEATABILITY, 0))
+
+
+def _left_out_scores(head: Head, others: Float64, owners: NDArray[np.int64]) -> list[Float64]:
+    """For each subject its photos' best probabilities against all others; none where there are no others."""
+    reachable = np.isfinite(others)
+    probabilities = _probability_again(head, others[reachable])
+    _, starts = np.unique(owners[reachable], return_index=True)
+    return [piece for piece in np.split(probabilities, starts[1:]) if len(piece)]
+
+
+def _fnir(head: Head, threshold: float, own: Float64, others: Float64) -> tuple[float | None, Interval | None]:
+    """Share of left-out references whose own subject does not come first above the threshold."""
+    mated = np.isfinite(own)
+    if not mated.any():
+        return None, None
+    found = (own[mated] < others[mated]) & (head.probability(own[mated]) >= threshold)
+    return float(1 - found.mean()), binomial_interval(int((~found).sum()), len(found))
