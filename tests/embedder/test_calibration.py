@@ -46,3 +46,20 @@ def test_balanced_accuracy_of_a_hand_counted_case() -> None:
     mated = np.array([0.1, 0.2, 0.3, 0.9], np.float32)
     non_mated = np.array([0.8, 1.0], np.float32)
     assert calibration.balanced_accuracy(mated, non_mated) == pytest.approx((3 / 4 + 1) / 2)
+
+
+def test_the_head_may_be_fitted_on_other_pairs_than_the_thresholds() -> None:
+    random = np.random.default_rng(2)
+    subjects = np.repeat(np.arange(40), 5)
+    templates = random.normal(size=(40, 8))[subjects] + 0.3 * random.normal(size=(200, 8))
+    templates = (templates / np.linalg.norm(templates, axis=1, keepdims=True)).astype(np.float32)
+    pairs = random.normal(0.6, 0.2, 500).astype(np.float32), random.normal(1.1, 0.2, 400).astype(np.float32)
+    found = calibration.calibrate(templates, subjects, pairs)
+    assert (found.head.weight, found.head.bias) == calibration.fit_head(*pairs)
+    assert found.accuracy["head_pairs"] == 900
+    own = calibration.calibrate(templates, subjects)
+    assert own.head != found.head
+    assert own.accuracy["head_pairs"] == 200 * 199 / 2
+    # The same distance is the threshold under either head.
+    limit = calibration.accept_distance(calibration.pair_distances(templates, subjects)[1], 0.001)
+    assert found.verify_threshold == pytest.approx(float(found.head.probability(limit)))

@@ -24,7 +24,7 @@ from twindex.embedder.calibration import calibrate
 from twindex.embedder.checkpoint import Checkpoint, Progress
 from twindex.embedder.embedder import Embedder
 from twindex.embedder.export import export_bundle
-from twindex.embedder.network import branch_arrays
+from twindex.embedder.network import HEAD_BIAS, branch_arrays
 from twindex.embedder.recipe import Recipe, recipe_from
 from twindex.embedder.training import StepReport, train
 from twindex.embedder.training_faces import TrainingFaces
@@ -137,6 +137,43 @@ def test_the_card_is_measured_on_the_bundle_that_holds_what_was_trained(
     assert card.accuracy == pytest.approx(measured.accuracy)
     assert (card.accuracy["held_out_mated"], card.accuracy["held_out_non_mated"]) == (12, 54)
     assert not list(run.folder.glob("draft-*"))
+
+
+def test_a_run_begins_with_a_bundle_at_a_later_stage(
+    trained: tuple[TrainingRun, keras.Model], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, branch = trained
+    export_bundle(branch, run, tmp_path / "bundle")
+    later = {**STAGE, "name": "later", "steps": 1, "input_size": 80}
+    stages = [{**later, "name": "before"}, later]
+    begun = []
+    monkeypatch.setattr(training, "_run_stage", lambda *given: begun.append(given))
+    began = replace(run, folder=tmp_path / "run", weights=str(tmp_path / "bundle"), start_at="later")
+    began = replace(began, recipe=recipe(stages=stages))
+    result = train(began, lambda _: None)
+    ((_, learner, _, progress, _, _),) = begun
+    assert progress == Progress(1, 0)
+    # The stage has its own input size, the result has the recipe's; the weights are the bundle's in both.
+    assert learner.branch.input_shape == (None, 80, 80, 3)
+    assert result.input_shape == (None, 75, 75, 3)
+    for given in (learner.branch, result):
+        for name, array in load_bundle(tmp_path / "bundle").arrays().items():
+            np.testing.assert_array_equal(branch_arrays(given)[name], array.astype(np.float32), err_msg=name)
+    # The head begins where the held-out pairs are, not where an untrained one does.
+    assert float(learner.head.bias[0]) != HEAD_BIAS
+    card = export_bundle(result, began, tmp_path / "second")
+    assert card.training["initial_weights"] == load_bundle(tmp_path / "bundle").card.fingerprint
+    assert card.training["begun_with"] == "later"
+
+
+def test_a_start_that_cannot_be_is_refused(trained: tuple[TrainingRun, keras.Model], tmp_path: Path) -> None:
+    run, branch = trained
+    with pytest.raises(UsageError, match="no stage 'third'; its stages are first"):
+        train(replace(run, folder=tmp_path / "run", start_at="third"), lambda _: None)
+    export_bundle(branch, run, tmp_path / "bundle")
+    longer = replace(run, folder=tmp_path / "run", weights=str(tmp_path / "bundle"), recipe=recipe(dim=32))
+    with pytest.raises(UsageError, match="have 16 values, the recipe's 32"):
+        train(longer, lambda _: None)
 
 
 def test_a_branch_that_has_not_learned_makes_no_bundle(

@@ -3,7 +3,7 @@
 import os
 import re
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
 import click
 
@@ -44,10 +44,16 @@ class RecipeOptions(TypedDict):
 )
 @click.option("--teacher", type=click.Path(path_type=Path, exists=True), help="ONNX face model to distil from.")
 @click.option(
-    "--weights", help='Initial weights: "imagenet", a .npz or .weights.h5 file, or a bundle; random if not given.'
+    "--weights", help='Initial weights: "imagenet", a .npz or .weights.h5 file, or a model; random if not given.'
 )
 @click.option(
     "--start-at", metavar="STAGE", help="Begin with this stage of the recipe; --weights come from those before."
+)
+@click.option(
+    "--calibrate-on",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Pairs to fit the head on, in the format of Labeled Faces in the Wild, with their photos beside the list; "
+    "without it, the subjects held out.",
 )
 @click.option(
     "--loss",
@@ -110,6 +116,7 @@ def train(
     teacher: Path | None,
     weights: str | None,
     start_at: str | None,
+    calibrate_on: Path | None,
     **options: Unpack[RecipeOptions],
 ) -> None:
     """Train the twin on FACES and write a model bundle.
@@ -123,6 +130,7 @@ def train(
         raise UsageError(f"{output} exists already; choose another --output.")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     recipe = read_recipe(recipe_file) if recipe_file else _recipe(output, options)
+    head_pairs = None if calibrate_on is None else _head_pairs(calibrate_on)
     from twindex.embedder.export import export_bundle
     from twindex.embedder.training import StepReport
     from twindex.embedder.training import train as train_twin
@@ -131,7 +139,7 @@ def train(
 
     folder = run_folder or Path(f"{output}.run")
     crops = _aligned(faces, folder / "crops") if align else faces
-    run = TrainingRun(TrainingFaces.scan(crops), recipe, folder, teacher, weights, start_at)
+    run = TrainingRun(TrainingFaces.scan(crops), recipe, folder, teacher, _weights(weights), start_at)
     say(f"{len(run.faces.paths)} photos of {len(set(run.faces.subjects.tolist()))} subjects")
     total = sum(stage.steps for stage in recipe.stages)
     with progress(total, "step", recipe.name) as bar:
@@ -142,10 +150,42 @@ def train(
             bar.update(before + report.step - bar.n)
 
         branch = train_twin(run, listen)
-    card = export_bundle(branch, run, output)
+    card = export_bundle(branch, run, output, head_pairs)
     value = {"bundle": str(output), "model": card.fingerprint, "accuracy": card.accuracy}
     lines = [f"{output}: model {card.fingerprint[:12]}, held-out pairs {100 * card.accuracy['held_out_pairs']:.2f} %"]
     show(settings, value, lines)
+
+
+def _weights(text: str | None) -> str | None:
+    """What a run knows as its initial weights; an installed model's name becomes its folder."""
+    if text is None or text == "imagenet" or Path(text).exists():
+        return text
+    from twindex.embedder.registry import find_model
+
+    return str(find_model(text).path)
+
+
+def _head_pairs(file: Path) -> Any:
+    """Measures the distances of listed pairs, found and aligned as a query does it. The list is read at once."""
+    import numpy as np
+
+    from twindex.embedder.faces import FaceReader
+    from twindex.evaluation.pairs import measure_pairs, photos_of
+    from twindex.evaluation.pairs_file import read_pairs
+
+    pairs = read_pairs(file, file.parent)
+
+    def measure(embedder: Any) -> Any:
+        with progress(len(photos_of(pairs)), "photo", "calibrate") as bar:
+
+            def count(done: int) -> None:
+                bar.update(done)
+
+            scores = measure_pairs(pairs, FaceReader(), embedder, count).scores
+        kinds = (scores.of_mated, scores.of_non_mated)
+        return tuple(np.sort(one[np.isfinite(one)]).astype(np.float32) for one in kinds)
+
+    return measure
 
 
 def _aligned(photos: Path, folder: Path) -> Path:

@@ -10,6 +10,7 @@ from twindex.errors import UsageError
 from twindex.scoring import Head
 from twindex.types import Float32, Int64
 
+PairDistances = tuple[Float32, Float32]  # of mated and of non-mated pairs
 TARGET_FPIR = 0.01
 VERIFY_FMR = 0.001
 GALLERY_SIZES = (1, 10, 100, 1_000, 10_000, 100_000)
@@ -25,18 +26,19 @@ class Calibration:
     accuracy: dict[str, float]
 
 
-def calibrate(templates: Float32, subjects: Int64) -> Calibration:
+def calibrate(templates: Float32, subjects: Int64, head_pairs: PairDistances | None = None) -> Calibration:
     """Fit the head and the thresholds on all pairs of some templates.
 
     Args:
         templates: (n, dim) float32, unit length, of subjects not trained on.
         subjects: (n,) integer labels; two subjects, one of which has two templates, at least.
+        head_pairs: Distances of other mated and non-mated pairs to fit the head on instead.
 
     Raises:
         UsageError: Mated pairs are not closer than non-mated ones.
     """
     mated, non_mated = pair_distances(templates, subjects)
-    head = learned_head(mated, non_mated)
+    head = learned_head(*(head_pairs or (mated, non_mated)))
     verify = accept_distance(non_mated, VERIFY_FMR)
     return Calibration(
         head,
@@ -49,6 +51,7 @@ def calibrate(templates: Float32, subjects: Int64) -> Calibration:
             "held_out_pairs": balanced_accuracy(mated, non_mated),
             "held_out_mated": len(mated),
             "held_out_non_mated": len(non_mated),
+            "head_pairs": sum(map(len, head_pairs or (mated, non_mated))),
             "fnmr_at_fmr_0.001": float(np.mean(mated > verify)),
         },
     )

@@ -1,6 +1,7 @@
 """From a trained branch to a bundle: float16 weights, and a card measured on subjects not trained on."""
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -9,7 +10,7 @@ import keras
 import numpy as np
 
 from twindex.embedder.bundle import Bundle, write_bundle
-from twindex.embedder.calibration import Calibration, calibrate
+from twindex.embedder.calibration import Calibration, PairDistances, calibrate
 from twindex.embedder.card import Card
 from twindex.embedder.embedder import Embedder
 from twindex.embedder.network import branch_arrays
@@ -18,7 +19,10 @@ from twindex.embedder.training_run import TrainingRun
 _AT_ONCE = 64
 
 
-def export_bundle(branch: keras.Model, run: TrainingRun, path: Path) -> Card:
+HeadPairs = Callable[[Embedder], PairDistances]
+
+
+def export_bundle(branch: keras.Model, run: TrainingRun, path: Path, head_pairs: HeadPairs | None = None) -> Card:
     """Write the bundle of a finished run.
 
     The card is measured on what is shipped, the rounded weights in the compiled network, so a draft of the bundle is
@@ -28,6 +32,7 @@ def export_bundle(branch: keras.Model, run: TrainingRun, path: Path) -> Card:
         branch: As trained.
         run: What it was trained by; names, terms and sizes go to the card.
         path: Folder to make; it must not exist.
+        head_pairs: Gives, for an embedder, distances of pairs to fit the head on; None takes the subjects held out.
 
     Returns:
         The card as written.
@@ -39,24 +44,30 @@ def export_bundle(branch: keras.Model, run: TrainingRun, path: Path) -> Card:
     arrays, backend = branch_arrays(branch), keras.backend.backend()
     draft = run.recipe.draft_card()
     with tempfile.TemporaryDirectory(prefix="draft-", dir=run.folder) as folder:
-        measured = _measure(write_bundle(Path(folder) / "bundle", arrays, draft), run)
+        measured = _measure(write_bundle(Path(folder) / "bundle", arrays, draft), run, head_pairs)
     card = replace(
         draft,
         head_weight=measured.head.weight,
         head_bias=measured.head.bias,
         thresholds=measured.thresholds,
         verify_threshold=measured.verify_threshold,
-        training={**draft.training, "backend": backend},
+        training={
+            **draft.training,
+            "backend": backend,
+            "initial_weights": run.weights_origin(),
+            "begun_with": run.recipe.stages[run.first_stage].name,
+        },
         accuracy=dict(measured.accuracy),
         versions={name: version(name) for name in ("keras", "numpy", "openvino", backend)},
     )
     return write_bundle(path, arrays, card).card
 
 
-def _measure(bundle: Bundle, run: TrainingRun) -> Calibration:
+def _measure(bundle: Bundle, run: TrainingRun, head_pairs: HeadPairs | None) -> Calibration:
     """Calibrate on the templates that the bundle gives of the held-out photos."""
     embedder, size = Embedder(bundle), bundle.card.input_shape[0]
     _, held_out = run.split()
     pieces = np.split(held_out, range(_AT_ONCE, len(held_out), _AT_ONCE))
     templates = [embedder.embed_inputs(run.faces.clean(piece, size)) for piece in pieces]
-    return calibrate(np.concatenate(templates), run.faces.subjects[held_out])
+    others = None if head_pairs is None else head_pairs(embedder)
+    return calibrate(np.concatenate(templates), run.faces.subjects[held_out], others)

@@ -1,5 +1,6 @@
 """The plots of an evaluation's report, as PNG files."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,6 @@ from twindex.evaluation.open_set import CMC_RANKS
 from twindex.evaluation.pairs import PairsResult
 from twindex.evaluation.rates import threshold_at
 from twindex.evaluation.verification import roc
-from twindex.scoring import Float64
 
 BLUE, ORANGE, GREY = "#1f5fa8", "#c4481c", "#9aa0a8"
 _SMALLEST_RATE = 1e-4
@@ -25,14 +25,10 @@ def plot_pairs(result: PairsResult, folder: Path) -> list[tuple[str, str]]:
     """
     curve, scores, bins = roc(result.scores), result.scores, result.reliability
     figure, axes = _new()
+    shown = 1 - curve.fnmr[curve.fmr >= _SMALLEST_RATE]
     axes.plot(np.maximum(curve.fmr, _SMALLEST_RATE), 1 - curve.fnmr, color=BLUE)
-    axes.set(
-        xscale="log",
-        xlabel="FMR",
-        ylabel="1 - FNMR",
-        xlim=(_SMALLEST_RATE, 1),
-        ylim=(max(0.0, _low(1 - curve.fnmr)), 1),
-    )
+    axes.set(xscale="log", xlabel="FMR", ylabel="1 - FNMR", xlim=(_SMALLEST_RATE, 1))
+    axes.set_ylim(math.floor(shown.min() * 10 - 0.5) / 10, 1.005)
     _save(figure, folder / "roc.png")
     figure, axes = _new()
     edges = np.linspace(0, 2, 81).tolist()
@@ -88,11 +84,6 @@ def _new() -> tuple[Figure, Axes]:
     axes = figure.subplots()
     axes.grid(alpha=0.3)
     return figure, axes
-
-
-def _low(rates: Float64) -> float:
-    """Where the axis begins: below the rate at the smallest FMR."""
-    return float(np.floor(rates.min() * 10) / 10)
 
 
 def _save(figure: Figure, file: Path) -> None:

@@ -1,0 +1,62 @@
+"""The same training code on each of Keras' backends: one process each, the same losses."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+REPOSITORY = Path(__file__).parents[2]
+STEPS = 5
+LEARN = """
+import json, sys
+from pathlib import Path
+import keras, numpy as np, pytest
+from tests.embedder import test_training
+from tests.embedder.test_training import learn_small, recipe, small_branch
+from twindex.embedder.training_faces import TrainingFaces
+from twindex.embedder.training_run import TrainingRun
+
+def set_branch(shape, dim, weights=None):
+    branch, random = small_branch(shape, dim), np.random.default_rng(4)
+    for variable in branch.trainable_variables:
+        variable.assign(random.normal(0, 0.1, variable.shape))
+    return branch
+
+test_training.small_branch = set_branch
+losses = {name: 0.25 for name in ("binary_crossentropy", "contrastive", "triplet")}
+stages = [{**test_training.STAGE, "name": "all", "steps": int(sys.argv[3]), "losses": losses}]
+run = TrainingRun(TrainingFaces.scan(Path(sys.argv[1])), recipe(stages=stages), Path(sys.argv[2]))
+with pytest.MonkeyPatch.context() as patch:
+    print(json.dumps([keras.backend.backend(), list(learn_small(run, patch).values())]))
+"""
+
+
+def learned(backend: str, faces: Path, folder: Path) -> list[float]:
+    """The loss of every step, learned in a process of its own."""
+    command = [sys.executable, "-c", LEARN, str(faces), str(folder), str(STEPS)]
+    environment = {**os.environ, "KERAS_BACKEND": backend}
+    done = subprocess.run(command, cwd=REPOSITORY, env=environment, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2_000:]
+    name, losses = json.loads(done.stdout.splitlines()[-1])
+    assert name == backend
+    return [float(loss) for loss in losses]
+
+
+def test_tensorflow_and_jax_learn_alike(tmp_path: Path) -> None:
+    random = np.random.default_rng(2)
+    for subject in range(10):
+        look = random.integers(40, 216, (4, 4, 3))
+        for photo in range(3):
+            file = tmp_path / "faces" / f"{subject}" / f"{photo}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            pixels = np.clip(look + random.normal(0, 12, look.shape), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).resize((128, 128)).save(file)
+    tensorflow, jax = (learned(name, tmp_path / "faces", tmp_path / name) for name in ("tensorflow", "jax"))
+    assert len(jax) == STEPS
+    assert jax == pytest.approx(tensorflow, rel=2e-3)
+    assert jax[-1] < jax[0]
