@@ -10,7 +10,10 @@ from report import machine, publish
 from twindex.embedder.faces import FaceReader
 from twindex.embedder.photo_file import photos_below
 from twindex.errors import PhotoError
+from twindex.evaluation.capture import capture
+from twindex.evaluation.rates import binomial_interval
 from twindex.gallery import FaceAnswer, Gallery
+from twindex.gallery.operating_point import calibrate
 from twindex.jobs.enroll import plan_job, run_job
 from twindex.jobs.plan import PlannedPhoto
 
@@ -20,7 +23,9 @@ def main() -> None:
     parser.add_argument("photos", type=Path, help="folder with one sub-folder per subject")
     parser.add_argument("--enrol", type=int, default=1, help="photos of each subject to enrol; the others are probes")
     parser.add_argument("--subjects", type=int, help="how many subjects with enough photos to enrol (default: all)")
-    parser.add_argument("--strangers", type=int, default=0, help="how many other subjects to query with one photo each")
+    parser.add_argument("--strangers", type=int, default=0, help="how many people of a single photo to query")
+    parser.add_argument("--calibrate", type=int, default=0, help="how many others of a single photo to calibrate on")
+    parser.add_argument("--target-fpir", type=float, default=0.01)
     parser.add_argument("--pre-cropped", action="store_true")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true")
@@ -29,13 +34,17 @@ def main() -> None:
     folders = {folder.name: photos_below(folder) for folder in sorted(options.photos.iterdir()) if folder.is_dir()}
     eligible = random.permutation([name for name, photos in folders.items() if len(photos) > options.enrol])
     mated = eligible[: options.subjects].tolist()
-    others = random.permutation(sorted(set(folders) - set(mated)))[: options.strangers].tolist()
+    single = random.permutation(sorted(name for name in set(folders) - set(mated) if len(folders[name]) == 1)).tolist()
+    others, measured = single[: options.strangers], single[options.strangers :][: options.calibrate]
     reader = FaceReader()
     with tempfile.TemporaryDirectory() as folder, Gallery.create(Path(folder)) as gallery:
         planned = (PlannedPhoto(str(photo), name) for name in mated for photo in folders[name][: options.enrol])
         failed: list[str] = []
         job = plan_job(gallery, planned, {"pre_cropped": options.pre_cropped})
         run_job(gallery, job, reader, lambda report: failed.append(report.path) if report.status == "failed" else None)
+        if options.calibrate:
+            calibrate_on(gallery, [folders[name][0] for name in measured], reader, options)
+        threshold = gallery.threshold(gallery.active().fingerprint)
         probes = [(name, photo) for name in mated for photo in folders[name][options.enrol :]]
         known = [(name, answer(gallery, reader, photo, options.pre_cropped)) for name, photo in probes]
         strangers = [answer(gallery, reader, folders[name][0], options.pre_cropped) for name in others]
@@ -44,16 +53,34 @@ def main() -> None:
     right = [
         found and one is not None and one.decision == "match" for found, (_, one) in zip(first, known, strict=True)
     ]
+    called = sum(one is not None and one.decision == "match" for one in strangers)
     row = {
         "references": size,
         "failures to enrol": len(failed),
+        "threshold": f"{threshold:.4f}",
         "mated probes": len(known),
         "rank-1": f"{100 * np.mean(first):.2f} %",
-        "matched rightly": f"{100 * np.mean(right):.1f} %",
+        "FNIR": f"{100 * (1 - np.mean(right)):.2f} %",
         "strangers": len(strangers),
-        "called somebody": f"{sum(one is not None and one.decision == 'match' for one in strangers)}",
+        "FPIR": rate(called, len(strangers)),
     }
     publish("Identification", {**machine("openvino"), "seed": options.seed}, [row], as_json=options.json)
+
+
+def calibrate_on(gallery: Gallery, photos: list[Path], reader: FaceReader, options: argparse.Namespace) -> None:
+    """Set the threshold as `twindex calibrate --non-mated` does, each photo being one person."""
+    embedder = gallery.embedder(gallery.active().fingerprint)
+    captured = capture(photos, reader, embedder, lambda _: None, pre_cropped=options.pre_cropped)
+    usable = captured.templates[captured.usable]
+    calibrate(gallery, options.target_fpir, {str(number): one[None] for number, one in enumerate(usable)})
+
+
+def rate(events: int, attempts: int) -> str:
+    """A share with its 95 % interval, or nothing to say."""
+    if not attempts:
+        return "-"
+    low, high = binomial_interval(events, attempts)
+    return f"{100 * events / attempts:.2f} % ({100 * low:.2f} to {100 * high:.2f})"
 
 
 def answer(gallery: Gallery, reader: FaceReader, photo: Path, pre_cropped: bool) -> FaceAnswer | None:

@@ -38,5 +38,12 @@ def test_colours_count_as_grey() -> None:
     assert sharpness(np.asarray(half)) == pytest.approx(2 * 29**2 / 126)
 
 
-def test_eye_distance() -> None:
-    assert eye_distance(np.array([[10, 20], [13, 24], [0, 0], [0, 0], [0, 0]], np.float32)) == 5
+def test_eye_distance_from_the_front() -> None:
+    landmarks = np.array([[10, 20], [13, 24], [11, 22], [11, 24], [12, 25]], np.float32)
+    assert eye_distance(landmarks) == 5
+
+
+def test_a_profile_is_measured_by_its_height() -> None:
+    front = np.array([[38.3, 51.6], [73.5, 51.6], [56, 71.7], [41.5, 92.3], [70.7, 92.3]], np.float32)
+    profile = np.stack([front[:, 0] * 0.1, front[:, 1]], axis=1)
+    assert eye_distance(profile) == pytest.approx(eye_distance(front), rel=0.01)

@@ -17,7 +17,7 @@ class Limits:
     """What a face needs to be enrolled or searched.
 
     Attributes:
-        min_eye_distance: Pixels of the photo between the eyes.
+        min_eye_distance: Pixels of the photo between the eyes, seen from the front (see `quality.eye_distance`).
         min_sharpness: See `quality.py`. On 1,549 faces of Labeled Faces in the Wild the least sharp one has 17; blurred
             by a Gaussian of 6 px in the 256 px crop they have 4 in the median, and 8 % are taken for somebody else.
         max_faces: Faces of one photo that are looked at, most prominent first.

@@ -6,6 +6,7 @@ from PIL import Image
 from twindex.types import Float32, UInt8
 
 SIDE = 128
+EYES_TO_MOUTH = 0.867  # eye distance by the way from eyes to mouth, in the five-point template of `alignment.py`
 
 
 def sharpness(crop: UInt8) -> float:
@@ -21,5 +22,12 @@ def sharpness(crop: UInt8) -> float:
 
 
 def eye_distance(landmarks: Float32) -> float:
-    """Pixels between the eyes; `landmarks` as in `Face`."""
-    return float(np.linalg.norm(landmarks[1] - landmarks[0]))
+    """Pixels between the eyes, or what they would be from the front: in profile the eyes lie behind each other, while
+    the way from between the eyes to the middle of the mouth stays.
+
+    Args:
+        landmarks: As in `Face`.
+    """
+    between = float(np.linalg.norm(landmarks[1] - landmarks[0]))
+    down = float(np.linalg.norm((landmarks[0] + landmarks[1] - landmarks[3] - landmarks[4]) / 2))
+    return max(between, EYES_TO_MOUTH * down)
