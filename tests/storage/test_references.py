@@ -124,6 +124,14 @@ def test_owners(store: Store) -> None:
     assert store.references.owners([]) == {}
 
 
+def test_references_of_the_same_subjects(store: Store) -> None:
+    names = ["ada", "bob", "ada", "cleo", "bob"]
+    store.references.enroll_many([request(number, name) for number, name in enumerate(names, 1)], MODEL)
+    assert store.references.of_same_subjects([3]) == {1: "ada", 3: "ada"}
+    assert store.references.of_same_subjects([1, 5, 99]) == {1: "ada", 2: "bob", 3: "ada", 5: "bob"}
+    assert store.references.of_same_subjects([]) == {}
+
+
 def test_find_by_photo_and_subject(store: Store) -> None:
     enrol(store, 1, "ada")
     enrol(store, 1, "bob")

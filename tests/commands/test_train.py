@@ -1,0 +1,51 @@
+"""What `train` makes of its options before and after the training itself."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.commands.conftest import Run
+from twindex.commands.train import _head_pairs, _weights
+from twindex.embedder.embedder import Embedder
+from twindex.embedder.faces import FaceReader
+from twindex.embedder.registry import find_model
+from twindex.errors import UsageError
+from twindex.evaluation.pairs import measure_pairs
+from twindex.evaluation.pairs_file import read_pairs
+
+
+def test_the_head_is_fitted_on_pairs_as_a_query_sees_them(people: Path, tmp_path: Path) -> None:
+    names = sorted(path.name for path in (people / "enrolled").iterdir())[:3]
+    for name in names:
+        for number, photo in enumerate(sorted((people / "enrolled" / name).iterdir())[:2], 1):
+            file = tmp_path / name / f"{name}_{number:04d}.jpg"
+            file.parent.mkdir(exist_ok=True)
+            file.write_bytes(photo.read_bytes())
+    (tmp_path / names[2] / f"{names[2]}_0002.jpg").write_bytes(b"no photo")
+    first, second, third = names
+    lines = ["3", *(f"{name}\t1\t2" for name in names)]
+    lines += [f"{first}\t1\t{second}\t1", f"{first}\t2\t{third}\t1", f"{second}\t1\t{third}\t2"]
+    file = tmp_path / "pairs.txt"
+    file.write_text("\n".join(lines) + "\n", "utf-8")
+    embedder = Embedder(find_model("default"))
+    mated, non_mated = _head_pairs(file)(embedder)
+    scores = measure_pairs(read_pairs(file, tmp_path), FaceReader(), embedder, lambda _: None).scores
+    # The pairs with the unreadable photo are left out.
+    np.testing.assert_allclose(mated, np.sort(scores.distances[:2]), rtol=1e-6)
+    np.testing.assert_allclose(non_mated, np.sort(scores.distances[3:5]), rtol=1e-6)
+
+
+def test_weights_may_be_an_installed_model(tmp_path: Path) -> None:
+    shipped = find_model("default")
+    assert _weights(shipped.card.name) == str(shipped.path)
+    file = tmp_path / "weights.npz"
+    file.touch()
+    assert [_weights(text) for text in (None, "imagenet", str(file))] == [None, "imagenet", str(file)]
+    with pytest.raises(UsageError, match="No model 'missing'"):
+        _weights("missing")
+
+
+def test_an_output_that_exists_is_refused_before_any_work(run: Run, people: Path, tmp_path: Path) -> None:
+    result = run("train", people / "enrolled", "--output", tmp_path)
+    assert (result.status, "exists already" in result.err) == (2, True)
