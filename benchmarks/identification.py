@@ -69,10 +69,11 @@ def main() -> None:
 
 def calibrate_on(gallery: Gallery, photos: list[Path], reader: FaceReader, options: argparse.Namespace) -> None:
     """Set the threshold as `twindex calibrate --non-mated` does, each photo being one person."""
-    embedder = gallery.embedder(gallery.active().fingerprint)
+    fingerprint = gallery.active().fingerprint
+    embedder = gallery.embedder(fingerprint)
     captured = capture(photos, reader, embedder, lambda _: None, pre_cropped=options.pre_cropped)
     usable = captured.templates[captured.usable]
-    calibrate(gallery, options.target_fpir, {str(number): one[None] for number, one in enumerate(usable)})
+    calibrate(gallery, fingerprint, options.target_fpir, {str(number): one[None] for number, one in enumerate(usable)})
 
 
 def rate(events: int, attempts: int) -> str:

@@ -36,6 +36,13 @@ def distances(probe: Float32, templates: Float32) -> Float32:
     return lengths.astype(np.float32)
 
 
+def unit_length(sums: Float64) -> Float64:
+    """Sums of templates, (n, dim), as directions of length 1; what has no direction becomes zeros."""
+    lengths = np.linalg.norm(sums, axis=1, keepdims=True)
+    directions: Float64 = np.where(lengths > _NO_DIRECTION, sums / np.maximum(lengths, _NO_DIRECTION), 0.0)
+    return directions
+
+
 @dataclass(frozen=True)
 class Head:
     """The twin's learned head: P(same person) = 1 / (1 + exp(-(weight * distance + bias))).

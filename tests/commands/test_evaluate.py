@@ -55,10 +55,39 @@ def test_pairs_are_measured_and_reported(run: Run, pairs: tuple[Path, Path], tmp
     assert len(faces) == 2 * 16
     for picture in [*faces, *(report / name for name in shown)]:
         assert min(size(picture)) >= 112
-    # A report is written over, other things are not.
+    # A report is written over, faces included; other things are not.
+    (report / "faces" / "9-9-a.png").touch()
     assert run("evaluate", "pairs", "--pairs", file, "--images", images, "--report", report).status == 0
+    assert len(list((report / "faces").iterdir())) == 2 * 16
     refused = run("evaluate", "pairs", "--pairs", file, "--images", images, "--report", images)
     assert (refused.status, "something else than a report" in refused.err) == (2, True)
+
+
+def test_photos_of_nothing_are_all_misses(run: Run, tmp_path: Path) -> None:
+    for name in ("ada", "ben"):
+        (tmp_path / name).mkdir()
+        for number in (1, 2):
+            (tmp_path / name / f"{name}_{number:04d}.jpg").write_bytes(b"no photo")
+    (tmp_path / "pairs.txt").write_text("1\nada\t1\t2\nada\t1\tben\t1\n")
+    value = run(
+        "--json",
+        "evaluate",
+        "pairs",
+        "--pairs",
+        tmp_path / "pairs.txt",
+        "--images",
+        tmp_path,
+        "--report",
+        tmp_path / "r",
+    ).json
+    assert (value["failures_to_enrol"], value["accuracy"], value["accuracy_std"]) == (3, 0.5, None)
+    assert value["fnmr_at_fmr"] == {"0.01": 1.0, "0.001": 1.0}
+    search = run(
+        "evaluate",
+        "search",
+        *(item for name in ("enrolled", "probes", "strangers") for item in (f"--{name}", tmp_path / "ada")),
+    )
+    assert search.status == 2
 
 
 def test_search_is_measured_and_reported(run: Run, people: Path, tmp_path: Path) -> None:

@@ -170,6 +170,9 @@ def test_a_start_that_cannot_be_is_refused(trained: tuple[TrainingRun, keras.Mod
     run, branch = trained
     with pytest.raises(UsageError, match="no stage 'third'; its stages are first"):
         train(replace(run, folder=tmp_path / "run", start_at="third"), lambda _: None)
+    later = recipe(stages=[{**STAGE, "name": name, "steps": 1} for name in ("before", "later")])
+    with pytest.raises(UsageError, match="'later' needs --weights"):
+        train(replace(run, folder=tmp_path / "run", recipe=later, start_at="later"), lambda _: None)
     export_bundle(branch, run, tmp_path / "bundle")
     longer = replace(run, folder=tmp_path / "run", weights=str(tmp_path / "bundle"), recipe=recipe(dim=32))
     with pytest.raises(UsageError, match="have 16 values, the recipe's 32"):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twindex.evaluation.conformal import operating_point
+from twindex.evaluation.conformal import operating_point, strangers_needed
 
 
 def alone(*scores: float) -> list[np.ndarray]:
@@ -59,7 +59,7 @@ def test_the_interval_is_the_beta_distribution_s() -> None:
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=60), st.floats(0.01, 0.9))
 def test_of_those_measured_no_more_pass_than_allowed(scores: list[float], target: float) -> None:
     point = operating_point(alone(*scores), target)
-    passing = sum(score >= point.threshold for score in scores if score < 1)
+    passing = sum(score >= point.threshold for score in scores)
     assert passing + 1 <= max(1, math.floor(target * (len(scores) + 1) + 1e-9))
     assert not point.enough or point.fpir_bound <= target + 1e-9
 
@@ -78,3 +78,14 @@ def test_new_strangers_pass_at_most_at_the_target_rate() -> None:
 def test_nobody_or_no_rate_is_refused(scores: list[np.ndarray], target: float) -> None:
     with pytest.raises(ValueError, match="Expected strangers"):
         operating_point(scores, target)
+
+
+@pytest.mark.parametrize("target", [0.001, 0.003, 0.01, 0.07, 0.1, 0.3, 0.5])
+def test_the_fewest_strangers_are_counted(target: float) -> None:
+    needed = strangers_needed(target)
+    assert operating_point(alone(*np.linspace(0, 0.9, needed)), target).enough
+    assert needed == 1 or not operating_point(alone(*np.linspace(0, 0.9, needed - 1)), target).enough
+
+
+def test_where_probabilities_have_no_digits_left_nobody_matches() -> None:
+    assert operating_point(alone(0.2, 1.0, 1.0), 0.25).threshold > 1

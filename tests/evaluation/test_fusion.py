@@ -57,3 +57,8 @@ def test_queries_fuse_by_the_default_rule() -> None:
     measured = subject_distances(probe[None], templates, owners)[0]
     for subject, distance in zip(fused.subjects, fused.distances.tolist(), strict=True):
         assert distance == pytest.approx(measured[int(subject)], abs=1e-6)
+
+
+def test_references_without_a_mean_are_far_from_everybody() -> None:
+    found = subject_distances(on_circle(0), on_circle(0, 180), np.array([0, 0]), "centroid")
+    assert found.tolist() == [[pytest.approx(np.sqrt(2))]]

@@ -41,6 +41,12 @@ def test_error_rates_at_a_threshold() -> None:
     assert outcome.fnir_at_fpir(0.1) == pytest.approx(2 / 3)
 
 
+def test_the_trade_off_has_a_point_for_every_stranger() -> None:
+    fpirs, fnirs = found().trade_off()
+    assert fpirs.tolist() == pytest.approx([0, 1 / 3, 2 / 3, 1])
+    assert fnirs.tolist() == pytest.approx([2 / 3, 1 / 3, 1 / 3, 1 / 3])  # below 0.3, 0.6, 1.0 and infinity
+
+
 def test_photos_without_a_usable_face_are_misses_and_call_nobody() -> None:
     outcome = found(np.array([False, True, True, True, False, True]))
     assert outcome.ranks.tolist() == [math.inf, 1, 3]

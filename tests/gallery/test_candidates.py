@@ -6,6 +6,7 @@ import pytest
 from tests.gallery.test_operating_point import fill, gallery, head, people, person
 from twindex.gallery import Gallery
 from twindex.gallery.candidates import best_subjects
+from twindex.index.protocol import Hits
 from twindex.scoring import fuse
 from twindex.types import Float32
 
@@ -40,3 +41,24 @@ def test_an_enrolled_photo_is_its_own_first_candidate(gallery: Gallery, people: 
         for reference, vector in zip(references.tolist(), vectors, strict=True):
             (first,) = best_subjects(gallery.store, gallery.searchable(), vector, head(), 1)
             assert (first.reference, first.distance) == (reference, 0)
+
+
+def test_an_index_that_reaches_few_is_not_asked_for_ever(gallery: Gallery, people: dict[str, Float32]) -> None:
+    fill(gallery, people)
+    searchable = gallery.searchable()
+
+    class Reluctant:
+        """Finds the same three references, however many are asked for; the rest is padding."""
+
+        generation, count = searchable.generation, searchable.count
+
+        def search(self, probes: Float32, k: int) -> Hits:
+            found = searchable.search(probes, 3)
+            padding = ((0, 0), (0, k - 3))
+            return Hits(
+                references=np.pad(found.references, padding, constant_values=-1),
+                distances=np.pad(found.distances, padding, constant_values=np.inf),
+            )
+
+    found = best_subjects(gallery.store, Reluctant(), person(1, 1)[0], head(), 30)
+    assert 1 <= len(found) <= 3

@@ -11,8 +11,8 @@ import pytest
 from tests.gallery.builders import BrightnessEmbedder
 from tests.storage.builders import OTHER_MODEL, sample
 from twindex.embedder.registry import find_model
-from twindex.errors import UsageError
-from twindex.gallery import Gallery
+from twindex.errors import ModelMismatchError, UsageError
+from twindex.gallery import Gallery, centroids, operating_point
 from twindex.gallery.operating_point import calibrate
 from twindex.gallery.threshold_age import threshold_age
 from twindex.scoring import Head, fuse
@@ -68,7 +68,7 @@ def head() -> Head:
 def test_strangers_decide_the_threshold(gallery: Gallery, people: dict[str, Float32]) -> None:
     fill(gallery, people)
     strangers = {f"stranger {number}": person(100 + number, 1) for number in range(39)}
-    found = calibrate(gallery, 0.05, strangers, source="visitors")
+    found = calibrate(gallery, gallery.active().fingerprint, 0.05, strangers, source={"folder": "visitors"})
     scores = sorted(
         (float(head().probability(best(one[0], people)[1] - 1e-4)) for one in strangers.values()), reverse=True
     )
@@ -77,13 +77,13 @@ def test_strangers_decide_the_threshold(gallery: Gallery, people: dict[str, Floa
     assert (found.method, found.subjects, found.gallery_size) == ("non-mated", 30, sum(map(len, people.values())))
     stored = gallery.store.gallery().threshold
     assert stored is not None
-    assert stored.report == {**found.to_json(), "non_mated": "visitors"}
+    assert stored.report == {**found.to_json(), "source": {"folder": "visitors"}}
     assert gallery.threshold(gallery.active().fingerprint) == found.point.threshold == stored.probability
 
 
 def test_without_strangers_each_subject_is_left_out_in_turn(gallery: Gallery, people: dict[str, Float32]) -> None:
     fill(gallery, people)
-    found = calibrate(gallery, 0.1)
+    found = calibrate(gallery, gallery.active().fingerprint, 0.1)
     scores, missed, left_out = [], 0, 0
     for name, own in people.items():
         others = {other: templates for other, templates in people.items() if other != name}
@@ -94,8 +94,12 @@ def test_without_strangers_each_subject_is_left_out_in_turn(gallery: Gallery, pe
                 first, distance = best(probe, rest)
                 missed += first != name or float(head().probability(distance)) < found.point.threshold
                 left_out += 1
-    above = sum(weight for score, weight in scores if score >= found.point.threshold)
+    threshold = found.point.threshold
+    above = sum(weight for score, weight in scores if score >= threshold)
     assert above + 1 <= 0.1 * 31 + 1e-6
+    # The next lower threshold would let too many pass.
+    lower = max(score for score, _ in scores if score < threshold - 1e-3)
+    assert sum(weight for score, weight in scores if score >= lower) + 1 > 0.1 * 31
     assert found.method == "leave-one-subject-out"
     assert found.point.strangers == 30
     assert found.fnir == pytest.approx(missed / left_out)
@@ -104,30 +108,62 @@ def test_without_strangers_each_subject_is_left_out_in_turn(gallery: Gallery, pe
 
 def test_of_single_photos_no_misses_are_known(gallery: Gallery) -> None:
     fill(gallery, {"ada": person(1, 1), "ben": person(2, 1)})
-    found = calibrate(gallery, 0.5)
+    found = calibrate(gallery, gallery.active().fingerprint, 0.5)
     assert (found.fnir, found.fnir_interval) == (None, None)
 
 
 def test_erased_people_are_not_measured(gallery: Gallery, people: dict[str, Float32]) -> None:
     fill(gallery, people)
     gallery.erase("person 3")
-    assert calibrate(gallery, 0.1).subjects == 29
+    assert calibrate(gallery, gallery.active().fingerprint, 0.1).subjects == 29
 
 
 def test_an_empty_gallery_and_a_lonely_person_are_refused(gallery: Gallery) -> None:
     with pytest.raises(UsageError, match="empty"):
-        calibrate(gallery, 0.1)
+        calibrate(gallery, gallery.active().fingerprint, 0.1)
     fill(gallery, {"ada": person(1, 3)})
-    with pytest.raises(UsageError, match="nobody to measure strangers on"):
-        calibrate(gallery, 0.1)
-    with pytest.raises(UsageError, match="nobody to measure strangers on"):
-        calibrate(gallery, 0.1, {})
+    with pytest.raises(UsageError, match="lonely person has no strangers"):
+        calibrate(gallery, gallery.active().fingerprint, 0.1)
+    with pytest.raises(UsageError, match="No photo of the strangers has a usable face"):
+        calibrate(gallery, gallery.active().fingerprint, 0.1, {})
+    found = calibrate(gallery, gallery.active().fingerprint, 0.6, {"eve": person(5, 1)})
+    assert found.point.fpir_bound == 0.5
+    assert found.fnir is not None
 
 
-def test_an_enrolled_photo_among_the_strangers_is_refused(gallery: Gallery, people: dict[str, Float32]) -> None:
+def test_templates_of_another_model_are_refused(gallery: Gallery, people: dict[str, Float32]) -> None:
     fill(gallery, people)
+    with pytest.raises(ModelMismatchError, match="changed its model meanwhile"):
+        calibrate(gallery, OTHER_MODEL, 0.1, {"eve": person(5, 1)})
+    assert gallery.store.gallery().threshold is None
+
+
+def test_pieces_of_a_large_gallery_make_no_difference(
+    gallery: Gallery, people: dict[str, Float32], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(gallery, people)
+    strangers = {f"stranger {number}": person(100 + number, 2) for number in range(19)}
+    fingerprint = gallery.active().fingerprint
+    whole = [calibrate(gallery, fingerprint, 0.1, given).to_json() for given in (strangers, None)]
+    monkeypatch.setattr(centroids, "_COLUMNS", 7)
+    monkeypatch.setattr(centroids, "_ROWS", 3)
+    assert [calibrate(gallery, fingerprint, 0.1, given).to_json() for given in (strangers, None)] == whole
+    with pytest.raises(UsageError, match="is enrolled"):
+        calibrate(gallery, fingerprint, 0.1, {"eve": people["person 29"][1:]})
+    monkeypatch.setattr(operating_point, "MOST_SUBJECTS", 5)
+    monkeypatch.setattr(operating_point, "MOST_PHOTOS", 2)
+    assert calibrate(gallery, fingerprint, 0.5).point.strangers == 5
+
+
+def test_who_is_enrolled_is_decided_by_the_photo_not_by_likeness(gallery: Gallery, people: dict[str, Float32]) -> None:
+    fill(gallery, people)
+    alike = people["person 7"][:1] + np.float32(0.002)
+    alike /= np.linalg.norm(alike)
+    assert 0.001 < np.linalg.norm(alike - people["person 7"][0]) < 0.01
+    assert calibrate(gallery, gallery.active().fingerprint, 0.6, {"twin": alike}).point.threshold > 0.9
+    gallery.store.set_threshold(None)
     with pytest.raises(UsageError, match="'eve' among the strangers is enrolled"):
-        calibrate(gallery, 0.1, {"zoe": person(200, 1), "eve": people["person 7"][:1]})
+        calibrate(gallery, gallery.active().fingerprint, 0.1, {"zoe": person(200, 1), "eve": people["person 7"][:1]})
     assert gallery.store.gallery().threshold is None
 
 
@@ -135,21 +171,23 @@ def test_the_threshold_s_age_is_told(gallery: Gallery, people: dict[str, Float32
     fill(gallery, people)
     assert threshold_age(gallery).age == "never set"
     assert "30 people" in threshold_age(gallery).note
-    size = calibrate(gallery, 0.1).gallery_size
+    calibrate(gallery, gallery.active().fingerprint, 0.1)
     assert threshold_age(gallery).age == "fits"
     assert threshold_age(gallery).note == ""
-    fill(gallery, {f"new {number}": person(300 + number, 1) for number in range(size // 10)})
+    # Three new people are a tenth; more photos of the same people do not count.
+    fill(gallery, {f"new {number}": person(300 + number, 1) for number in range(3)})
+    fill(gallery, {"person 1": person(400, 40)})
     assert threshold_age(gallery).age == "fits"
-    fill(gallery, {"one more": person(400, 2)})
+    fill(gallery, {"one more": person(401, 1)})
     assert threshold_age(gallery).age == "grown"
-    assert f"set for {size} references" in threshold_age(gallery).note
-    calibrate(gallery, 0.1)
+    assert "set for 30 people, there are 34 now" in threshold_age(gallery).note
+    calibrate(gallery, gallery.active().fingerprint, 0.1)
     assert threshold_age(gallery).age == "fits"
 
 
 def test_another_model_s_threshold_is_not_used(gallery: Gallery, people: dict[str, Float32]) -> None:
     fill(gallery, people)
-    calibrate(gallery, 0.1)
+    calibrate(gallery, gallery.active().fingerprint, 0.1)
     stored = gallery.store.gallery().threshold
     assert stored is not None
     gallery.store.set_threshold(replace(stored, fingerprint=OTHER_MODEL))

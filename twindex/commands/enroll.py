@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from twindex.commands.options import common_options, settings_of
+from twindex.commands.options import common_options, pre_cropped_option, settings_of
 from twindex.commands.terminal import above_bar, emit, progress, say
 from twindex.config import BATCH_FAILED, DATABASE, Settings
 from twindex.errors import UsageError
@@ -25,7 +25,7 @@ Examples:
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--subject", help="Who all the photos show.")
 @click.option("--manifest", type=click.Path(path_type=Path), help="CSV file with the columns path and subject.")
-@click.option("--pre-cropped", is_flag=True, help="Each file is one aligned face already; nothing is detected.")
+@pre_cropped_option
 @click.option("--model", help="For a new gallery: the model it uses (a name, a fingerprint or a folder).")
 @click.option(
     "--discard-crops", is_flag=True, help="For a new gallery: keep no crops (it cannot change its model then)."

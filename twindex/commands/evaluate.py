@@ -1,13 +1,12 @@
 """`twindex evaluate`: how good are the answers of a model?"""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from twindex.commands.options import common_options, settings_of
-from twindex.commands.terminal import progress, say, show
+from twindex.commands.options import common_options, model_option, pre_cropped_option, settings_of
+from twindex.commands.terminal import counting, progress, say, show
 
 WORST = 12
 _EXAMPLES = {
@@ -15,12 +14,6 @@ _EXAMPLES = {
     "search": "  twindex evaluate search --enrolled staff/ --probes new-photos/ --strangers visitors/",
 }
 _FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
-_MODEL = click.option(
-    "--model", help="A name, a fingerprint or a folder (default: the gallery's model, else the shipped one)."
-)
-_PRE_CROPPED = click.option(
-    "--pre-cropped", is_flag=True, help="Each image is one aligned face already; nothing is detected."
-)
 _REPORT = click.option(
     "--report",
     type=click.Path(path_type=Path, file_okay=False),
@@ -46,8 +39,8 @@ def evaluate() -> None:
     help="List of pairs, in the format of Labeled Faces in the Wild.",
 )
 @click.option("--images", required=True, type=_FOLDER, help="Folder with the photos, NAME/NAME_0001.jpg and so on.")
-@_MODEL
-@_PRE_CROPPED
+@model_option
+@pre_cropped_option
 @_REPORT
 @common_options
 @click.pass_context
@@ -66,7 +59,7 @@ def pairs(
         new_folder(report)
     reader, embedder = FaceReader(), chosen_embedder(settings.gallery, model)
     with progress(len(photos_of(listed)), "photo", "evaluate") as bar:
-        result = measure_pairs(listed, reader, embedder, _counting(bar), pre_cropped=pre_cropped)
+        result = measure_pairs(listed, reader, embedder, counting(bar), pre_cropped=pre_cropped)
     value = result.to_json()
     if report is not None:
         from twindex.evaluation.reports import report_pairs
@@ -89,8 +82,8 @@ def pairs(
     help="How several references of a person combine; queries use the default.",
 )
 @click.option("--seed", type=int, default=1, show_default=True, help="For the people of smaller galleries.")
-@_MODEL
-@_PRE_CROPPED
+@model_option
+@pre_cropped_option
 @_REPORT
 @common_options
 @click.pass_context
@@ -119,7 +112,7 @@ def search(
     reader, embedder = FaceReader(), chosen_embedder(settings.gallery, model)
     with progress(photos.photos, "photo", "evaluate") as bar:
         result = measure_search(
-            photos, reader, embedder, _counting(bar), rule=fusion, pre_cropped=pre_cropped, seed=seed
+            photos, reader, embedder, counting(bar), rule=fusion, pre_cropped=pre_cropped, seed=seed
         )
     value = result.to_json()
     if report is not None:
@@ -157,13 +150,6 @@ def _search_lines(value: dict[str, Any]) -> list[str]:
         rates = [f"FNIR {_percent(fnir)} at FPIR {float(fpir):.1%}" for fpir, fnir in one["fnir_at_fpir"].items()]
         lines.append(f"{size:>6} people: rank-1 {_percent(one['rank1'])}, {', '.join(rates)}")
     return lines
-
-
-def _counting(bar: Any) -> Callable[[int], None]:
-    def count(done: int) -> None:
-        bar.update(done)
-
-    return count
 
 
 def _percent(share: float) -> str:

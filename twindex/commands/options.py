@@ -11,6 +11,13 @@ from twindex.config import Settings, default_gallery
 
 Command = Callable[..., Any]
 
+pre_cropped_option = click.option(
+    "--pre-cropped", is_flag=True, help="Each image is one aligned face already; nothing is detected."
+)
+model_option = click.option(
+    "--model", help="A name, a fingerprint or a folder (default: the gallery's model, else the shipped one)."
+)
+
 
 def common_options(command: Command) -> Command:
     """Add `--gallery` and `--json`, kept in the context as `Settings`."""

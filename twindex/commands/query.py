@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from twindex.commands.options import common_options, settings_of
+from twindex.commands.options import common_options, pre_cropped_option, settings_of
 from twindex.commands.terminal import emit, printable, say, table
 from twindex.config import TOP
 from twindex.errors import PhotoError, UsageError
@@ -24,7 +24,7 @@ Examples:
 @click.option("--top", type=click.IntRange(1), default=TOP, show_default=True, help="Subjects in a candidate list.")
 @click.option("--all-faces", is_flag=True, help="Search every face, not only the most prominent one.")
 @click.option("--picture", type=click.Path(path_type=Path), help="Draw probe and candidates into this PNG file.")
-@click.option("--pre-cropped", is_flag=True, help="Each image is one aligned face already; nothing is detected.")
+@pre_cropped_option
 @common_options
 @click.pass_context
 def query(

@@ -3,7 +3,7 @@
 import json
 import sys
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import click
@@ -60,6 +60,15 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str
 def progress(total: int, unit: str, label: str) -> "tqdm[Any]":
     """A progress bar with rate and time left; silent unless stderr is a terminal."""
     return tqdm(total=total, unit=unit, desc=label, file=sys.stderr, disable=None, dynamic_ncols=True)
+
+
+def counting(bar: "tqdm[Any]") -> Callable[[int], None]:
+    """A listener that moves a bar on by as many as it is told."""
+
+    def count(done: int) -> None:
+        bar.update(done)
+
+    return count
 
 
 def above_bar(text: str, *, talk: bool = False) -> None:

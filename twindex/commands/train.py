@@ -8,7 +8,7 @@ from typing import Any, TypedDict, Unpack
 import click
 
 from twindex.commands.options import common_options, settings_of
-from twindex.commands.terminal import progress, say, show
+from twindex.commands.terminal import counting, progress, say, show
 from twindex.embedder.recipe import LOSSES, PRECISIONS, Recipe, Stage, read_recipe
 from twindex.errors import UsageError
 
@@ -177,11 +177,7 @@ def _head_pairs(file: Path) -> Any:
 
     def measure(embedder: Any) -> Any:
         with progress(len(photos_of(pairs)), "photo", "calibrate") as bar:
-
-            def count(done: int) -> None:
-                bar.update(done)
-
-            scores = measure_pairs(pairs, FaceReader(), embedder, count).scores
+            scores = measure_pairs(pairs, FaceReader(), embedder, counting(bar)).scores
         kinds = (scores.of_mated, scores.of_non_mated)
         return tuple(np.sort(one[np.isfinite(one)]).astype(np.float32) for one in kinds)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from twindex.commands.options import common_options, settings_of
+from twindex.commands.options import common_options, model_option, pre_cropped_option, settings_of
 from twindex.commands.terminal import show
 from twindex.errors import PhotoError
 
@@ -17,8 +17,8 @@ Example:
 @click.command(epilog=EXAMPLES)
 @click.argument("first", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.argument("second", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--model", help="A name, a fingerprint or a folder (default: the gallery's model, else the shipped one).")
-@click.option("--pre-cropped", is_flag=True, help="Each image is one aligned face already; nothing is detected.")
+@model_option
+@pre_cropped_option
 @common_options
 @click.pass_context
 def verify(context: click.Context, first: Path, second: Path, model: str | None, pre_cropped: bool) -> int:

@@ -29,7 +29,7 @@ _LARGEST_DIM = 4096
 
 @dataclass(frozen=True)
 class DefaultThreshold:
-    """The probability from which on a candidate is a match in a gallery of `gallery_size` references."""
+    """The probability from which on a candidate is a match in a gallery of `gallery_size` subjects."""
 
     gallery_size: int
     probability: float
@@ -126,7 +126,7 @@ class Card:
         return replace(self, weights_sha256=sha256)
 
     def threshold_for(self, gallery_size: int) -> float:
-        """The default operating threshold for a gallery of so many references.
+        """The default operating threshold for a gallery of so many subjects.
 
         Linear in the logarithm of the size between the card's thresholds, and the smallest one's below them. Above the
         largest the last slope goes on, but not past the probability of distance 0, so that the same photo can
@@ -136,7 +136,7 @@ class Card:
             ValueError: `gallery_size` is below 1.
         """
         if gallery_size < 1:
-            raise ValueError(f"Expected a gallery of at least one reference, got {gallery_size}.")
+            raise ValueError(f"Expected a gallery of at least one subject, got {gallery_size}.")
         if not self.thresholds:
             return self.verify_threshold
         first, last = self.thresholds[0], self.thresholds[-1]

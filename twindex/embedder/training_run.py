@@ -36,8 +36,15 @@ class TrainingRun:
 
     @property
     def first_stage(self) -> int:
-        """Number of the stage that the run begins with."""
-        return 0 if self.start_at is None else self.recipe.stage_number(self.start_at)
+        """Number of the stage that the run begins with.
+
+        Raises:
+            UsageError: There is no such stage, or no weights that the stages before it would have made.
+        """
+        number = 0 if self.start_at is None else self.recipe.stage_number(self.start_at)
+        if number > 0 and self.weights is None:
+            raise UsageError(f"Beginning with stage {self.start_at!r} needs --weights: what the stages before it made.")
+        return number
 
     def initial_bundle(self) -> Bundle | None:
         """The bundle whose weights the run begins with, or None where it begins otherwise.

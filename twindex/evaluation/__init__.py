@@ -1,4 +1,5 @@
 """How good answers are: verification of pairs, open-set identification, calibrated probabilities, thresholds.
 
-The metrics are pure NumPy on distances; terms and definitions are those of ISO/IEC 19795-1.
+Terms are those of ISO/IEC 19795-1. As in NIST's FRTE, a photo without a usable face counts as a miss, so FMR and FNMR
+are what the standard calls generalised rates.
 """

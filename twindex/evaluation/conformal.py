@@ -15,6 +15,8 @@ from scipy.stats import beta
 from twindex.evaluation.rates import Interval
 from twindex.scoring import Float64
 
+_TOLERANCE = 1e-9  # keeps 0.01 x 100 at 1
+
 
 @dataclass(frozen=True)
 class OperatingPoint:
@@ -57,13 +59,19 @@ def operating_point(scores: Sequence[Float64], target_fpir: float) -> OperatingP
     values, weights = values[order], weights[order]
     # Weight of what lies above each value; the stranger to come counts as one more, above everything.
     above = _above(values, weights)
-    allowed = target_fpir * (people + 1) + 1e-9
+    allowed = target_fpir * (people + 1) + _TOLERANCE
     passing = np.flatnonzero(above + 1 <= allowed)
     enough = len(passing) > 0
     last = int(passing[-1]) if enough else 0
     events = float(above[last]) + 1
-    threshold = min(1.0, math.nextafter(float(values[last]), math.inf))
+    # Where a probability is 1 in all its digits the threshold is above it, and nobody matches.
+    threshold = math.nextafter(float(values[last]), math.inf)
     return OperatingPoint(threshold, events / (people + 1), _interval(events, people), people, enough)
+
+
+def strangers_needed(target_fpir: float) -> int:
+    """The fewest strangers from which a rate can be promised."""
+    return math.ceil((1 - _TOLERANCE) / target_fpir) - 1
 
 
 def _above(values: Float64, weights: Float64) -> Float64:

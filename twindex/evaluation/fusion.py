@@ -4,7 +4,7 @@ from typing import Literal
 
 import numpy as np
 
-from twindex.scoring import Float64
+from twindex.scoring import Float64, unit_length
 from twindex.types import Float32, Int64
 
 Rule = Literal["nearest", "mean_two", "centroid"]
@@ -29,8 +29,7 @@ def subject_distances(probes: Float32, templates: Float32, owners: Int64, rule: 
     starts = np.searchsorted(owners[order], np.arange(int(owners.max()) + 1))
     sorted_templates = templates[order].astype(np.float64)
     if rule == "centroid":
-        sums = np.add.reduceat(sorted_templates, starts, axis=0)
-        sorted_templates = sums / np.linalg.norm(sums, axis=1, keepdims=True)
+        sorted_templates = unit_length(np.add.reduceat(sorted_templates, starts, axis=0))
     pieces = []
     for start in range(0, len(probes), _AT_ONCE):
         cosines = probes[start : start + _AT_ONCE].astype(np.float64) @ sorted_templates.T

@@ -45,6 +45,13 @@ class Searches:
         """FNIR where at most a share `fpir` of the non-mated probes is called somebody."""
         return self.fnir(threshold_at(fpir, self.strangers))
 
+    def trade_off(self) -> tuple[Float64, Float64]:
+        """FPIR and FNIR at the threshold of every stranger, and with all accepted; (strangers + 1,) float64 each."""
+        thresholds = np.append(np.sort(self.strangers), math.inf)
+        found = np.sort(np.where(self.ranks == 1, self.own, math.inf))
+        fpirs = np.searchsorted(thresholds[:-1], thresholds, side="left") / len(self.strangers)
+        return fpirs, 1 - np.searchsorted(found, thresholds, side="left") / len(found)
+
 
 def searches(distances: Float64, subjects: Int64, usable: NDArray[np.bool_]) -> Searches:
     """Ranks and distances from the distances of probes to subjects.

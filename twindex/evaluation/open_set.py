@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from twindex.embedder.card import Card
 from twindex.embedder.embedder import Embedder
@@ -17,8 +18,9 @@ from twindex.evaluation.fusion import Rule, subject_distances
 from twindex.evaluation.identification import STRANGER, Searches, nested_sizes, searches
 from twindex.evaluation.rates import rate_interval
 from twindex.scoring import Float64
-from twindex.types import Int64
+from twindex.types import Float32, Int64
 
+Flags = NDArray[np.bool_]
 FPIRS = (0.01, 0.003)
 CMC_RANKS = (1, 2, 3, 5, 10, 20)
 
@@ -52,7 +54,7 @@ class SearchResult:
         card: Of the model.
         rule: How the references of a subject were combined.
         failures: (photo, error code) of all photos without a usable face, enrolled or probe.
-        worst: (probe, the wrong or missing person's name, distance) of the worst answers; see `worst_answers`.
+        worst: Probes for which another person came first, and strangers; nearest first.
     """
 
     by_size: dict[int, Searches]
@@ -90,7 +92,14 @@ class SearchResult:
 
 @dataclass(frozen=True)
 class WrongAnswer:
-    """A probe, the photo that came first for it, and their distance; `person` is None for a stranger."""
+    """A wrong answer.
+
+    Attributes:
+        probe: The photo searched.
+        person: Who it shows, or None for a stranger.
+        first: A photo of the subject that came first.
+        distance: Of that subject.
+    """
 
     probe: Path
     person: str | None
@@ -139,13 +148,13 @@ def measure_search(
     Raises:
         UsageError: A probe shows nobody of `enrolled`, a stranger's name is enrolled, or nobody can be enrolled.
     """
+    names = sorted({name for name, _ in photos.enrolled})
+    columns = {name: column for column, name in enumerate(names)}
+    _check_names(photos, columns)
     enrolled, probes, strangers = (
         capture([path for _, path in listed], reader, embedder, listener, pre_cropped=pre_cropped)
         for listed in (photos.enrolled, photos.probes, photos.strangers)
     )
-    names = sorted({name for name, _ in photos.enrolled})
-    columns = {name: column for column, name in enumerate(names)}
-    _check_names(photos, columns)
     owners = np.array([columns[name] for name, _ in photos.enrolled], np.int64)
     truth = np.array([columns[name] for name, _ in photos.probes] + [STRANGER] * len(photos.strangers), np.int64)
     usable = np.concatenate([probes.usable, strangers.usable])
@@ -172,7 +181,7 @@ def _check_names(photos: OpenSet, columns: dict[str, int]) -> None:
         raise UsageError(f"Strangers must not be enrolled, but {known[0]!r} is.")
 
 
-def _all_distances(templates: Any, enrolled: Captured, owners: Int64, subjects: int, rule: Rule) -> Float64:
+def _all_distances(templates: Float32, enrolled: Captured, owners: Int64, subjects: int, rule: Rule) -> Float64:
     """(probes, subjects); infinity in the columns of subjects without a usable photo."""
     present, numbered = np.unique(owners[enrolled.usable], return_inverse=True)
     found = subject_distances(templates, enrolled.templates[enrolled.usable], numbered.astype(np.int64), rule)
@@ -181,7 +190,7 @@ def _all_distances(templates: Any, enrolled: Captured, owners: Int64, subjects: 
     return distances
 
 
-def _by_size(distances: Float64, truth: Int64, usable: Any, seed: int) -> dict[int, Searches]:
+def _by_size(distances: Float64, truth: Int64, usable: Flags, seed: int) -> dict[int, Searches]:
     """The outcome for nested random sets of subjects; all strangers, and the probes of the subjects chosen."""
     shuffled = np.random.default_rng(seed).permutation(distances.shape[1])
     outcomes = {}
@@ -191,12 +200,13 @@ def _by_size(distances: Float64, truth: Int64, usable: Any, seed: int) -> dict[i
         place[chosen] = np.arange(size)
         asked = (truth == STRANGER) | (place[truth] != STRANGER)
         if (truth[asked] != STRANGER).any():
-            outcomes[size] = searches(distances[asked][:, chosen], place[truth[asked]], usable[asked])
+            part = distances if size == distances.shape[1] else distances[np.ix_(asked, chosen)]
+            outcomes[size] = searches(part, place[truth[asked]], usable[asked])
     return outcomes
 
 
 def _worst_answers(
-    photos: OpenSet, distances: Float64, truth: Int64, usable: Any, enrolled: Captured, names: Sequence[str]
+    photos: OpenSet, distances: Float64, truth: Int64, usable: Flags, enrolled: Captured, names: Sequence[str]
 ) -> tuple[WrongAnswer, ...]:
     """Mated probes for which another came first, and strangers, nearest first: the first photo of whom they came to."""
     shown: dict[str, Path] = {}

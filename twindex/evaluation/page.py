@@ -33,6 +33,9 @@ class Comparison:
 def new_folder(folder: Path) -> None:
     """Make the folder of a report.
 
+    Args:
+        folder: New, empty, or of an earlier report, which is written over.
+
     Raises:
         UsageError: There is something in it that is not a report.
     """
@@ -70,6 +73,8 @@ def write_page(
     (folder / "report.json").write_text(json.dumps(values, indent=2, allow_nan=False) + "\n", "utf-8")
     pictures = folder / "faces"
     pictures.mkdir(exist_ok=True)
+    for old in pictures.glob("*.png"):
+        old.unlink()
     parts = [f"<h1>{html.escape(title)}</h1>", _table(values), _figures(plots)]
     for number, (heading, comparisons) in enumerate(errors):
         parts.append(f"<h2>{html.escape(heading)}</h2>" + ("" if comparisons else "<p>None.</p>"))

@@ -97,6 +97,9 @@ def measure_pairs(
         embedder: The model.
         listener: Told how many photos are done.
         pre_cropped: Whether each photo is one aligned face already.
+
+    Raises:
+        ValueError: A kind of pair is missing.
     """
     captured = capture(photos_of(pairs), reader, embedder, listener, pre_cropped=pre_cropped)
     distances = _distances(pairs, captured)

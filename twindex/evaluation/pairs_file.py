@@ -29,21 +29,28 @@ def read_pairs(file: Path, images: Path) -> list[Pair]:
         file: The list.
         images: Folder with one sub-folder a person.
 
+    Returns:
+        The pairs in the list's order.
+
     Raises:
         UsageError: The list is not of that format, or a photo is missing.
     """
     try:
-        lines = [line.rstrip("\n") for line in file.read_text("utf-8").splitlines() if line.strip()]
+        text = file.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"Cannot read the pairs {file}: {error}.") from error
-    folds, each = _header(file, lines)
+    lines = [(number, line.split("\t")) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    folds, each = _header(file, lines[0][1] if lines else [])
     if len(lines) - 1 != 2 * folds * each:
         raise UsageError(f"{file}: expected {2 * folds * each} pairs by its first line, got {len(lines) - 1}.")
-    photos = _Photos(images)
-    return [
-        Pair(*_photos_of(file, number, line, photos), mated=_is_mated(line), fold=(number - 2) // (2 * each))
-        for number, line in enumerate(lines[1:], 2)
-    ]
+    photos, pairs = _Photos(images), []
+    for place, (number, parts) in enumerate(lines[1:]):
+        mated = place % (2 * each) < each
+        if len(parts) != (3 if mated else 4):
+            kind = "mated pair: name, number, number" if mated else "non-mated pair: name, number, name, number"
+            raise UsageError(f"{file}, line {number}: expected a {kind}, tab-separated.")
+        pairs.append(Pair(*_photos_of(file, number, parts, photos), mated=mated, fold=place // (2 * each)))
+    return pairs
 
 
 class _Photos:
@@ -64,24 +71,18 @@ class _Photos:
         return self._listed[name][stem]
 
 
-def _header(file: Path, lines: list[str]) -> tuple[int, int]:
-    numbers = lines[0].split() if lines else []
-    if len(numbers) not in (1, 2) or not all(number.isdigit() for number in numbers):
+def _header(file: Path, parts: list[str]) -> tuple[int, int]:
+    if len(parts) not in (1, 2) or not all(part.isdecimal() for part in parts):
         raise UsageError(f"{file} is no list of pairs: its first line has to give the number of folds and of pairs.")
-    folds, each = (1, int(numbers[0])) if len(numbers) == 1 else (int(numbers[0]), int(numbers[1]))
+    folds, each = (1, int(parts[0])) if len(parts) == 1 else (int(parts[0]), int(parts[1]))
     if folds < 1 or each < 1:
         raise UsageError(f"{file}: expected at least one fold and one pair of each kind.")
     return folds, each
 
 
-def _is_mated(line: str) -> bool:
-    return len(line.split("\t")) == 3
-
-
-def _photos_of(file: Path, number: int, line: str, photos: _Photos) -> tuple[Path, Path]:
-    parts = line.split("\t")
+def _photos_of(file: Path, number: int, parts: list[str], photos: _Photos) -> tuple[Path, Path]:
     numbers = parts[1::2] if len(parts) == 4 else parts[1:]
     unsafe = [part for part in parts if part in ("", ".", "..") or "/" in part or "\\" in part]
-    if len(parts) not in (3, 4) or unsafe or not all(part.isdigit() for part in numbers):
-        raise UsageError(f"{file}, line {number}: expected 'name, number, number' or 'name, number, name, number'.")
+    if unsafe or not all(part.isdecimal() for part in numbers):
+        raise UsageError(f"{file}, line {number}: expected a name and the numbers of its photos.")
     return photos.find(parts[0], parts[1]), photos.find(parts[0] if len(parts) == 3 else parts[2], parts[-1])

@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 from twindex.evaluation.identification import Searches
 from twindex.evaluation.open_set import CMC_RANKS
 from twindex.evaluation.pairs import PairsResult
-from twindex.evaluation.rates import threshold_at
 from twindex.evaluation.verification import roc
 
 BLUE, ORANGE, GREY = "#1f5fa8", "#c4481c", "#9aa0a8"
@@ -28,7 +27,8 @@ def plot_pairs(result: PairsResult, folder: Path) -> list[tuple[str, str]]:
     shown = 1 - curve.fnmr[curve.fmr >= _SMALLEST_RATE]
     axes.plot(np.maximum(curve.fmr, _SMALLEST_RATE), 1 - curve.fnmr, color=BLUE)
     axes.set(xscale="log", xlabel="FMR", ylabel="1 - FNMR", xlim=(_SMALLEST_RATE, 1))
-    axes.set_ylim(math.floor(shown.min() * 10 - 0.5) / 10, 1.005)
+    lowest = float(shown.min()) if len(shown) else 0.0
+    axes.set_ylim(max(0.0, math.floor(lowest * 10 - 0.5) / 10), 1.005)
     _save(figure, folder / "roc.png")
     figure, axes = _new()
     edges = np.linspace(0, 2, 81).tolist()
@@ -66,9 +66,7 @@ def plot_search(by_size: dict[int, Searches], folder: Path) -> list[tuple[str, s
     _save(figure, folder / "cmc.png")
     figure, axes = _new()
     for shade, (size, outcome) in enumerate(by_size.items(), 1):
-        fpirs = np.arange(len(outcome.strangers) + 1) / len(outcome.strangers)
-        fnirs = [outcome.fnir(threshold_at(float(fpir), outcome.strangers)) for fpir in fpirs]
-        axes.plot(fpirs, fnirs, color=BLUE, alpha=shade / len(by_size), label=f"{size} subjects")
+        axes.plot(*outcome.trade_off(), color=BLUE, alpha=shade / len(by_size), label=f"{size} subjects")
     axes.set_xscale("symlog", linthresh=1e-3)
     axes.set(xlabel="FPIR", ylabel="FNIR", ylim=(0, None))
     axes.legend(frameon=False)

@@ -39,6 +39,13 @@ def share_below(distances: Float64, threshold: float) -> float:
 def binomial_interval(events: int, attempts: int, level: float = 0.95) -> Interval:
     """Confidence interval of a rate (Clopper and Pearson 1934): its coverage is `level` or more.
 
+    Args:
+        events, attempts: How often it happened, of how many.
+        level: The coverage wanted.
+
+    Returns:
+        Lowest and highest rate.
+
     Raises:
         ValueError: There are no attempts, or more events than attempts.
     """

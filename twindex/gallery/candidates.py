@@ -32,14 +32,15 @@ def best_subjects(
         owners = store.references.of_same_subjects(
             _one_a_subject(references, distances(template, vectors), store.references.owners(near), fused)
         )
-        if len(set(owners.values())) >= min(top, subjects) or len(near) >= searchable.count:
+        # An approximate index may not reach everybody, however many it is asked for.
+        if len(set(owners.values())) >= min(top, subjects) or wanted >= searchable.count:
             break
         wanted *= 4
     missing = sorted(set(owners) - set(references.tolist()))
     more, more_vectors = store.references.vectors(fingerprint, missing)
     if len(more):
         references, vectors = np.concatenate([references, more]), np.concatenate([vectors, more_vectors])
-    # Those erased since the search have no owner.
+    # Left out: references of farther subjects, and of those erased since the search.
     kept = np.array([int(reference) in owners for reference in references], bool)
     if not kept.any():
         return []

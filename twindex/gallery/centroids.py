@@ -4,12 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twindex.scoring import SAME_PHOTO, Float64
+from twindex.scoring import SAME_PHOTO, Float64, distances, unit_length
 from twindex.storage import Store
 from twindex.types import Float32, Int64
 
 _BATCH = 10_000
 _COLUMNS = 20_000
+_ROWS = 500
+_NEAR = 1e-3  # squared distance
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,8 +43,16 @@ class Centroids:
 
     def holds(self, probes: Float32) -> bool:
         """Whether any of the probes, (m, dim) float32, is a photo that is enrolled."""
-        blocks = (self.templates[start : start + _COLUMNS] for start in range(0, len(self.templates), _COLUMNS))
-        return any(bool(((2 - 2 * (probes @ block.T)) < SAME_PHOTO).any()) for block in blocks)
+        for start in range(0, len(self.templates), _COLUMNS):
+            block = self.templates[start : start + _COLUMNS]
+            # Float32 cosines cannot tell so small a distance: they choose whom to look at.
+            rows, columns = np.nonzero(2 - 2 * (probes @ block.T) < _NEAR)
+            if any(
+                distances(probes[row], block[[column]])[0] < SAME_PHOTO
+                for row, column in zip(rows, columns, strict=True)
+            ):
+                return True
+        return False
 
     def left_out(self, chosen: Int64) -> tuple[Float64, Float64]:
         """Search references as if they had not been enrolled.
@@ -56,9 +66,8 @@ class Centroids:
         """
         probes, subjects = self.templates[chosen], self.owners[chosen]
         rest = self.sums[subjects] - probes
-        lengths = np.linalg.norm(rest, axis=1)
         alone = np.bincount(self.owners, minlength=len(self.names))[subjects] == 1
-        cosines = np.einsum("md,md->m", rest, probes) / np.where(alone, 1, lengths)
+        cosines = np.einsum("md,md->m", unit_length(rest), probes)
         own = np.where(alone, np.inf, np.sqrt(np.maximum(2 - 2 * cosines, 0)))
         return self._nearest_other(probes, subjects), own
 
@@ -66,17 +75,23 @@ class Centroids:
         """Distance to the nearest subject other than an excluded one (-1: none)."""
         best = np.full(len(probes), -np.inf)
         for start in range(0, len(self.names), _COLUMNS):
-            sums = self.sums[start : start + _COLUMNS]
-            cosines = probes @ (sums / np.linalg.norm(sums, axis=1, keepdims=True)).astype(np.float32).T
-            inside = (excluded >= start) & (excluded < start + len(sums))
-            cosines[np.flatnonzero(inside), excluded[inside] - start] = -np.inf
-            best = np.maximum(best, cosines.max(axis=1))
-        distances: Float64 = np.where(np.isfinite(best), np.sqrt(np.maximum(2 - 2 * best, 0)), np.inf)
-        return distances
+            directions = unit_length(self.sums[start : start + _COLUMNS]).astype(np.float32)
+            for first in range(0, len(probes), _ROWS):
+                part = slice(first, first + _ROWS)
+                cosines = probes[part] @ directions.T
+                inside = (excluded[part] >= start) & (excluded[part] < start + len(directions))
+                cosines[np.flatnonzero(inside), excluded[part][inside] - start] = -np.inf
+                best[part] = np.maximum(best[part], cosines.max(axis=1))
+        nearest: Float64 = np.where(np.isfinite(best), np.sqrt(np.maximum(2 - 2 * best, 0)), np.inf)
+        return nearest
 
 
 def load_centroids(store: Store, fingerprint: str) -> Centroids:
-    """Read all templates of a model."""
+    """Read all templates of a model.
+
+    Raises:
+        IntegrityError: A template is not what was written.
+    """
     names: dict[str, int] = {}
     owners, pieces = [], []
     for references, vectors in store.references.batches(fingerprint, _BATCH):

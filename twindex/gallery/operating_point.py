@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from twindex.errors import UsageError
+from twindex.errors import ModelMismatchError, UsageError
 from twindex.evaluation.conformal import OperatingPoint, operating_point
 from twindex.evaluation.rates import Interval, binomial_interval
 from twindex.gallery.centroids import Centroids, load_centroids
@@ -20,7 +20,7 @@ Method = Literal["non-mated", "leave-one-subject-out"]
 MOST_SUBJECTS = 5_000  # of the gallery, that are left out in turn
 MOST_PHOTOS = 10  # of each of them
 REPEATABILITY = 1e-4  # by which a distance may differ when the same photos are embedded in another batch
-SOURCE = "non_mated"  # where a stored report keeps the strangers' folder
+SOURCE = "source"  # where a stored report keeps how to find the strangers again
 
 
 @dataclass(frozen=True)
@@ -68,26 +68,30 @@ class Calibration:
 
 def calibrate(
     gallery: Gallery,
+    fingerprint: str,
     target_fpir: float,
     strangers: Mapping[str, Float32] | None = None,
     *,
-    source: str = "",
+    source: Mapping[str, Any] | None = None,
     seed: int = 1,
 ) -> Calibration:
     """Find the threshold and keep it in the gallery.
 
     Args:
         gallery: Open for writing.
+        fingerprint: The model that made the strangers' templates; it has to be the active one still.
         target_fpir: Share of strangers that may be called somebody, between 0 and 1.
-        strangers: For each person not enrolled (photos, dim) templates of the active model; None leaves each subject
+        strangers: For each person not enrolled (photos, dim) templates; None leaves each subject
             of the gallery out in turn instead.
-        source: Where the strangers' photos are, to find them again.
+        source: How to find the strangers' photos again; kept under `SOURCE`.
         seed: Of the subjects that are looked at, where there are very many.
 
     Raises:
         UsageError: There is nobody enrolled, nobody to measure on, or a stranger's photo is enrolled.
+        ModelMismatchError: Another model answers now.
     """
-    fingerprint = gallery.active().fingerprint
+    if gallery.active().fingerprint != fingerprint:
+        raise ModelMismatchError("The gallery changed its model meanwhile; run `twindex calibrate` again.")
     centroids = load_centroids(gallery.store, fingerprint)
     if not centroids.names:
         raise UsageError("The gallery is empty: there is nothing to set a threshold for.")
@@ -95,15 +99,15 @@ def calibrate(
     head = Head(card.head_weight, card.head_bias)
     chosen = _chosen_references(centroids, seed)
     others, own = centroids.left_out(chosen)
+    if strangers is None and len(centroids.names) < 2:
+        raise UsageError("A lonely person has no strangers: enrol a second one, or name a folder with --non-mated.")
+    if strangers is not None and not strangers:
+        raise UsageError("No photo of the strangers has a usable face; give sharper or larger ones.")
     method: Method = "leave-one-subject-out" if strangers is None else "non-mated"
     if strangers is None:
         scores = _left_out_scores(head, others, centroids.owners[chosen])
     else:
         scores = _strangers_scores(head, centroids, strangers)
-    if not scores:
-        raise UsageError(
-            "There is nobody to measure strangers on: enrol a second person, or name a folder with --non-mated."
-        )
     point = operating_point(scores, target_fpir)
     fnir, interval = _fnir(head, point.threshold, own, others)
     found = Calibration(
@@ -111,7 +115,12 @@ def calibrate(
     )
     gallery.store.set_threshold(
         StoredThreshold(
-            point.threshold, target_fpir, found.gallery_size, fingerprint, method, {**found.to_json(), SOURCE: source}
+            point.threshold,
+            target_fpir,
+            found.gallery_size,
+            fingerprint,
+            method,
+            {**found.to_json(), SOURCE: dict(source or {})},
         )
     )
     return found
@@ -132,7 +141,8 @@ def _strangers_scores(head: Head, centroids: Centroids, strangers: Mapping[str, 
     for name, templates in strangers.items():
         if centroids.holds(templates):
             raise UsageError(f"A photo of {name!r} among the strangers is enrolled; strangers must not be.")
-    return [_probability_again(head, centroids.nearest(templates)) for templates in strangers.values()]
+    scores = _probability_again(head, centroids.nearest(np.concatenate(list(strangers.values()))))
+    return np.split(scores, np.cumsum([len(templates) for templates in strangers.values()])[:-1])
 
 
 def _probability_again(head: Head, distances: Float64) -> Float64:

@@ -5,7 +5,7 @@ from typing import Literal
 
 from twindex.gallery.service import Gallery
 
-GROWTH = 0.1  # share of new references from which on a threshold is too old: the FPIR grows about as the gallery does
+GROWTH = 0.1  # share of new subjects from which on a threshold is too old: the FPIR grows about as their number does
 Age = Literal["fits", "never set", "other model", "grown"]
 
 
@@ -20,15 +20,16 @@ class ThresholdAge:
 def threshold_age(gallery: Gallery) -> ThresholdAge:
     """Judge the threshold that the next query will use."""
     active, stored = gallery.active().fingerprint, gallery.store.gallery().threshold
-    size = gallery.store.references.count(active)
+    subjects = gallery.store.subjects.count()
     if stored is None:
-        note = f"The threshold is the model's default for {gallery.store.subjects.count()} people; "
+        note = f"The threshold is the model's default for {subjects} people; "
         return ThresholdAge("never set", note + "`twindex calibrate` sets this gallery's own.")
     if stored.fingerprint != active:
         note = f"The gallery's threshold was set for another model ({stored.fingerprint[:12]}); the model's default is "
         return ThresholdAge("other model", note + "used until `twindex calibrate --auto` sets it again.")
-    if size > stored.gallery_size * (1 + GROWTH):
-        note = f"The threshold was set for {stored.gallery_size} references, there are {size} now: more strangers than "
+    measured = int(stored.report["subjects"])
+    if subjects > measured * (1 + GROWTH):
+        note = f"The threshold was set for {measured} people, there are {subjects} now: more strangers than "
         note += f"{100 * stored.target_fpir:g} % may be called somebody until `twindex calibrate --auto` sets it again."
         return ThresholdAge("grown", note)
     return ThresholdAge("fits", "")

@@ -1,0 +1,78 @@
+"""Images a second of training, photos read and varied on the way, against a bare step on constant data, with memory.
+
+python benchmarks/training.py FACES --recipe recipes/twindex-112.toml
+"""
+
+import argparse
+import os
+import resource
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import keras
+import numpy as np
+from report import interleaved, machine, publish, summary
+
+from twindex.embedder.learner import build_learner
+from twindex.embedder.network import build_branch, build_head
+from twindex.embedder.recipe import read_recipe
+from twindex.embedder.training_batches import training_batches
+from twindex.embedder.training_faces import TrainingFaces
+from twindex.embedder.training_run import TrainingRun
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("faces", type=Path, help="aligned faces, one sub-folder per subject")
+    parser.add_argument("--recipe", type=Path, default=Path("recipes/twindex-112.toml"))
+    parser.add_argument("--stage", type=int, default=-1, help="number of the recipe's stage")
+    parser.add_argument("--input-size", type=int, help="another size than the recipe's")
+    parser.add_argument("--rounds", type=int, default=6)
+    parser.add_argument("--steps", type=int, default=10, help="in a round")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    recipe = read_recipe(options.recipe)
+    size = options.input_size or recipe.input_size
+    stage = replace(recipe.stages[options.stage], steps=10_000, input_size=size)
+    run = TrainingRun(TrainingFaces.scan(options.faces), replace(recipe, stages=(stage,)), Path(tempfile.gettempdir()))
+    keras.config.set_dtype_policy(recipe.precision)
+    branch, head = build_branch((size, size, 3), recipe.dim), build_head()
+    head.build((None, 1))
+    learner = build_learner(branch, head, stage)
+    targets = np.random.default_rng(recipe.seed).normal(size=(len(run.faces.paths), recipe.dim)).astype(np.float32)
+    targets /= np.linalg.norm(targets, axis=1, keepdims=True)
+    batches = training_batches(run, 0, targets, 0)
+    constant = next(batches)
+
+    def bare() -> None:
+        for _ in range(options.steps):
+            learner.train_on_batch(*constant)
+
+    def training() -> None:
+        for _ in range(options.steps):
+            learner.train_on_batch(*next(batches))
+
+    times = {
+        name: summary(seconds)
+        for name, seconds in interleaved({"constant data": bare, "training": training}, options.rounds).items()
+    }
+    images = options.steps * stage.batch_size
+    rows = [
+        {
+            "input": name,
+            **figures,
+            "images/s": round(1e3 * images / figures["median_ms"], 1),
+            "ratio": round(times["constant data"]["median_ms"] / figures["median_ms"], 3),
+        }
+        for name, figures in times.items()
+    ]
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    about = {**machine("keras", keras.backend.backend()), "size": size, "batch": stage.batch_size, "peak_mib": memory}
+    publish("Training", {**about, "precision": recipe.precision, "seed": recipe.seed}, rows, as_json=options.json)
+
+
+if __name__ == "__main__":
+    main()
