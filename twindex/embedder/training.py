@@ -8,9 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import keras
-import numpy as np
 
-from twindex.embedder import calibration, sampling
+from twindex.embedder import sampling
 from twindex.embedder.checkpoint import Checkpoint, Progress
 from twindex.embedder.initial_weights import initialise_from_folded
 from twindex.embedder.learner import Learner, build_learner
@@ -19,12 +18,11 @@ from twindex.embedder.teacher_targets import teacher_targets
 from twindex.embedder.training_batches import Batch, training_batches
 from twindex.embedder.training_run import TrainingRun
 from twindex.errors import UsageError
-from twindex.types import Float32, Int64
+from twindex.types import Int64
 
 CHECKPOINT_EVERY = 200
 REPORT_EVERY = 20
 _MEASURED_FACES = 128
-_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,7 @@ def train(run: TrainingRun, listener: Listener) -> keras.Model:
             run's folder is of another run, or training diverges.
         IntegrityError: A file of the run is damaged.
     """
-    learning, held_out = run.split()
+    learning, _ = run.split()
     checkpoint = Checkpoint(run.folder / "checkpoint.safetensors", run.origin())
     resumed = checkpoint.progress()
     keras.utils.set_random_seed(run.recipe.seed)
@@ -67,14 +65,11 @@ def train(run: TrainingRun, listener: Listener) -> keras.Model:
     branch = _random_branch(run, size) if resumed else _initial_branch(run, size, learning)
     head = build_head()
     head.build((None, 1))
-    untrained = not resumed and run.initial_bundle() is None
     for number, stage in enumerate(run.recipe.stages[start.stage :], start.stage):
         branch = _resized(run, branch, run.recipe.input_size_of(number))
         learner = build_learner(branch, head, stage)
         if resumed and number == resumed.stage:
             checkpoint.restore(learner)
-        elif "binary_crossentropy" in stage.losses and not (untrained and number == start.stage):
-            _refit_head(run, branch, head, held_out)
         begun = Progress(number, start.step if number == start.stage else 0)
         batches = training_batches(run, number, targets, begun.step)
         _run_stage(run, learner, batches, begun, checkpoint, listener)
@@ -156,15 +151,3 @@ def _initial_branch(run: TrainingRun, size: int, learning: Int64) -> keras.Model
     initialise_from_folded(measured, Path(run.weights), run.faces.clean(chosen, size))
     assign_arrays(branch, branch_arrays(measured))
     return branch
-
-
-def _refit_head(run: TrainingRun, branch: keras.Model, head: keras.layers.Layer, held_out: Int64) -> None:
-    """Let a later stage that learns the head start from where the held-out pairs are."""
-    templates: list[Float32] = []
-    for start in range(0, len(held_out), _AT_ONCE):
-        crops = run.faces.clean(held_out[start : start + _AT_ONCE], branch.input_shape[1])
-        templates.append(branch.predict_on_batch(crops.astype(np.float32)))
-    distances = calibration.pair_distances(np.concatenate(templates), run.faces.subjects[held_out])
-    fitted = calibration.learned_head(*distances)
-    head.kernel.assign([[fitted.weight]])
-    head.bias.assign([fitted.bias])
