@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from dataclasses import replace
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -16,12 +17,16 @@ from twindex.embedder.registry import cache_dir, find_model
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="default")
+    parser.add_argument("--input-size", type=int, help="the model's weights at another size, for its speed")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     bundle = find_model(options.model)
+    if options.input_size:
+        shape = (options.input_size, options.input_size, 3)
+        bundle = replace(bundle, card=replace(bundle.card, input_shape=shape))
     shape = bundle.card.input_shape
     images = np.random.default_rng(options.seed).integers(0, 256, (options.batch, *shape), np.uint8)
     branch = build_branch(shape, bundle.card.dim)

@@ -44,8 +44,7 @@ def test_held_out_photos_find_their_subject_and_strangers_are_unknown(run: Run, 
     strangers = sorted((people / "strangers").rglob("*.jpg"))
     result = run("--gallery", enrolled, "--json", "query", *strangers)
     decisions = [json.loads(line)["faces"][0]["decision"] for line in result.out.splitlines()]
-    # Drawn faces resemble each other more than people do: more of these strangers are called somebody than real ones.
-    assert decisions.count("unknown") >= 0.7 * len(strangers)
+    assert decisions.count("unknown") >= 0.9 * len(strangers)
     assert result.status == 1
 
 

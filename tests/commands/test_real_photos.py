@@ -70,3 +70,40 @@ def test_lfw_photos_find_their_subject_and_strangers_are_mostly_unknown(run: Run
     assert rank1(answers(run, gallery, [photos[1] for photos in several])) >= 0.9
     strangers = [answer["faces"][0]["decision"] for answer in answers(run, gallery, single) if answer["faces"]]
     assert strangers.count("unknown") >= 0.9 * len(strangers)
+
+
+def test_lfw_pairs_are_told_apart_and_probabilities_mean_what_they_say(run: Run) -> None:
+    lfw = PHOTOS / "lfw"
+    found = run("--json", "evaluate", "pairs", "--pairs", lfw / "pairsDevTest.txt", "--images", lfw).json
+    assert (found["pairs"], found["failures_to_enrol"]) == (1000, 0)
+    assert found["accuracy"] >= 0.98
+    assert found["fnmr_at_fmr"]["0.01"] <= 0.03
+    assert found["ece"] <= 0.02
+
+
+def test_a_threshold_set_on_strangers_holds_for_others(run: Run, tmp_path: Path) -> None:
+    folders = sorted(folder for folder in (PHOTOS / "lfw").iterdir() if folder.is_dir())
+    several = [sorted(folder.iterdir())[:2] for folder in folders if len(list(folder.iterdir())) > 1][5::16][:100]
+    single = [sorted(folder.iterdir())[0] for folder in folders if len(list(folder.iterdir())) == 1][3::11][:290]
+    gallery = tmp_path / "gallery"
+    run("--gallery", gallery, "enroll", linked([photos[0] for photos in several], tmp_path / "p"))
+    measured, others = single[:190], single[190:]
+    report = run(
+        "--gallery",
+        gallery,
+        "--json",
+        "calibrate",
+        "--non-mated",
+        linked(measured, tmp_path / "s"),
+        "--target-fpir",
+        0.1,
+    ).json
+    assert (report["method"], report["enough"]) == ("non-mated", True)
+    called = [answer["faces"][0]["decision"] for answer in answers(run, gallery, others) if answer["faces"]].count(
+        "match"
+    )
+    # 10 of 100 are expected; 20 or more would come once in 500 times, as would none.
+    assert 0 < called < 20
+    found = answers(run, gallery, [photos[1] for photos in several])
+    matched = [answer["faces"][0]["decision"] == "match" for answer in found if answer["faces"]]
+    assert sum(matched) >= 0.9 * len(matched)

@@ -132,10 +132,10 @@ def _pairs_lines(value: dict[str, Any]) -> list[str]:
     ]
     for rate, fnmr in value["fnmr_at_fmr"].items():
         interval = _interval(value["fnmr_at_fmr_interval"][rate])
-        lines.append(f"FNMR at FMR {float(rate):<7.1%}{_percent(fnmr)} ({interval})")
+        lines.append(f"{'FNMR at FMR ' + _share(rate):<19}{_percent(fnmr)} ({interval})")
     return [
         *lines,
-        f"P >= {point['probability']:<14.4f}FMR {_percent(point['fmr'])}, FNMR {_percent(point['fnmr'])}",
+        f"at P >= {point['probability']:<11.4f}FMR {_percent(point['fmr'])}, FNMR {_percent(point['fnmr'])}",
         f"calibration error  {value['ece']:.4f}, Brier score {value['brier']:.4f}",
     ]
 
@@ -147,13 +147,17 @@ def _search_lines(value: dict[str, Any]) -> list[str]:
         f"probes   {value['probes']} of enrolled people, {value['strangers']} of strangers",
     ]
     for size, one in value["by_size"].items():
-        rates = [f"FNIR {_percent(fnir)} at FPIR {float(fpir):.1%}" for fpir, fnir in one["fnir_at_fpir"].items()]
+        rates = [f"FNIR {_percent(fnir)} at FPIR {_share(fpir)}" for fpir, fnir in one["fnir_at_fpir"].items()]
         lines.append(f"{size:>6} people: rank-1 {_percent(one['rank1'])}, {', '.join(rates)}")
     return lines
 
 
 def _percent(share: float) -> str:
     return f"{100 * share:.2f} %"
+
+
+def _share(rate: str) -> str:
+    return f"{100 * float(rate):g} %"
 
 
 def _interval(interval: list[float]) -> str:

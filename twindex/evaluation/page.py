@@ -92,15 +92,24 @@ def write_page(
 
 
 def _table(values: dict[str, Any]) -> str:
-    rows = "".join(f"<tr><th>{html.escape(name)}<td>{html.escape(_plain(value))}" for name, value in values.items())
-    return f"<table>{rows}</table>"
+    rows = [(name, value) for name, value in values.items() if not _is_nested(value)]
+    rows += [
+        (f"{name}: {key}", one) for name, value in values.items() if _is_nested(value) for key, one in value.items()
+    ]
+    cells = "".join(f"<tr><th>{html.escape(name)}<td>{html.escape(_plain(value))}" for name, value in rows)
+    return f"<table>{cells}</table>"
+
+
+def _is_nested(value: Any) -> bool:
+    """Whether a value is a table of its own."""
+    return isinstance(value, dict) and any(isinstance(one, dict) for one in value.values())
 
 
 def _plain(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.5g}"
     if isinstance(value, dict):
-        return ", ".join(f"{name}: {_plain(one)}" for name, one in value.items())
+        return ", ".join(f"{_plain(one)} ({name})" for name, one in value.items())
     return " to ".join(_plain(one) for one in value) if isinstance(value, list) else str(value)
 
 
@@ -113,7 +122,7 @@ def _figures(plots: Sequence[tuple[str, str]]) -> str:
 
 def _comparison(names: Sequence[str], comparison: Comparison) -> str:
     images = "".join(f'<img src="faces/{name}" alt="">' for name in names)
-    shown = f"{comparison.first.name} / {comparison.second.name}"
+    shown = " and ".join(f"{photo.parent.name}/{photo.name}" for photo in (comparison.first, comparison.second))
     caption = f"{html.escape(comparison.caption)}<br>{html.escape(shown)}"
     return f'<figure class="faces">{images}<figcaption>{caption}</figcaption></figure>'
 

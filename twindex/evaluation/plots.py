@@ -61,7 +61,9 @@ def plot_search(by_size: dict[int, Searches], folder: Path) -> list[tuple[str, s
     for shade, (size, outcome) in enumerate(by_size.items(), 1):
         rates = [outcome.rank_rate(rank) for rank in CMC_RANKS]
         axes.plot(CMC_RANKS, rates, color=BLUE, alpha=shade / len(by_size), marker="o", label=f"{size} subjects")
-    axes.set(xlabel="rank", ylabel="share of mated probes found", ylim=(None, 1.005))
+    axes.set(xscale="log", xlabel="rank", ylabel="share of mated probes found", ylim=(None, 1.005))
+    axes.set_xticks(CMC_RANKS, [str(rank) for rank in CMC_RANKS], minor=False)
+    axes.minorticks_off()
     axes.legend(frameon=False)
     _save(figure, folder / "cmc.png")
     figure, axes = _new()
