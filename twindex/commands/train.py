@@ -15,7 +15,7 @@ from twindex.errors import UsageError
 EXAMPLES = """\b
 Examples:
   twindex train faces/ --output my-model --loss binary_crossentropy
-  twindex train faces/ --output my-model --recipe recipes/first.toml --teacher teacher.onnx
+  twindex train faces/ --output my-model --recipe recipes/twindex-112.toml --teacher teacher.onnx
 """
 
 
