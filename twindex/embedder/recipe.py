@@ -26,6 +26,7 @@ class Augmentation:
         light: Largest change of brightness and of contrast, as a share.
         grey: Share of the photos shown in grey.
         flip: Whether half of the photos are mirrored.
+        occlusion: Share of the photos on which a rectangle is covered.
     """
 
     scale: tuple[float, float] = (0.94, 1.10)
@@ -33,10 +34,15 @@ class Augmentation:
     light: float = 0.25
     grey: float = 0.1
     flip: bool = True
+    occlusion: float = 0.0
 
     def __post_init__(self) -> None:
         low, high = self.scale
-        if not 0.5 <= low <= high <= 2 or not 0 <= self.shift < 0.5 or not 0 <= self.grey <= 1:
+        if (
+            not 0.5 <= low <= high <= 2
+            or not 0 <= self.shift < 0.5
+            or not all(0 <= share <= 1 for share in (self.grey, self.occlusion))
+        ):
             raise UsageError(f"Augmentation out of range: {self}.")
         object.__setattr__(self, "scale", (float(low), float(high)))
 

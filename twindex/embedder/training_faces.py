@@ -10,15 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageEnhance, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from twindex.embedder import sampling
 from twindex.embedder.recipe import Augmentation
+from twindex.embedder.variation import framed, vary
 from twindex.errors import UsageError
 from twindex.types import Int64, UInt8
 
-FRAME_EDGE = 128
-TEMPLATE_EDGE = 112
 _LEAST_APART = 2
 _LEAST_LEARNED = 2
 _SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".webp"})
@@ -89,12 +88,12 @@ class TrainingFaces:
 
     def clean(self, photos: Int64, size: int) -> UInt8:
         """The template's square of each photo, unvaried, (n, size, size, 3) uint8 RGB."""
-        return np.stack([_warp(_read(self.paths[photo]), size, 1.0, 0.0, 0.0) for photo in photos])
+        return np.stack([framed(_read(self.paths[photo]), size) for photo in photos])
 
     def varied(self, photos: Int64, size: int, augmentation: Augmentation, seed: tuple[int, ...]) -> UInt8:
         """The same, each varied at random as `augmentation` says."""
         random = np.random.default_rng(seed)
-        return np.stack([_vary(_read(self.paths[photo]), size, augmentation, random) for photo in photos])
+        return np.stack([vary(_read(self.paths[photo]), size, augmentation, random) for photo in photos])
 
 
 def _read(path: Path) -> Image.Image:
@@ -106,28 +105,3 @@ def _read(path: Path) -> Image.Image:
     if face.width != face.height:
         raise UsageError(f"Expected aligned, square faces; {path} is {face.width}x{face.height}. Use --align.")
     return face
-
-
-def _warp(face: Image.Image, size: int, scale: float, right: float, down: float) -> UInt8:
-    """The template's square, zoomed by `scale` and shifted by shares of its edge."""
-    step = face.width * TEMPLATE_EDGE / FRAME_EDGE / size / scale
-    if step >= 2:
-        factor = int(step)
-        face, step = face.reduce(factor), step / factor
-    left = face.width / 2 - step * size * (0.5 + right)
-    top = face.height / 2 - step * size * (0.5 + down)
-    warped = face.transform(
-        (size, size), Image.Transform.AFFINE, (step, 0, left, 0, step, top), Image.Resampling.BILINEAR
-    )
-    return np.asarray(warped)
-
-
-def _vary(face: Image.Image, size: int, augmentation: Augmentation, random: np.random.Generator) -> UInt8:
-    scale = random.uniform(*augmentation.scale)
-    right, down = random.uniform(-augmentation.shift, augmentation.shift, 2)
-    brightness, contrast = random.uniform(1 - augmentation.light, 1 + augmentation.light, 2)
-    mirrored, grey = random.random(2) < (0.5 * augmentation.flip, augmentation.grey)
-    face = ImageOps.mirror(face) if mirrored else face
-    face = face.convert("L").convert("RGB") if grey else face
-    face = ImageEnhance.Contrast(ImageEnhance.Brightness(face).enhance(brightness)).enhance(contrast)
-    return _warp(face, size, scale, right, down)

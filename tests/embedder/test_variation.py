@@ -1,0 +1,63 @@
+"""How training crops are cut and varied."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from twindex.embedder.recipe import Augmentation
+from twindex.embedder.variation import framed, vary
+from twindex.errors import UsageError
+
+STILL = Augmentation(scale=(1.0, 1.0), shift=0.0, light=0.0, grey=0.0, flip=False)
+
+
+def face() -> Image.Image:
+    """128 x 128, no two columns and no two rows alike."""
+    across, down = np.meshgrid(np.arange(128), np.arange(128))
+    return Image.fromarray(np.stack([across, down, np.full_like(down, 7)], axis=-1).astype(np.uint8))
+
+
+def varied(augmentation: Augmentation, seed: int = 1) -> np.ndarray:
+    return vary(face(), 112, augmentation, np.random.default_rng(seed))
+
+
+def test_the_template_s_square_is_cut_out_of_the_margin() -> None:
+    np.testing.assert_array_equal(framed(face(), 112), np.asarray(face())[8:120, 8:120])
+    np.testing.assert_array_equal(varied(STILL), framed(face(), 112))
+
+
+def test_another_size_shows_the_same_square() -> None:
+    large = framed(face(), 224).astype(int)
+    assert large.shape == (224, 224, 3)
+    # A pixel of 224 is half a pixel of 112.
+    np.testing.assert_allclose(large[::2, ::2], framed(face(), 112).astype(int), atol=1)
+
+
+def test_half_of_the_photos_are_mirrored() -> None:
+    flipped = [varied(replace(STILL, flip=True), seed)[0, 0, 0] > 64 for seed in range(200)]
+    assert 70 <= sum(flipped) <= 130
+
+
+def test_covering_hides_one_rectangle_and_leaves_the_rest() -> None:
+    plain = varied(STILL)
+    for seed in range(50):
+        covered = varied(replace(STILL, occlusion=1.0), seed)
+        changed = (covered != plain).any(axis=-1)
+        rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
+        inside = covered[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        assert len(np.unique(inside.reshape(-1, 3), axis=0)) == 1
+        assert 15 <= len(rows) <= 56
+        assert 15 <= len(columns) <= 56
+
+
+def test_some_photos_are_covered() -> None:
+    plain = varied(STILL)
+    covered = [(varied(replace(STILL, occlusion=0.3), seed) != plain).any() for seed in range(200)]
+    assert 35 <= sum(covered) <= 85
+
+
+def test_a_share_beyond_one_is_refused() -> None:
+    with pytest.raises(UsageError, match="out of range"):
+        Augmentation(occlusion=1.5)

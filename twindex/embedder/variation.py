@@ -1,0 +1,62 @@
+"""Training crops out of framed faces: cut to the template's square, and varied at random."""
+
+import numpy as np
+from PIL import Image, ImageEnhance, ImageOps
+
+from twindex.embedder.recipe import Augmentation
+from twindex.types import UInt8
+
+FRAME_EDGE = 128
+TEMPLATE_EDGE = 112
+_SHORTEST_COVER, _LONGEST_COVER = 0.15, 0.5  # shares of the crop's edge
+
+
+def framed(face: Image.Image, size: int, *, scale: float = 1.0, right: float = 0.0, down: float = 0.0) -> UInt8:
+    """The template's square of a face with margin.
+
+    Args:
+        face: Square, RGB, framed as a gallery's crops are.
+        size: Edge of the result, pixels.
+        scale: Zoom.
+        right, down: Shift of the content, shares of the edge.
+
+    Returns:
+        (size, size, 3) uint8.
+    """
+    step = face.width * TEMPLATE_EDGE / FRAME_EDGE / size / scale
+    if step >= 2:
+        factor = int(step)
+        face, step = face.reduce(factor), step / factor
+    left = face.width / 2 - step * size * (0.5 + right)
+    top = face.height / 2 - step * size * (0.5 + down)
+    warped = face.transform(
+        (size, size), Image.Transform.AFFINE, (step, 0, left, 0, step, top), Image.Resampling.BILINEAR
+    )
+    return np.asarray(warped)
+
+
+def vary(face: Image.Image, size: int, augmentation: Augmentation, random: np.random.Generator) -> UInt8:
+    """`framed`, varied as `augmentation` says.
+
+    Returns:
+        (size, size, 3) uint8.
+    """
+    scale = random.uniform(*augmentation.scale)
+    right, down = random.uniform(-augmentation.shift, augmentation.shift, 2)
+    brightness, contrast = random.uniform(1 - augmentation.light, 1 + augmentation.light, 2)
+    mirrored, grey = random.random(2) < (0.5 * augmentation.flip, augmentation.grey)
+    face = ImageOps.mirror(face) if mirrored else face
+    face = face.convert("L").convert("RGB") if grey else face
+    face = ImageEnhance.Contrast(ImageEnhance.Brightness(face).enhance(brightness)).enhance(contrast)
+    crop = framed(face, size, scale=scale, right=right, down=down)
+    return _covered(crop, random) if random.random() < augmentation.occlusion else crop
+
+
+def _covered(crop: UInt8, random: np.random.Generator) -> UInt8:
+    """A rectangle of one colour over the face (Zhong et al. 2020): a cap, sunglasses, a hand."""
+    size = len(crop)
+    height, width = (random.uniform(_SHORTEST_COVER, _LONGEST_COVER, 2) * size).astype(int)
+    top, left = random.integers(0, size - height + 1), random.integers(0, size - width + 1)
+    covered = crop.copy()
+    covered[top : top + height, left : left + width] = random.integers(0, 256, 3)
+    return covered
