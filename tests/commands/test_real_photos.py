@@ -106,4 +106,4 @@ def test_a_threshold_set_on_strangers_holds_for_others(run: Run, tmp_path: Path)
     assert 0 < called < 20
     found = answers(run, gallery, [photos[1] for photos in several])
     matched = [answer["faces"][0]["decision"] == "match" for answer in found if answer["faces"]]
-    assert sum(matched) >= 0.9 * len(matched)
+    assert sum(matched) >= 0.8 * len(matched)

@@ -36,7 +36,8 @@ def test_the_head_is_fitted_on_pairs_as_a_query_sees_them(people: Path, tmp_path
     np.testing.assert_allclose(non_mated, np.sort(scores.distances[3:5]), rtol=1e-6)
 
 
-def test_weights_may_be_an_installed_model(tmp_path: Path) -> None:
+def test_weights_may_be_an_installed_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TWINDEX_HOME", str(tmp_path / "home"))
     shipped = find_model("default")
     assert _weights(shipped.card.name) == str(shipped.path)
     file = tmp_path / "weights.npz"

@@ -254,5 +254,5 @@ def test_a_larger_gallery_never_has_a_lower_threshold(make_card: MakeCard, one: 
 
 
 def test_an_empty_gallery_has_no_threshold(card: Card) -> None:
-    with pytest.raises(ValueError, match="at least one reference, got 0"):
+    with pytest.raises(ValueError, match="at least one subject, got 0"):
         card.threshold_for(0)
