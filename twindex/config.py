@@ -11,6 +11,7 @@ CANDIDATES = 100  # nearest references that are looked at exactly
 FUSED_SUBJECTS = 20  # nearest subjects whose references are all looked at
 COMPACT_AFTER = 256
 TOP = 5
+TARGET_FPIR = 0.01  # share of strangers that may be called somebody, where nobody says otherwise
 BATCH_FAILED = 4  # exit status of a batch that finished with failed items
 
 

@@ -6,6 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
 
+READERS = 2  # threads that decode and detect
 Item = TypeVar("Item")
 Read = TypeVar("Read")
 Embedded = TypeVar("Embedded")

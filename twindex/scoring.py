@@ -36,6 +36,12 @@ def distances(probe: Float32, templates: Float32) -> Float32:
     return lengths.astype(np.float32)
 
 
+def chord(cosines: Float64) -> Float64:
+    """Euclidean distances of unit-length vectors from their cosines, same shape: sqrt(2 - 2 a.b)."""
+    lengths: Float64 = np.sqrt(np.maximum(2 - 2 * cosines, 0))
+    return lengths
+
+
 def unit_length(sums: Float64) -> Float64:
     """Sums of templates, (n, dim), as directions of length 1; what has no direction becomes zeros."""
     lengths = np.linalg.norm(sums, axis=1, keepdims=True)

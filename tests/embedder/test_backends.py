@@ -6,9 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
+
+from tests.embedder.coloured_faces import coloured_faces
 
 REPOSITORY = Path(__file__).parents[2]
 STEPS = 5
@@ -48,15 +48,8 @@ def learned(backend: str, faces: Path, folder: Path) -> list[float]:
 
 
 def test_tensorflow_and_jax_learn_alike(tmp_path: Path) -> None:
-    random = np.random.default_rng(2)
-    for subject in range(10):
-        look = random.integers(40, 216, (4, 4, 3))
-        for photo in range(3):
-            file = tmp_path / "faces" / f"{subject}" / f"{photo}.png"
-            file.parent.mkdir(parents=True, exist_ok=True)
-            pixels = np.clip(look + random.normal(0, 12, look.shape), 0, 255).astype(np.uint8)
-            Image.fromarray(pixels).resize((128, 128)).save(file)
-    tensorflow, jax = (learned(name, tmp_path / "faces", tmp_path / name) for name in ("tensorflow", "jax"))
+    faces = coloured_faces(tmp_path / "faces", seed=2)
+    tensorflow, jax = (learned(name, faces, tmp_path / name) for name in ("tensorflow", "jax"))
     assert len(jax) == STEPS
     assert jax == pytest.approx(tensorflow, rel=2e-3)
     assert jax[-1] < jax[0]

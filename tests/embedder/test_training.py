@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.embedder.coloured_faces import coloured_faces
 from twindex.embedder import teacher_targets, training
 from twindex.embedder.bundle import load_bundle
 from twindex.embedder.calibration import calibrate
@@ -89,14 +90,7 @@ def learn_and_die(root: Path, folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root, random = tmp_path_factory.mktemp("faces"), np.random.default_rng(1)
-    for subject in range(10):
-        (root / f"{subject}").mkdir()
-        look = random.integers(40, 216, (4, 4, 3))
-        for photo in range(3):
-            pixels = np.clip(look + random.normal(0, 12, look.shape), 0, 255).astype(np.uint8)
-            Image.fromarray(pixels).resize((128, 128)).save(root / f"{subject}" / f"{photo}.png")
-    return root
+    return coloured_faces(tmp_path_factory.mktemp("faces"), seed=1)
 
 
 @pytest.fixture(scope="module")

@@ -3,18 +3,9 @@
 import numpy as np
 import pytest
 
+from tests.test_scoring import chord, on_circle
 from twindex.evaluation.fusion import RULES, Rule, subject_distances
 from twindex.scoring import fuse
-
-
-def on_circle(*degrees: float) -> np.ndarray:
-    radians = np.radians(degrees)
-    return np.stack([np.cos(radians), np.sin(radians)], axis=1).astype(np.float32)
-
-
-def chord(degrees: float) -> float:
-    return 2 * float(np.sin(np.radians(degrees) / 2))
-
 
 # Subject 0 has references at 20, 60 and 100 degrees, subject 1 one at 90.
 OWNERS = np.array([0, 1, 0, 0])

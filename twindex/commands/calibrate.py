@@ -7,9 +7,9 @@ import click
 
 from twindex.commands.options import common_options, pre_cropped_option, settings_of
 from twindex.commands.terminal import above_bar, counting, progress, say, show
+from twindex.config import TARGET_FPIR
 from twindex.errors import UsageError
 
-TARGET_FPIR = 0.01
 EXAMPLES = """\b
 Examples:
   twindex calibrate --non-mated visitors/ --target-fpir 0.01

@@ -7,6 +7,7 @@ import click
 
 from twindex.commands.options import common_options, model_option, pre_cropped_option, settings_of
 from twindex.commands.terminal import counting, progress, say, show
+from twindex.evaluation.fusion import RULES
 
 WORST = 12
 _EXAMPLES = {
@@ -76,7 +77,7 @@ def pairs(
 )
 @click.option(
     "--fusion",
-    type=click.Choice(["nearest", "mean_two", "centroid"]),
+    type=click.Choice(RULES),
     default="centroid",
     show_default=True,
     help="How several references of a person combine; queries use the default.",

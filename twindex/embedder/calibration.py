@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from twindex.config import TARGET_FPIR
 from twindex.embedder.card import DefaultThreshold
 from twindex.errors import UsageError
-from twindex.scoring import Head
+from twindex.scoring import Head, chord
 from twindex.types import Float32, Int64
 
 PairDistances = tuple[Float32, Float32]  # of mated and of non-mated pairs
-TARGET_FPIR = 0.01
 VERIFY_FMR = 0.001
 GALLERY_SIZES = (1, 10, 100, 1_000, 10_000, 100_000)
 
@@ -83,7 +83,7 @@ def pair_distances(templates: Float32, subjects: Int64) -> tuple[Float32, Float3
         Mated and non-mated distances, each ascending, float32.
     """
     cosines = templates.astype(np.float64) @ templates.astype(np.float64).T
-    distances = np.sqrt(np.maximum(2 - 2 * cosines, 0)).astype(np.float32)
+    distances = chord(cosines).astype(np.float32)
     upper = np.triu(np.ones(distances.shape, bool), k=1)
     same = subjects[:, None] == subjects[None, :]
     return np.sort(distances[upper & same]), np.sort(distances[upper & ~same])

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from twindex.embedder.card import ALIGNMENTS, Card
+from twindex.embedder.inception import SMALLEST_SIDE
 from twindex.errors import BundleError, UsageError
 
 LOSSES = ("distillation", "binary_crossentropy", "contrastive", "triplet")
 PRECISIONS = ("float32", "mixed_bfloat16")
-SMALLEST_INPUT = 75  # pixels; InceptionV3 takes no less
 _TEXTS = ("name", "data", "terms")
 
 
@@ -80,8 +80,8 @@ class Stage:
             raise UsageError(f"Stage {self.name!r}: steps, photos and learning_rate must be positive.")
         if not 0 <= self.final_learning_rate <= self.learning_rate:
             raise UsageError(f"Stage {self.name!r}: final_learning_rate must be from 0 to learning_rate.")
-        if self.input_size is not None and self.input_size < SMALLEST_INPUT:
-            raise UsageError(f"Stage {self.name!r}: expected input_size >= {SMALLEST_INPUT}, got {self.input_size}.")
+        if self.input_size is not None and self.input_size < SMALLEST_SIDE:
+            raise UsageError(f"Stage {self.name!r}: expected input_size >= {SMALLEST_SIDE}, got {self.input_size}.")
         if set(self.losses) != {"distillation"} and not (self.people > 1 and self.photos > 1):
             raise UsageError(f"Stage {self.name!r} learns from pairs: it needs people and photos of at least 2 each.")
 
@@ -127,9 +127,9 @@ class Recipe:
     def __post_init__(self) -> None:
         if not self.stages:
             raise UsageError("A recipe needs at least one stage.")
-        if self.input_size < SMALLEST_INPUT or self.dim < 8:
+        if self.input_size < SMALLEST_SIDE or self.dim < 8:
             raise UsageError(
-                f"Expected input_size >= {SMALLEST_INPUT} and dim >= 8, got {self.input_size} and {self.dim}."
+                f"Expected input_size >= {SMALLEST_SIDE} and dim >= 8, got {self.input_size} and {self.dim}."
             )
         if not 0 < self.held_out < 1 or self.precision not in PRECISIONS:
             raise UsageError(f"Expected held_out between 0 and 1 and a precision of {PRECISIONS}.")

@@ -1,7 +1,6 @@
 """Templates of many photos, decoded and embedded side by side; what fails is kept with its reason."""
 
-import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +12,9 @@ from twindex.embedder.embedder import Embedder
 from twindex.embedder.faces import FaceReader
 from twindex.embedder.photo_file import read_photo
 from twindex.errors import PhotoError
-from twindex.pipeline import run_pipeline
+from twindex.pipeline import READERS, run_pipeline
 from twindex.types import Float32, Sample
 
-READERS = max(2, os.cpu_count() or 1)
 _BATCH = 32
 
 
@@ -62,15 +60,14 @@ def capture(
         number, path = numbered
         return number, capture_one(path, reader, pre_cropped=pre_cropped)
 
-    def embed(batch: Iterable[tuple[int, Sample | PhotoError]]) -> int:
-        read_ones = list(batch)
-        good = [(number, one) for number, one in read_ones if isinstance(one, Sample)]
-        failures.extend((paths[number], one.code) for number, one in read_ones if isinstance(one, PhotoError))
+    def embed(batch: list[tuple[int, Sample | PhotoError]]) -> int:
+        good = [(number, one) for number, one in batch if isinstance(one, Sample)]
+        failures.extend((paths[number], one.code) for number, one in batch if isinstance(one, PhotoError))
         if good:
             numbers = [number for number, _ in good]
             templates[numbers] = embedder.embed(np.stack([decode_crop(sample.crop) for _, sample in good]))
             usable[numbers] = True
-        return len(read_ones)
+        return len(batch)
 
     run_pipeline(enumerate(paths), read, embed, listener, readers=READERS, batch=_BATCH)
     return Captured(tuple(paths), templates, usable, tuple(failures))

@@ -12,10 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import beta
 
-from twindex.evaluation.rates import Interval
+from twindex.evaluation.rates import COUNT_TOLERANCE, Interval
 from twindex.scoring import Float64
-
-_TOLERANCE = 1e-9  # keeps 0.01 x 100 at 1
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,7 @@ def operating_point(scores: Sequence[Float64], target_fpir: float) -> OperatingP
     values, weights = values[order], weights[order]
     # Weight of what lies above each value; the stranger to come counts as one more, above everything.
     above = _above(values, weights)
-    allowed = target_fpir * (people + 1) + _TOLERANCE
+    allowed = target_fpir * (people + 1) + COUNT_TOLERANCE
     passing = np.flatnonzero(above + 1 <= allowed)
     enough = len(passing) > 0
     last = int(passing[-1]) if enough else 0
@@ -71,7 +69,7 @@ def operating_point(scores: Sequence[Float64], target_fpir: float) -> OperatingP
 
 def strangers_needed(target_fpir: float) -> int:
     """The fewest strangers from which a rate can be promised."""
-    return math.ceil((1 - _TOLERANCE) / target_fpir) - 1
+    return math.ceil((1 - COUNT_TOLERANCE) / target_fpir) - 1
 
 
 def _above(values: Float64, weights: Float64) -> Float64:

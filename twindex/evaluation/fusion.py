@@ -4,7 +4,7 @@ from typing import Literal
 
 import numpy as np
 
-from twindex.scoring import Float64, unit_length
+from twindex.scoring import Float64, chord, unit_length
 from twindex.types import Float32, Int64
 
 Rule = Literal["nearest", "mean_two", "centroid"]
@@ -33,7 +33,7 @@ def subject_distances(probes: Float32, templates: Float32, owners: Int64, rule: 
     pieces = []
     for start in range(0, len(probes), _AT_ONCE):
         cosines = probes[start : start + _AT_ONCE].astype(np.float64) @ sorted_templates.T
-        distances = np.sqrt(np.maximum(2 - 2 * cosines, 0))
+        distances = chord(cosines)
         if rule == "nearest":
             distances = np.minimum.reduceat(distances, starts, axis=1)
         elif rule == "mean_two":

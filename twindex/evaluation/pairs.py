@@ -107,7 +107,7 @@ def measure_pairs(
         distances, np.array([pair.mated for pair in pairs]), np.array([pair.fold for pair in pairs], np.int64)
     )
     head = Head(embedder.card.head_weight, embedder.card.head_bias)
-    probabilities = np.where(np.isfinite(distances), head.probability(np.minimum(distances, 2.0)), 0.0)
+    probabilities = head.probability(distances)
     return PairsResult(tuple(pairs), scores, probabilities, embedder.card, len(captured.paths), captured.failures)
 
 

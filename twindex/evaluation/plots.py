@@ -29,21 +29,21 @@ def plot_pairs(result: PairsResult, folder: Path) -> list[tuple[str, str]]:
     axes.set(xscale="log", xlabel="FMR", ylabel="1 - FNMR", xlim=(_SMALLEST_RATE, 1))
     lowest = float(shown.min()) if len(shown) else 0.0
     axes.set_ylim(max(0.0, math.floor(lowest * 10 - 0.5) / 10), 1.005)
-    _save(figure, folder / "roc.png")
+    figure.savefig(folder / "roc.png")
     figure, axes = _new()
     edges = np.linspace(0, 2, 81).tolist()
     axes.hist(scores.of_non_mated[np.isfinite(scores.of_non_mated)], edges, color=ORANGE, alpha=0.7, label="non-mated")
     axes.hist(scores.of_mated[np.isfinite(scores.of_mated)], edges, color=BLUE, alpha=0.7, label="mated")
     axes.set(xlabel="Euclidean distance", ylabel="pairs")
     axes.legend(frameon=False)
-    _save(figure, folder / "distances.png")
+    figure.savefig(folder / "distances.png")
     figure, axes = _new()
     axes.plot([0, 1], [0, 1], color=GREY, linestyle="--")
     axes.plot(bins.predicted, bins.observed, color=BLUE, marker="o")
     for predicted, observed, count in zip(bins.predicted, bins.observed, bins.counts, strict=True):
         axes.annotate(str(count), (predicted, observed), textcoords="offset points", xytext=(4, -10), fontsize=7)
     axes.set(xlabel="probability said", ylabel="share of mated pairs", xlim=(0, 1), ylim=(0, 1.02))
-    _save(figure, folder / "reliability.png")
+    figure.savefig(folder / "reliability.png")
     return [
         ("roc.png", "Receiver operating characteristic."),
         ("distances.png", "Distances of mated and of non-mated pairs."),
@@ -65,14 +65,14 @@ def plot_search(by_size: dict[int, Searches], folder: Path) -> list[tuple[str, s
     axes.set_xticks(CMC_RANKS, [str(rank) for rank in CMC_RANKS], minor=False)
     axes.minorticks_off()
     axes.legend(frameon=False)
-    _save(figure, folder / "cmc.png")
+    figure.savefig(folder / "cmc.png")
     figure, axes = _new()
     for shade, (size, outcome) in enumerate(by_size.items(), 1):
         axes.plot(*outcome.trade_off(), color=BLUE, alpha=shade / len(by_size), label=f"{size} subjects")
     axes.set_xscale("symlog", linthresh=1e-3)
     axes.set(xlabel="FPIR", ylabel="FNIR", ylim=(0, None))
     axes.legend(frameon=False)
-    _save(figure, folder / "det.png")
+    figure.savefig(folder / "det.png")
     return [
         ("cmc.png", "Cumulative match characteristic."),
         ("det.png", "Detection error trade-off: FNIR against FPIR."),
@@ -84,7 +84,3 @@ def _new() -> tuple[Figure, Axes]:
     axes = figure.subplots()
     axes.grid(alpha=0.3)
     return figure, axes
-
-
-def _save(figure: Figure, file: Path) -> None:
-    figure.savefig(file)

@@ -8,6 +8,7 @@ from scipy.stats import beta
 from twindex.scoring import Float64
 
 Interval = tuple[float, float]
+COUNT_TOLERANCE = 1e-9  # keeps a share of a number, 0.001 x 3,000, at the whole number that it is
 
 
 def threshold_at(false_accept_rate: float, impostors: Float64) -> float:
@@ -25,8 +26,7 @@ def threshold_at(false_accept_rate: float, impostors: Float64) -> float:
     """
     if not len(impostors) or not 0 <= false_accept_rate <= 1:
         raise ValueError(f"Expected attempts and a rate from 0 to 1, got {len(impostors)} and {false_accept_rate}.")
-    # The tolerance keeps 0.001 x 3,000 at 3.
-    allowed = math.floor(false_accept_rate * len(impostors) + 1e-9)
+    allowed = math.floor(false_accept_rate * len(impostors) + COUNT_TOLERANCE)
     ordered = np.sort(impostors)
     return math.inf if allowed == len(ordered) else float(ordered[allowed])
 

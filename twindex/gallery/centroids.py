@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twindex.scoring import SAME_PHOTO, Float64, distances, unit_length
+from twindex.scoring import SAME_PHOTO, Float64, chord, distances, unit_length
 from twindex.storage import Store
 from twindex.types import Float32, Int64
 
@@ -68,7 +68,7 @@ class Centroids:
         rest = self.sums[subjects] - probes
         alone = np.bincount(self.owners, minlength=len(self.names))[subjects] == 1
         cosines = np.einsum("md,md->m", unit_length(rest), probes)
-        own = np.where(alone, np.inf, np.sqrt(np.maximum(2 - 2 * cosines, 0)))
+        own = np.where(alone, np.inf, chord(cosines))
         return self._nearest_other(probes, subjects), own
 
     def _nearest_other(self, probes: Float32, excluded: Int64) -> Float64:
@@ -82,8 +82,7 @@ class Centroids:
                 inside = (excluded[part] >= start) & (excluded[part] < start + len(directions))
                 cosines[np.flatnonzero(inside), excluded[part][inside] - start] = -np.inf
                 best[part] = np.maximum(best[part], cosines.max(axis=1))
-        nearest: Float64 = np.where(np.isfinite(best), np.sqrt(np.maximum(2 - 2 * best, 0)), np.inf)
-        return nearest
+        return chord(best)
 
 
 def load_centroids(store: Store, fingerprint: str) -> Centroids:

@@ -151,11 +151,9 @@ def _probability_again(head: Head, distances: Float64) -> Float64:
 
 
 def _left_out_scores(head: Head, others: Float64, owners: NDArray[np.int64]) -> list[Float64]:
-    """For each subject its photos' best probabilities against all others; none where there are no others."""
-    reachable = np.isfinite(others)
-    probabilities = _probability_again(head, others[reachable])
-    _, starts = np.unique(owners[reachable], return_index=True)
-    return [piece for piece in np.split(probabilities, starts[1:]) if len(piece)]
+    """For each subject its photos' best probabilities against all others; photos come subject by subject."""
+    _, starts = np.unique(owners, return_index=True)
+    return np.split(_probability_again(head, others), starts[1:])
 
 
 def _fnir(head: Head, threshold: float, own: Float64, others: Float64) -> tuple[float | None, Interval | None]:

@@ -7,9 +7,8 @@ from pathlib import Path
 from twindex.embedder.faces import FaceReader
 from twindex.embedder.photo_file import read_photo, source_digest
 from twindex.errors import PhotoError
-from twindex.jobs.enroll import READERS
 from twindex.jobs.plan import PlannedPhoto
-from twindex.pipeline import run_pipeline
+from twindex.pipeline import READERS, run_pipeline
 
 Refused = tuple[PlannedPhoto, PhotoError]
 _NAME = re.compile(r"[0-9a-f]{16}\.jpg")

@@ -10,12 +10,11 @@ from twindex.embedder.photo_file import read_photo, source_digest
 from twindex.errors import PhotoError
 from twindex.gallery.service import Embedded, Gallery
 from twindex.jobs.plan import PlannedPhoto
-from twindex.pipeline import batched, run_pipeline
+from twindex.pipeline import READERS, batched, run_pipeline
 from twindex.storage import Job, JobItem
 from twindex.types import Sample
 
 KIND = "enroll"
-READERS = 2
 BATCH = 16
 ALREADY_ENROLLED = "already_enrolled"
 _PAGE = 1_000

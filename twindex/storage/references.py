@@ -1,8 +1,8 @@
 """References and their templates: enrolling, reading and re-embedding them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 
 from twindex.errors import UsageError
 from twindex.storage.chunks import id_chunks
@@ -178,30 +178,16 @@ class References:
 
     def owners(self, references: Sequence[int]) -> dict[int, str]:
         """The subject of each reference; ids that do not exist are left out."""
-        owners: dict[int, str] = {}
-        with self._database.read() as connection:
-            for chunk in id_chunks(references):
-                statement = (
-                    select(ReferenceRow.id, SubjectRow.name)
-                    .join(SubjectRow, SubjectRow.id == ReferenceRow.subject_id)
-                    .where(ReferenceRow.id.in_(chunk))
-                )
-                owners.update((reference, name) for reference, name in connection.execute(statement))
-        return owners
+        return self._owners(references, ReferenceRow.id.in_)
 
     def of_same_subjects(self, references: Sequence[int]) -> dict[int, str]:
         """All references of the subjects that some references belong to, each with its subject's name."""
-        owners: dict[int, str] = {}
-        with self._database.read() as connection:
-            for chunk in id_chunks(references):
-                subjects = select(ReferenceRow.subject_id).where(ReferenceRow.id.in_(chunk))
-                statement = (
-                    select(ReferenceRow.id, SubjectRow.name)
-                    .join(SubjectRow, SubjectRow.id == ReferenceRow.subject_id)
-                    .where(ReferenceRow.subject_id.in_(subjects))
-                )
-                owners.update((reference, name) for reference, name in connection.execute(statement))
-        return owners
+
+        def of_their_subjects(ids: Sequence[int]) -> ColumnElement[bool]:
+            subjects = select(ReferenceRow.subject_id).where(ReferenceRow.id.in_(ids))
+            return ReferenceRow.subject_id.in_(subjects)
+
+        return self._owners(references, of_their_subjects)
 
     def get(self, reference: int) -> ReferenceRecord:
         """One reference.
@@ -240,6 +226,18 @@ class References:
             conditions.append(SubjectRow.name == subject_name(subject))
         with self._database.read() as connection:
             return select_references(connection, *conditions)
+
+    def _owners(
+        self, references: Sequence[int], condition: Callable[[Sequence[int]], ColumnElement[bool]]
+    ) -> dict[int, str]:
+        """Id and subject's name of the references that meet a condition on some ids."""
+        owners: dict[int, str] = {}
+        statement = select(ReferenceRow.id, SubjectRow.name).join(SubjectRow, SubjectRow.id == ReferenceRow.subject_id)
+        with self._database.read() as connection:
+            for chunk in id_chunks(references):
+                rows = connection.execute(statement.where(condition(chunk)))
+                owners.update((reference, name) for reference, name in rows)
+        return owners
 
 
 def _no_reference(reference: int) -> UsageError:
