@@ -15,6 +15,7 @@ from twindex.errors import BundleError
 
 MakeCard = Callable[..., Card]
 WEIGHTS = "ab" * 32
+RANGES = tuple(1 + place / 8 for place in range(103))
 
 
 @pytest.fixture
@@ -50,6 +51,7 @@ def test_the_stored_form_is_the_documented_one(card: Card) -> None:
         "terms": "None.",
         "weights_sha256": WEIGHTS,
         "precision": "float32",
+        "activation_ranges": [],
     }
 
 
@@ -108,6 +110,36 @@ def test_the_fingerprint_covers_what_changes_a_template(
     assert make_card(**{"weights_sha256": WEIGHTS, **change}).fingerprint != card.fingerprint
 
 
+def test_ranges_change_a_template_only_in_8_bits(card: Card, make_card: MakeCard) -> None:
+    measured = make_card(weights_sha256=WEIGHTS, activation_ranges=RANGES)
+    assert measured.fingerprint == card.fingerprint
+    in_8_bits = measured.with_precision("int8")
+    assert in_8_bits.fingerprint != card.fingerprint
+    wider = make_card(weights_sha256=WEIGHTS, precision="int8", activation_ranges=(*RANGES[1:], 9.0))
+    assert wider.fingerprint != in_8_bits.fingerprint
+    assert Card.from_json(json.loads(json.dumps(in_8_bits.to_json()))) == in_8_bits
+
+
+def test_another_precision_is_in_the_name(make_card: MakeCard) -> None:
+    card = make_card(name="n" * 64)
+    assert card.with_precision("float32") is card
+    assert card.with_precision("bfloat16").name == "n" * 55 + "-bfloat16"
+    assert make_card().with_precision("bfloat16").precision == "bfloat16"
+
+
+def test_8_bits_without_ranges_are_refused(make_card: MakeCard) -> None:
+    with pytest.raises(BundleError, match="without the activations' ranges that int8 needs"):
+        make_card().with_precision("int8")
+    with pytest.raises(BundleError, match="activation_ranges that is out of range"):
+        make_card(precision="int8")
+
+
+def test_a_card_from_before_8_bits_is_read(card: Card) -> None:
+    values = card.to_json()
+    del values["activation_ranges"]
+    assert Card.from_json(values) == card
+
+
 def test_there_is_no_fingerprint_without_weights(make_card: MakeCard) -> None:
     with pytest.raises(BundleError, match="no fingerprint before its weights are written"):
         _ = make_card().fingerprint
@@ -143,6 +175,9 @@ def test_there_is_no_fingerprint_without_weights(make_card: MakeCard) -> None:
         ("weights_sha256", "ABC"),
         ("weights_sha256", "AB" * 32),
         ("precision", "float64"),
+        ("activation_ranges", (1.0, 2.0)),
+        ("activation_ranges", (*RANGES[1:], 0.0)),
+        ("activation_ranges", (*RANGES[1:], math.inf)),
     ],
 )
 def test_values_out_of_range_are_refused(make_card: MakeCard, name: str, value: object) -> None:

@@ -6,12 +6,14 @@ import click
 
 from twindex.commands.options import common_options, settings_of
 from twindex.commands.terminal import show, table
+from twindex.embedder.card import PRECISIONS
 
 EXAMPLES = """\b
 Examples:
   twindex models list
   twindex models show default
   twindex models install my-model/
+  twindex models install default --precision float32
 """
 
 
@@ -28,9 +30,18 @@ def list_installed(context: click.Context) -> None:
     from twindex.embedder.registry import list_models
 
     found = list_models()
-    value = [{"name": m.name, "model": m.fingerprint, "shipped": m.shipped, "default": m.default} for m in found]
-    rows = [(m.name, m.fingerprint[:12], "default" if m.default else "") for m in found]
-    show(settings_of(context), value, table(("name", "model", ""), rows))
+    value = [
+        {
+            "name": m.name,
+            "model": m.fingerprint,
+            "precision": m.precision,
+            "shipped": m.shipped,
+            "default": m.default,
+        }
+        for m in found
+    ]
+    rows = [(m.name, m.fingerprint[:12], m.precision, "default" if m.default else "") for m in found]
+    show(settings_of(context), value, table(("name", "model", "precision", ""), rows))
 
 
 @models.command("show")
@@ -49,11 +60,17 @@ def show_model(context: click.Context, model: str) -> None:
 
 @models.command("install")
 @click.argument("bundle")
+@click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    help="Compute templates in this arithmetic; they are another model's, with a fingerprint of its own.",
+)
 @common_options
 @click.pass_context
-def install(context: click.Context, bundle: str) -> None:
-    """Check BUNDLE, a folder, and copy it to this user's models."""
+def install(context: click.Context, bundle: str, precision: str | None) -> None:
+    """Check BUNDLE, a folder or an installed model, and copy it to this user's models."""
     from twindex.embedder.registry import install_model
 
-    card = install_model(bundle).card
-    show(settings_of(context), {"name": card.name, "model": card.fingerprint}, [f"{card.name}: {card.fingerprint}"])
+    card = install_model(bundle, precision).card
+    value = {"name": card.name, "model": card.fingerprint, "precision": card.precision}
+    show(settings_of(context), value, [f"{card.name}: {card.fingerprint}, {card.precision}"])

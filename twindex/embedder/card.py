@@ -11,7 +11,7 @@ import re
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, Self
 
-from twindex.embedder.inception import SMALLEST_SIDE
+from twindex.embedder.inception import SMALLEST_SIDE, activations
 from twindex.errors import BundleError
 from twindex.scoring import Head
 
@@ -19,7 +19,7 @@ SCHEMA = 1
 ARCHITECTURE = "inception_v3, projection, l2"
 PREPROCESSING = "rgb, pixel / 127.5 - 1"
 ALIGNMENTS = ("arcface-112",)
-PRECISIONS = ("float32", "bfloat16")
+PRECISIONS = ("float32", "bfloat16", "int8")
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]{0,63}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -53,7 +53,9 @@ class Card:
         versions: Of the libraries that made it.
         terms: Of use, for people.
         weights_sha256: Of the weights file, 64 hex digits; empty while the weights are not written yet.
-        precision: Of the arithmetic, "float32" or "bfloat16".
+        precision: Of the arithmetic, "float32", "bfloat16" or "int8".
+        activation_ranges: What "int8" needs: the upper bound of each activation, as `inception.activations` orders
+            them; may be empty for the other precisions.
 
     Raises:
         BundleError: A value is out of range.
@@ -73,12 +75,15 @@ class Card:
     versions: dict[str, str]
     terms: str
     weights_sha256: str
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Literal["float32", "bfloat16", "int8"] = "float32"
+    activation_ranges: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         height, width, channels = self.input_shape
         sizes = [threshold.gallery_size for threshold in self.thresholds]
         probabilities = [threshold.probability for threshold in self.thresholds]
+        all_ranges = len(activations())
+        allowed_ranges = (all_ranges,) if self.precision == "int8" else (0, all_ranges)
         rules = {
             "name": _NAME.fullmatch(self.name),
             "input_shape": SMALLEST_SIDE <= height == width <= _LARGEST_SIDE and channels == 3,
@@ -93,6 +98,8 @@ class Card:
             "verify_threshold": 0 < self.verify_threshold <= 1,
             "weights_sha256": self.weights_sha256 == "" or _DIGEST.fullmatch(self.weights_sha256),
             "precision": self.precision in PRECISIONS,
+            "activation_ranges": len(self.activation_ranges) in allowed_ranges
+            and all(0 < bound < math.inf for bound in self.activation_ranges),
         }
         for name, holds in rules.items():
             if not holds:
@@ -109,7 +116,7 @@ class Card:
         """
         if not self.weights_sha256:
             raise BundleError(f"The model {self.name!r} has no fingerprint before its weights are written.")
-        identity = {
+        identity: dict[str, Any] = {
             "alignment": self.alignment,
             "architecture": ARCHITECTURE,
             "dim": self.dim,
@@ -119,11 +126,26 @@ class Card:
             "preprocessing": PREPROCESSING,
             "weights_sha256": self.weights_sha256,
         }
+        if self.precision == "int8":
+            identity["activation_ranges"] = list(self.activation_ranges)
         return hashlib.sha256(json.dumps(identity, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
     def with_weights(self, sha256: str) -> Self:
         """The same card for the weights file of that hash."""
         return replace(self, weights_sha256=sha256)
+
+    def with_precision(self, precision: str) -> Self:
+        """The same card for another arithmetic, named after it; its templates have a fingerprint of their own.
+
+        Raises:
+            BundleError: There is no such precision, or the card lacks the activations' ranges that "int8" needs.
+        """
+        if precision == "int8" and not self.activation_ranges:
+            raise BundleError(f"The model {self.name!r} was exported without the activations' ranges that int8 needs.")
+        if precision == self.precision:
+            return self
+        name = f"{self.name[: 63 - len(precision)]}-{precision}"
+        return replace(self, name=name, precision=precision)  # type: ignore[arg-type]  # checked when it is made
 
     def threshold_for(self, gallery_size: int) -> float:
         """The default operating threshold for a gallery of so many subjects.
@@ -154,6 +176,7 @@ class Card:
         """Plain values, as `card.json` holds them."""
         values = asdict(self)
         values["input_shape"] = list(self.input_shape)
+        values["activation_ranges"] = list(self.activation_ranges)
         values["thresholds"] = [asdict(threshold) for threshold in self.thresholds]
         return {"schema": SCHEMA, "architecture": ARCHITECTURE, "preprocessing": PREPROCESSING, **values}
 
@@ -175,6 +198,7 @@ class Card:
                     "install the Twindex that the model was made for."
                 )
         given = {name: card[name] for name in card if name not in ("schema", "architecture", "preprocessing")}
+        given.setdefault("activation_ranges", [])  # cards are older than arithmetic in 8 bits
         _expect_keys(given, {field.name for field in fields(cls)}, "the card")
         for name, kind in _KINDS.items():
             given[name] = _expect(given[name], kind, name)
@@ -184,7 +208,8 @@ class Card:
         if len(sides) != 3:
             raise BundleError(f"The model's card: expected three numbers in input_shape, got {sides}.")
         thresholds = tuple(_threshold(one) for one in given["thresholds"])
-        return cls(**{**given, "input_shape": tuple(sides), "thresholds": thresholds})
+        ranges = tuple(_expect(bound, float, "activation_ranges") for bound in given["activation_ranges"])
+        return cls(**{**given, "input_shape": tuple(sides), "thresholds": thresholds, "activation_ranges": ranges})
 
 
 _KINDS: dict[str, type] = {
@@ -203,6 +228,7 @@ _KINDS: dict[str, type] = {
     "terms": str,
     "weights_sha256": str,
     "precision": str,
+    "activation_ranges": list,
 }
 
 

@@ -104,11 +104,13 @@ class Embedder:
         with self._compiling:
             if self._network is None:
                 card = self.card
+                ranges = card.activation_ranges if card.precision == "int8" else None
                 self._network = load_network(
-                    lambda: build_branch(self._bundle.arrays(), card.input_shape, mirror=card.mirror),
+                    lambda: build_branch(self._bundle.arrays(), card.input_shape, mirror=card.mirror, ranges=ranges),
                     # The version too, because the graph is made by this package's code.
                     key=f"{card.fingerprint} {twindex.__version__}",
-                    precision=card.precision,
+                    # In 8 bits, what the graph does not round is computed in float32.
+                    precision="bfloat16" if card.precision == "bfloat16" else "float32",
                     cache=self._cache,
                 )
             return self._network

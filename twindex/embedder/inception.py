@@ -147,6 +147,32 @@ def array_shapes(dim: int) -> dict[str, tuple[int, ...]]:
     return {**shapes, "projection/kernel": (CHANNELS, dim), "projection/bias": (dim,)}
 
 
+def activations() -> tuple[int, ...]:
+    """Which activations of the network must be coded alike to be coded in 8 bits.
+
+    Returns:
+        For each convolution and each average pooling, in creation order, the number of the group that its output
+        belongs to: what is concatenated is one group.
+    """
+    groups: list[int] = []
+    _group(inception_v3(), set(), groups)
+    return tuple(groups)
+
+
+def _group(path: Path, sources: set[int], groups: list[int]) -> set[int]:
+    """Number the activations of a path that reads those of `sources`; returns the groups that its output is of."""
+    for step in path:
+        if isinstance(step, Parallel):
+            joined = set().union(*(_group(inner, sources, groups) for inner in step.paths))
+            first = min(joined)
+            groups[:] = [first if group in joined else group for group in groups]
+            sources = {first}
+        elif isinstance(step, Conv) or step.kind == "average":
+            sources = {len(groups)}
+            groups.append(len(groups))
+    return sources
+
+
 def _readers(path: Path, channels: int) -> Iterator[tuple[Conv, int]]:
     """Each convolution of a path with the number of channels it reads."""
     for step in path:

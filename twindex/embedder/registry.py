@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import platformdirs
@@ -28,6 +28,7 @@ class InstalledModel:
     Attributes:
         name: From its card; not necessarily unique.
         fingerprint: Of its templates, 64 hex digits.
+        precision: Of its arithmetic.
         path: Its bundle's folder.
         shipped: Whether it came with the package.
         default: Whether it is the one for new galleries.
@@ -35,6 +36,7 @@ class InstalledModel:
 
     name: str
     fingerprint: str
+    precision: str
     path: Path
     shipped: bool
     default: bool
@@ -59,6 +61,7 @@ def list_models() -> list[InstalledModel]:
         InstalledModel(
             name=bundle.card.name,
             fingerprint=bundle.card.fingerprint,
+            precision=bundle.card.precision,
             path=bundle.path,
             shipped=place < len(shipped),
             default=bool(shipped) and place == 0,
@@ -92,20 +95,23 @@ def find_model(text: str) -> Bundle:
     raise UsageError(f"No model {text!r}: expected an installed one ({names}) or the folder of a bundle.")
 
 
-def install_model(source: str | Path) -> Bundle:
+def install_model(source: str | Path, precision: str | None = None) -> Bundle:
     """Copy a bundle to this user's models, unless it is installed.
 
     Args:
         source: A bundle's folder; also what `find_model` knows, which is installed already.
+        precision: Another arithmetic than the bundle's, which makes it another model; None keeps it.
 
     Returns:
         The installed bundle.
 
     Raises:
         UsageError: There is no such bundle.
-        BundleError: It is damaged.
+        BundleError: It is damaged, or cannot compute in that precision.
     """
     bundle = load_bundle(Path(source)) if _is_bundle(Path(source)) else find_model(str(source))
+    if precision is not None:
+        bundle = replace(bundle, card=bundle.card.with_precision(precision))
     fingerprint = bundle.card.fingerprint
     for model in list_models():
         if model.fingerprint == fingerprint:

@@ -11,6 +11,7 @@ import keras
 
 from twindex.embedder import sampling
 from twindex.embedder.checkpoint import Checkpoint, Progress
+from twindex.embedder.fused_norm import with_fused_norms
 from twindex.embedder.initial_weights import initialise_from_folded
 from twindex.embedder.learner import Learner, build_learner
 from twindex.embedder.network import assign_arrays, branch_arrays, build_branch, build_head
@@ -122,7 +123,7 @@ def _random_branch(run: TrainingRun, size: int, weights: str | None = None) -> k
     recipe, before = run.recipe, keras.config.dtype_policy()
     keras.config.set_dtype_policy(recipe.precision)
     try:
-        return build_branch((size, size, 3), recipe.dim, weights)
+        return with_fused_norms(build_branch((size, size, 3), recipe.dim, weights))
     finally:
         keras.config.set_dtype_policy(before)
 

@@ -1,6 +1,6 @@
 """The trained branch as an OpenVINO graph, built straight from a bundle's arrays, without TensorFlow."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,11 @@ _SMALLEST_SQUARED_LENGTH = 1e-12  # as keras.layers.UnitNormalization has it
 
 
 def build_branch(
-    arrays: Mapping[str, NDArray[Any]], input_shape: tuple[int, int, int], *, mirror: bool
+    arrays: Mapping[str, NDArray[Any]],
+    input_shape: tuple[int, int, int],
+    *,
+    mirror: bool,
+    ranges: Sequence[float] | None = None,
 ) -> openvino.Model:
     """The graph from pixels to templates.
 
@@ -25,6 +29,8 @@ def build_branch(
         arrays: As `inception.array_shapes` names and shapes them, any float dtype.
         input_shape: (height, width, 3); at least 75 x 75.
         mirror: Whether a template is the normalised sum of the image's and its mirror image's.
+        ranges: For arithmetic in 8 bits, the upper bound of each activation, as `activation_maxima` orders them; None
+            computes in the precision that the graph is compiled for.
 
     Returns:
         Graph from (n, height, width, 3) uint8 RGB, n dynamic, to (n, dim) float32 of unit length.
@@ -32,14 +38,13 @@ def build_branch(
     Raises:
         KeyError: An array is missing.
     """
-    pixels = ops.parameter([-1, *input_shape], np.uint8, name="pixels")
+    pixels = _pixels(input_shape)
     images = pixels
     if mirror:
         # One batch of twice the size: each weight is read once for both.
         backwards = np.arange(input_shape[1])[::-1].copy()
         images = ops.concat([pixels, ops.gather(pixels, backwards, _COLUMNS)], 0)
-    scaled = ops.subtract(ops.multiply(ops.convert(images, np.float32), np.float32(1 / 127.5)), np.float32(1))
-    features = _Features(arrays).along(inception_v3(), ops.transpose(scaled, [0, 3, 1, 2]))
+    features = _Features(arrays, ranges).along(inception_v3(), _scaled(images))
     averaged = ops.reduce_mean(features, [2, 3])
     projected = ops.add(
         ops.matmul(averaged, _constant(arrays["projection/kernel"]), False, False),
@@ -52,14 +57,47 @@ def build_branch(
     return openvino.Model([template], [pixels], "branch")
 
 
-class _Features:
-    """Adds the steps of a path to the graph, taking the convolutions' arrays in creation order."""
+def build_maxima(arrays: Mapping[str, NDArray[Any]], input_shape: tuple[int, int, int]) -> openvino.Model:
+    """The graph from pixels to the largest value of each activation: what the ranges for 8 bits are measured with.
 
-    def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+    Args:
+        arrays, input_shape: As for `build_branch`.
+
+    Returns:
+        Graph from (n, height, width, 3) uint8 RGB to (n, activations) float32, in the order of `inception.activations`.
+    """
+    pixels = _pixels(input_shape)
+    features = _Features(arrays, None)
+    features.along(inception_v3(), _scaled(pixels))
+    maxima = [ops.reduce_max(activation, [1, 2, 3]) for activation in features.activations]
+    return openvino.Model([ops.concat([ops.unsqueeze(one, 1) for one in maxima], 1)], [pixels], "maxima")
+
+
+def _pixels(input_shape: tuple[int, int, int]) -> openvino.Node:
+    return ops.parameter([-1, *input_shape], np.uint8, name="pixels")
+
+
+def _scaled(images: openvino.Node) -> openvino.Node:
+    """(n, height, width, 3) uint8 to (n, 3, height, width) float32 from -1 to 1."""
+    values = ops.subtract(ops.multiply(ops.convert(images, np.float32), np.float32(1 / 127.5)), np.float32(1))
+    return ops.transpose(values, [0, 3, 1, 2])
+
+
+class _Features:
+    """Adds the steps of a path to the graph, taking the convolutions' arrays in creation order.
+
+    With `ranges`, kernels and activations are rounded to 8 bits where OpenVINO then computes with whole numbers.
+    """
+
+    def __init__(self, arrays: Mapping[str, NDArray[Any]], ranges: Sequence[float] | None) -> None:
         self._arrays = arrays
+        self._ranges = ranges
         self._next = 0
+        self.activations: list[openvino.Node] = []
 
     def along(self, path: Path, x: openvino.Node) -> openvino.Node:
+        if self._ranges is not None and not self.activations:
+            x = _rounded(x, -1.0, 1.0)
         for step in path:
             x = self._step(step, x)
         return x
@@ -71,15 +109,33 @@ class _Features:
             return ops.concat([self.along(path, x) for path in step.paths], 1)
         if step.kind == "max":
             return ops.max_pool(x, [2, 2], [1, 1], [0, 0], [0, 0], [3, 3]).output(0)
-        return ops.avg_pool(x, [1, 1], [1, 1], [1, 1], [3, 3], exclude_pad=True)
+        return self._activation(ops.avg_pool(x, [1, 1], [1, 1], [1, 1], [3, 3], exclude_pad=True))
 
     def _convolution(self, conv: Conv, x: openvino.Node) -> openvino.Node:
         kernel, bias = folded(self._arrays, f"conv_{self._next:02d}")
         self._next += 1
         # Keras pads for `same` at stride 1 with (size - 1) / 2 zeros on each side: every size is odd.
         pads = [conv.rows // 2, conv.columns // 2] if conv.padding == "same" else [0, 0]
-        convolved = ops.convolution(x, _constant(kernel), [conv.stride, conv.stride], pads, pads, [1, 1])
-        return ops.relu(ops.add(convolved, _constant(bias)))
+        weights = _constant(kernel) if self._ranges is None else _rounded_kernel(kernel)
+        convolved = ops.convolution(x, weights, [conv.stride, conv.stride], pads, pads, [1, 1])
+        return self._activation(ops.relu(ops.add(convolved, _constant(bias))))
+
+    def _activation(self, x: openvino.Node) -> openvino.Node:
+        self.activations.append(x)
+        return x if self._ranges is None else _rounded(x, 0.0, self._ranges[len(self.activations) - 1])
+
+
+def _rounded(x: openvino.Node, low: float, high: float) -> openvino.Node:
+    """The activation in 256 steps."""
+    edges = (np.float32(low), np.float32(high))
+    return ops.fake_quantize(x, *edges, *edges, 256)
+
+
+def _rounded_kernel(kernel: NDArray[np.float32]) -> openvino.Node:
+    """The kernel in 255 steps, around 0, of a size of its own for each output channel."""
+    largest = np.abs(kernel).max(axis=(1, 2, 3), keepdims=True).clip(np.finfo(np.float32).tiny)
+    edges = (_constant(-largest), _constant(largest))
+    return ops.fake_quantize(_constant(kernel), *edges, *edges, 255)
 
 
 def folded(arrays: Mapping[str, NDArray[Any]], name: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
