@@ -11,7 +11,7 @@ from sqlalchemy import inspect as reflect
 from twindex.errors import TwindexError, UsageError
 from twindex.storage import Change, Store, StoredThreshold
 from twindex.storage.migrations import MIGRATIONS
-from twindex.storage.schema import Base
+from twindex.storage.schema import METADATA
 
 GOLDEN = Path(__file__).parent / "golden" / "schema_1.sql"
 MODEL = "a1" * 32
@@ -56,7 +56,7 @@ def test_migrations_make_what_sqlalchemy_expects(path: Path, tmp_path: Path) -> 
     Store.create(path).close()
     expected = tmp_path / "expected.sqlite"
     engine = create_engine(f"sqlite:///{expected}")
-    Base.metadata.create_all(engine)
+    METADATA.create_all(engine)
     engine.dispose()
     assert shape(path) == shape(expected)
 

@@ -4,12 +4,14 @@ import json
 import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from tqdm import tqdm
 
 from twindex.config import Settings
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 _HARMFUL = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
@@ -59,6 +61,8 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str
 
 def progress(total: int, unit: str, label: str) -> "tqdm[Any]":
     """A progress bar with rate and time left; silent unless stderr is a terminal."""
+    from tqdm import tqdm
+
     return tqdm(total=total, unit=unit, desc=label, file=sys.stderr, disable=None, dynamic_ncols=True)
 
 
@@ -73,5 +77,7 @@ def counting(bar: "tqdm[Any]") -> Callable[[int], None]:
 
 def above_bar(text: str, *, talk: bool = False) -> None:
     """A line above a running progress bar: on stdout, or on stderr where it is talk."""
+    from tqdm import tqdm
+
     with tqdm.external_write_mode(file=sys.stderr):
         click.echo(printable(text), err=talk)

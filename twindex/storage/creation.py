@@ -14,7 +14,7 @@ from twindex.storage.generations import activate_generation, insert_generation
 from twindex.storage.journal import APPLICATION_ID
 from twindex.storage.migrations import migrate
 from twindex.storage.records import GenerationSpec
-from twindex.storage.schema import GalleryRow
+from twindex.storage.schema import GALLERY
 
 
 def create_database(path: Path, *, keep_crops: bool, generation: GenerationSpec | None) -> None:
@@ -52,7 +52,7 @@ def _fill(path: Path, *, keep_crops: bool, generation: GenerationSpec | None) ->
             connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
             migrate(connection)
             connection.execute(
-                insert(GalleryRow).values(
+                insert(GALLERY).values(
                     id=1, gallery_id=str(uuid.uuid4()), keep_crops=keep_crops, created=datetime.now(UTC), threshold=None
                 )
             )

@@ -2,15 +2,16 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, Table, insert, select, update
 
 from twindex.errors import ModelMismatchError, UsageError
 from twindex.storage.changes import append_changes
 from twindex.storage.face_json import face_to_json
 from twindex.storage.names import readable_text
 from twindex.storage.records import Enrolment, EnrolmentRequest, EnrolmentStatus, ItemStatus
-from twindex.storage.schema import GalleryRow, GenerationRow, JobItemRow, ReferenceRow, SampleRow, SubjectRow
+from twindex.storage.schema import GALLERY, GENERATIONS, JOB_ITEMS, REFERENCES, SAMPLES, SUBJECTS
 from twindex.storage.template_format import crop_sha256
 from twindex.storage.templates import has_template, insert_templates
 from twindex.types import Sample
@@ -64,7 +65,7 @@ def refuse_stale_model(connection: Connection, fingerprint: str) -> None:
     Raises:
         ModelMismatchError: If the active generation has another model.
     """
-    active = connection.scalar(select(GenerationRow.fingerprint).where(GenerationRow.state == "active"))
+    active = connection.scalar(select(GENERATIONS.c.fingerprint).where(GENERATIONS.c.state == "active"))
     if active is not None and active != fingerprint:
         raise ModelMismatchError(
             f"The gallery answers with model {active[:12]}, the templates are of {fingerprint[:12]}: "
@@ -73,24 +74,24 @@ def refuse_stale_model(connection: Connection, fingerprint: str) -> None:
 
 
 def _ensure_subject(connection: Connection, name: str) -> int:
-    found = connection.scalar(select(SubjectRow.id).where(SubjectRow.name == name))
+    found = connection.scalar(select(SUBJECTS.c.id).where(SUBJECTS.c.name == name))
     if found is not None:
         return found
-    return _insert(connection, SubjectRow, name=name, details={}, created=datetime.now(UTC))
+    return _insert(connection, SUBJECTS, name=name, details={}, created=datetime.now(UTC))
 
 
 def _ensure_sample(connection: Connection, sample: Sample) -> int:
     found = connection.scalar(
-        select(SampleRow.id).where(
-            SampleRow.source_sha256 == sample.source_sha256, SampleRow.face_index == sample.face_index
+        select(SAMPLES.c.id).where(
+            SAMPLES.c.source_sha256 == sample.source_sha256, SAMPLES.c.face_index == sample.face_index
         )
     )
     if found is not None:
         return found
-    keep_crops = connection.execute(select(GalleryRow.keep_crops)).scalar_one()
+    keep_crops = connection.execute(select(GALLERY.c.keep_crops)).scalar_one()
     return _insert(
         connection,
-        SampleRow,
+        SAMPLES,
         source_sha256=sample.source_sha256,
         source_name=readable_text(sample.source_name),
         face_index=sample.face_index,
@@ -103,19 +104,20 @@ def _ensure_sample(connection: Connection, sample: Sample) -> int:
 
 def _ensure_reference(connection: Connection, sample_id: int, subject_id: int) -> int:
     found = connection.scalar(
-        select(ReferenceRow.id).where(ReferenceRow.sample_id == sample_id, ReferenceRow.subject_id == subject_id)
+        select(REFERENCES.c.id).where(REFERENCES.c.sample_id == sample_id, REFERENCES.c.subject_id == subject_id)
     )
     if found is not None:
         return found
-    return _insert(connection, ReferenceRow, sample_id=sample_id, subject_id=subject_id, enrolled=datetime.now(UTC))
+    return _insert(connection, REFERENCES, sample_id=sample_id, subject_id=subject_id, enrolled=datetime.now(UTC))
 
 
-def _insert(connection: Connection, table: type[SubjectRow | SampleRow | ReferenceRow], **values: object) -> int:
-    return connection.execute(insert(table).values(**values).returning(table.id)).scalar_one()
+def _insert(connection: Connection, table: Table[Any], **values: object) -> int:
+    number: int = connection.execute(insert(table).values(**values).returning(table.c.id)).scalar_one()
+    return number
 
 
 def _item(connection: Connection, number: int) -> _Item:
-    statement = select(JobItemRow.status, JobItemRow.subject, JobItemRow.reference).where(JobItemRow.id == number)
+    statement = select(JOB_ITEMS.c.status, JOB_ITEMS.c.subject, JOB_ITEMS.c.reference).where(JOB_ITEMS.c.id == number)
     row = connection.execute(statement).first()
     if row is None:
         raise UsageError(f"No job item {number}: nothing was enrolled; take the id from the job's list of items.")
@@ -134,16 +136,16 @@ def _settle_item(connection: Connection, item: int, reference: int, status: Enro
         outcome: dict[str, str | None] = {"status": "enrolled", "reason": None}
     else:
         outcome = {"status": "skipped", "reason": "already_enrolled"}
-    connection.execute(update(JobItemRow).where(JobItemRow.id == item).values(reference=reference, **outcome))
+    connection.execute(update(JOB_ITEMS).where(JOB_ITEMS.c.id == item).values(reference=reference, **outcome))
 
 
 def _collisions(connection: Connection, source_sha256: str, subject_id: int) -> tuple[str, ...]:
     statement = (
-        select(SubjectRow.name)
-        .join(ReferenceRow, ReferenceRow.subject_id == SubjectRow.id)
-        .join(SampleRow, SampleRow.id == ReferenceRow.sample_id)
-        .where(SampleRow.source_sha256 == source_sha256, SubjectRow.id != subject_id)
+        select(SUBJECTS.c.name)
+        .join(REFERENCES, REFERENCES.c.subject_id == SUBJECTS.c.id)
+        .join(SAMPLES, SAMPLES.c.id == REFERENCES.c.sample_id)
+        .where(SAMPLES.c.source_sha256 == source_sha256, SUBJECTS.c.id != subject_id)
         .distinct()
-        .order_by(SubjectRow.name)
+        .order_by(SUBJECTS.c.name)
     )
     return tuple(connection.scalars(statement))

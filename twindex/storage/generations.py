@@ -9,7 +9,7 @@ from twindex.errors import UsageError
 from twindex.storage.changes import last_erasure
 from twindex.storage.database import Database
 from twindex.storage.records import Generation, GenerationSpec, GenerationState, Snapshot
-from twindex.storage.schema import GenerationRow
+from twindex.storage.schema import GENERATIONS
 from twindex.storage.template_format import checked_fingerprint
 from twindex.storage.templates import select_missing
 
@@ -75,7 +75,7 @@ class Generations:
         with self._database.write() as connection:
             if _get(connection, number).state == "active":
                 raise UsageError(f"Generation {number} answers the queries; activate another before deleting it.")
-            connection.execute(delete(GenerationRow).where(GenerationRow.id == number))
+            connection.execute(delete(GENERATIONS).where(GENERATIONS.c.id == number))
 
     def record_snapshot(self, number: int, snapshot: Snapshot) -> bool:
         """Say which file holds this generation's index.
@@ -110,7 +110,7 @@ class Generations:
 
     def _in_state(self, state: GenerationState) -> list[Generation]:
         with self._database.read() as connection:
-            return [_generation(row) for row in connection.execute(_SELECT.where(GenerationRow.state == state))]
+            return [_generation(row) for row in connection.execute(_SELECT.where(GENERATIONS.c.state == state))]
 
     # Last, because below it the word would mean this method and not the built-in type.
     def list(self) -> list[Generation]:
@@ -120,14 +120,14 @@ class Generations:
 
 
 _SELECT: Select[*tuple[object, ...]] = select(
-    GenerationRow.id,
-    GenerationRow.fingerprint,
-    GenerationRow.index_spec,
-    GenerationRow.state,
-    GenerationRow.created,
-    GenerationRow.activated,
-    GenerationRow.snapshot,
-).order_by(GenerationRow.id)
+    GENERATIONS.c.id,
+    GENERATIONS.c.fingerprint,
+    GENERATIONS.c.index_spec,
+    GENERATIONS.c.state,
+    GENERATIONS.c.created,
+    GENERATIONS.c.activated,
+    GENERATIONS.c.snapshot,
+).order_by(GENERATIONS.c.id)
 
 
 def insert_generation(connection: Connection, spec: GenerationSpec) -> int:
@@ -138,28 +138,28 @@ def insert_generation(connection: Connection, spec: GenerationSpec) -> int:
         "state": "building",
         "created": datetime.now(UTC),
     }
-    return connection.execute(insert(GenerationRow).values(values).returning(GenerationRow.id)).scalar_one()
+    return connection.execute(insert(GENERATIONS).values(values).returning(GENERATIONS.c.id)).scalar_one()
 
 
 def activate_generation(connection: Connection, number: int) -> None:
     """Let a generation answer queries and retire the one that did, in the caller's write transaction."""
-    connection.execute(update(GenerationRow).where(GenerationRow.state == "active").values(state="retired"))
-    activated = update(GenerationRow).where(GenerationRow.id == number)
+    connection.execute(update(GENERATIONS).where(GENERATIONS.c.state == "active").values(state="retired"))
+    activated = update(GENERATIONS).where(GENERATIONS.c.id == number)
     connection.execute(activated.values(state="active", activated=datetime.now(UTC)))
 
 
 def forget_all_snapshots(connection: Connection) -> None:
     """Say of every generation that no file holds its index, in the caller's write transaction."""
-    connection.execute(update(GenerationRow).values(snapshot=None))
+    connection.execute(update(GENERATIONS).values(snapshot=None))
 
 
 def _set_snapshot(connection: Connection, number: int, snapshot: Snapshot | None) -> None:
     stored = None if snapshot is None else asdict(snapshot)
-    connection.execute(update(GenerationRow).where(GenerationRow.id == number).values(snapshot=stored))
+    connection.execute(update(GENERATIONS).where(GENERATIONS.c.id == number).values(snapshot=stored))
 
 
 def _get(connection: Connection, number: int) -> Generation:
-    row = connection.execute(_SELECT.where(GenerationRow.id == number)).first()
+    row = connection.execute(_SELECT.where(GENERATIONS.c.id == number)).first()
     if row is None:
         raise UsageError(f"No generation {number}; see `twindex doctor` for those there are.")
     return _generation(row)

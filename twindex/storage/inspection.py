@@ -7,7 +7,7 @@ from sqlalchemy import select
 from twindex.errors import TwindexError
 from twindex.storage.database import Database
 from twindex.storage.records import Damage, TemplateKey
-from twindex.storage.schema import SampleRow, TemplateRow
+from twindex.storage.schema import SAMPLES, TEMPLATES
 from twindex.storage.template_format import crop_sha256, template_is_sound
 
 _PAGE = 500
@@ -44,11 +44,11 @@ def _foreign_keys(database: Database) -> Iterator[Damage]:
 def _templates(database: Database) -> Iterator[Damage]:
     after = 0
     statement = select(
-        TemplateRow.id, TemplateRow.reference_id, TemplateRow.fingerprint, TemplateRow.vector, TemplateRow.sha256
-    ).order_by(TemplateRow.id)
+        TEMPLATES.c.id, TEMPLATES.c.reference_id, TEMPLATES.c.fingerprint, TEMPLATES.c.vector, TEMPLATES.c.sha256
+    ).order_by(TEMPLATES.c.id)
     while True:
         with database.read() as connection:
-            rows = connection.execute(statement.where(TemplateRow.id > after).limit(_PAGE)).all()
+            rows = connection.execute(statement.where(TEMPLATES.c.id > after).limit(_PAGE)).all()
         for _, reference, fingerprint, vector, sha256 in rows:
             if not template_is_sound(reference, fingerprint, vector, sha256):
                 text = f"The template of reference {reference} under model {fingerprint} is damaged."
@@ -60,12 +60,12 @@ def _templates(database: Database) -> Iterator[Damage]:
 
 def _crops(database: Database) -> Iterator[Damage]:
     after = 0
-    statement = select(SampleRow.id, SampleRow.source_name, SampleRow.crop, SampleRow.crop_sha256).order_by(
-        SampleRow.id
+    statement = select(SAMPLES.c.id, SAMPLES.c.source_name, SAMPLES.c.crop, SAMPLES.c.crop_sha256).order_by(
+        SAMPLES.c.id
     )
     while True:
         with database.read() as connection:
-            rows = connection.execute(statement.where(SampleRow.id > after).limit(_PAGE)).all()
+            rows = connection.execute(statement.where(SAMPLES.c.id > after).limit(_PAGE)).all()
         for number, source_name, crop, sha256 in rows:
             if (None if crop is None else crop_sha256(crop)) != sha256:
                 yield Damage(f"The crop of sample {number}, from {source_name!r}, is damaged.")

@@ -11,7 +11,7 @@ from twindex.errors import UsageError
 from twindex.storage.database import Database, canonical_json
 from twindex.storage.names import readable_text, subject_name
 from twindex.storage.records import ItemStatus, Job, JobItem, JobState
-from twindex.storage.schema import JobItemRow, JobRow
+from twindex.storage.schema import JOB_ITEMS, JOBS
 
 _PAGE = 1000
 
@@ -35,7 +35,7 @@ class Jobs:
         """
         values = {"kind": kind, "parameters": parameters, "state": "running", "created": datetime.now(UTC)}
         with self._database.write() as connection:
-            number = connection.execute(insert(JobRow).values(values).returning(JobRow.id)).scalar_one()
+            number = connection.execute(insert(JOBS).values(values).returning(JOBS.c.id)).scalar_one()
             return _get(connection, number)
 
     def get(self, number: int) -> Job:
@@ -56,12 +56,12 @@ class Jobs:
         ended = datetime.now(UTC) if state in ("finished", "failed") else None
         with self._database.write() as connection:
             _get(connection, number)
-            connection.execute(update(JobRow).where(JobRow.id == number).values(state=state, finished=ended))
+            connection.execute(update(JOBS).where(JOBS.c.id == number).values(state=state, finished=ended))
 
     def find_unfinished(self, kind: str, parameters: dict[str, Any]) -> Job | None:
         """The latest job that was asked the same and has neither finished nor failed, or None."""
         wanted = canonical_json(parameters)
-        unfinished = _JOBS.where(JobRow.kind == kind, JobRow.state.in_(("running", "interrupted")))
+        unfinished = _JOBS.where(JOBS.c.kind == kind, JOBS.c.state.in_(("running", "interrupted")))
         with self._database.read() as connection:
             jobs = [_job(row) for row in connection.execute(unfinished)]
         same = [job for job in jobs if canonical_json(job.parameters) == wanted]
@@ -84,16 +84,16 @@ class Jobs:
         with self._database.write() as connection:
             _get(connection, job_id)
             if rows:
-                connection.execute(sqlite_insert(JobItemRow).on_conflict_do_nothing(), rows)
+                connection.execute(sqlite_insert(JOB_ITEMS).on_conflict_do_nothing(), rows)
 
     def pending(self, job_id: int, after: int, limit: int) -> list[JobItem]:
         """The first `limit` items with an id above `after` that are still to be done."""
-        return self._page(_ITEMS.where(JobItemRow.job_id == job_id, JobItemRow.status == "pending"), after, limit)
+        return self._page(_ITEMS.where(JOB_ITEMS.c.job_id == job_id, JOB_ITEMS.c.status == "pending"), after, limit)
 
     def items(self, job_id: int) -> Iterator[JobItem]:
         """All items of a job in their order, read in pages, each its own short transaction."""
         after = 0
-        while page := self._page(_ITEMS.where(JobItemRow.job_id == job_id), after, _PAGE):
+        while page := self._page(_ITEMS.where(JOB_ITEMS.c.job_id == job_id), after, _PAGE):
             yield from page
             after = page[-1].id
 
@@ -108,15 +108,15 @@ class Jobs:
         with self._database.write() as connection:
             for item, status, reason, reference in outcomes:
                 text = None if reason is None else readable_text(reason)
-                if connection.scalar(select(JobItemRow.id).where(JobItemRow.id == item)) is None:
+                if connection.scalar(select(JOB_ITEMS.c.id).where(JOB_ITEMS.c.id == item)) is None:
                     raise UsageError(f"No job item {item}; take the id from the job's list of items.")
-                settled = update(JobItemRow).where(JobItemRow.id == item, JobItemRow.subject.is_not(None))
+                settled = update(JOB_ITEMS).where(JOB_ITEMS.c.id == item, JOB_ITEMS.c.subject.is_not(None))
                 connection.execute(settled.values(status=status, reason=text, reference=reference))
 
     def counts(self, job_id: int) -> dict[str, int]:
         """How many items of a job have each status; every status is there, with 0 where there is none."""
         statement = (
-            select(JobItemRow.status, func.count()).where(JobItemRow.job_id == job_id).group_by(JobItemRow.status)
+            select(JOB_ITEMS.c.status, func.count()).where(JOB_ITEMS.c.job_id == job_id).group_by(JOB_ITEMS.c.status)
         )
         counts: dict[str, int] = dict.fromkeys(get_args(ItemStatus), 0)
         with self._database.read() as connection:
@@ -125,7 +125,7 @@ class Jobs:
 
     def _page(self, statement: Select[*tuple[object, ...]], after: int, limit: int) -> list[JobItem]:
         with self._database.read() as connection:
-            rows = connection.execute(statement.where(JobItemRow.id > after).limit(limit))
+            rows = connection.execute(statement.where(JOB_ITEMS.c.id > after).limit(limit))
             return [_item(row) for row in rows]
 
     # Last, because below it the word would mean this method and not the built-in type.
@@ -136,21 +136,21 @@ class Jobs:
 
 
 _JOBS: Select[*tuple[object, ...]] = select(
-    JobRow.id, JobRow.kind, JobRow.parameters, JobRow.state, JobRow.created, JobRow.finished
-).order_by(JobRow.id)
+    JOBS.c.id, JOBS.c.kind, JOBS.c.parameters, JOBS.c.state, JOBS.c.created, JOBS.c.finished
+).order_by(JOBS.c.id)
 _ITEMS: Select[*tuple[object, ...]] = select(
-    JobItemRow.id,
-    JobItemRow.job_id,
-    JobItemRow.path,
-    JobItemRow.subject,
-    JobItemRow.status,
-    JobItemRow.reason,
-    JobItemRow.reference,
-).order_by(JobItemRow.id)
+    JOB_ITEMS.c.id,
+    JOB_ITEMS.c.job_id,
+    JOB_ITEMS.c.path,
+    JOB_ITEMS.c.subject,
+    JOB_ITEMS.c.status,
+    JOB_ITEMS.c.reason,
+    JOB_ITEMS.c.reference,
+).order_by(JOB_ITEMS.c.id)
 
 
 def _get(connection: Connection, number: int) -> Job:
-    row = connection.execute(_JOBS.where(JobRow.id == number)).first()
+    row = connection.execute(_JOBS.where(JOBS.c.id == number)).first()
     if row is None:
         raise UsageError(f"No job {number}; see `twindex jobs list`.")
     return _job(row)

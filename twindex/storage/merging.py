@@ -1,11 +1,10 @@
 """Handing what one subject holds to another, inside a write transaction of the caller."""
 
 from sqlalchemy import Connection, select, update
-from sqlalchemy.orm import aliased
 
 from twindex.storage.changes import append_changes
 from twindex.storage.erasure import blank_items, erase_references
-from twindex.storage.schema import JobItemRow, ReferenceRow, TemplateRow
+from twindex.storage.schema import JOB_ITEMS, REFERENCES, TEMPLATES
 from twindex.storage.templates import has_template, insert_templates
 
 
@@ -15,23 +14,23 @@ def hand_over_references(connection: Connection, source_id: int, target_id: int)
     Returns:
         How many references moved.
     """
-    mine, theirs = aliased(ReferenceRow), aliased(ReferenceRow)
+    mine, theirs = REFERENCES.alias(), REFERENCES.alias()
     doubles = connection.execute(
-        select(mine.id, theirs.id)
-        .join(theirs, theirs.sample_id == mine.sample_id)
-        .where(mine.subject_id == source_id, theirs.subject_id == target_id)
-        .order_by(mine.id)
+        select(mine.c.id, theirs.c.id)
+        .join(theirs, theirs.c.sample_id == mine.c.sample_id)
+        .where(mine.c.subject_id == source_id, theirs.c.subject_id == target_id)
+        .order_by(mine.c.id)
     ).all()
     for double, kept in doubles:
         _hand_over_templates(connection, double, kept)
     erase_references(connection, [double for double, _ in doubles])
-    moved = update(ReferenceRow).where(ReferenceRow.subject_id == source_id).values(subject_id=target_id)
+    moved = update(REFERENCES).where(REFERENCES.c.subject_id == source_id).values(subject_id=target_id)
     return connection.execute(moved).rowcount
 
 
 def hand_over_items(connection: Connection, source: str, target: str) -> None:
     """Let job items name the target; an item that the target has as well is blanked."""
-    renamed = update(JobItemRow).prefix_with("OR IGNORE").where(JobItemRow.subject == source)
+    renamed = update(JOB_ITEMS).prefix_with("OR IGNORE").where(JOB_ITEMS.c.subject == source)
     connection.execute(renamed.values(subject=target))
     blank_items(connection, source, [])
 
@@ -39,7 +38,7 @@ def hand_over_items(connection: Connection, source: str, target: str) -> None:
 def _hand_over_templates(connection: Connection, double: int, kept: int) -> None:
     """Give the kept reference the templates that only its double has; the sample, hence the vector, is the same."""
     rows = connection.execute(
-        select(TemplateRow.fingerprint, TemplateRow.vector).where(TemplateRow.reference_id == double)
+        select(TEMPLATES.c.fingerprint, TEMPLATES.c.vector).where(TEMPLATES.c.reference_id == double)
     ).all()
     for fingerprint, vector in rows:
         if not has_template(connection, fingerprint, kept):

@@ -4,27 +4,27 @@ from sqlalchemy import ColumnElement, Connection, select
 
 from twindex.storage.face_json import face_from_json
 from twindex.storage.records import ReferenceRecord
-from twindex.storage.schema import ReferenceRow, SampleRow, SubjectRow
+from twindex.storage.schema import REFERENCES, SAMPLES, SUBJECTS
 
 
 def select_references(connection: Connection, *conditions: ColumnElement[bool]) -> list[ReferenceRecord]:
     """The references that meet every condition, ascending by id."""
     statement = (
         select(
-            ReferenceRow.id,
-            SubjectRow.name,
-            SampleRow.source_name,
-            SampleRow.source_sha256,
-            SampleRow.face_index,
-            SampleRow.face,
-            SampleRow.quality,
-            ReferenceRow.enrolled,
-            SampleRow.crop_sha256.is_not(None),
+            REFERENCES.c.id,
+            SUBJECTS.c.name,
+            SAMPLES.c.source_name,
+            SAMPLES.c.source_sha256,
+            SAMPLES.c.face_index,
+            SAMPLES.c.face,
+            SAMPLES.c.quality,
+            REFERENCES.c.enrolled,
+            SAMPLES.c.crop_sha256.is_not(None),
         )
-        .join(SampleRow, SampleRow.id == ReferenceRow.sample_id)
-        .join(SubjectRow, SubjectRow.id == ReferenceRow.subject_id)
+        .join(SAMPLES, SAMPLES.c.id == REFERENCES.c.sample_id)
+        .join(SUBJECTS, SUBJECTS.c.id == REFERENCES.c.subject_id)
         .where(*conditions)
-        .order_by(ReferenceRow.id)
+        .order_by(REFERENCES.c.id)
     )
     return [
         ReferenceRecord(

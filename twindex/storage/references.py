@@ -11,7 +11,7 @@ from twindex.storage.enrolment import enrol, refuse_stale_model
 from twindex.storage.names import subject_name
 from twindex.storage.records import Enrolment, EnrolmentRequest, KeptCrop, ReferenceRecord
 from twindex.storage.reference_lookup import select_references
-from twindex.storage.schema import ReferenceRow, SampleRow, SubjectRow, TemplateRow
+from twindex.storage.schema import REFERENCES, SAMPLES, SUBJECTS, TEMPLATES
 from twindex.storage.template_format import checked_crop, checked_fingerprint, vector_bytes
 from twindex.storage.templates import (
     count_templates,
@@ -108,7 +108,7 @@ class References:
         with self._database.read() as connection:
             if fingerprint is not None:
                 return count_templates(connection, fingerprint)
-            return connection.execute(select(func.count()).select_from(ReferenceRow)).scalar_one()
+            return connection.execute(select(func.count()).select_from(REFERENCES)).scalar_one()
 
     def missing(self, fingerprint: str, after: int, limit: int) -> list[KeptCrop]:
         """The first `limit` references with an id above `after` that have no template of a model.
@@ -147,7 +147,7 @@ class References:
     def fingerprints(self) -> list[str]:
         """The models that have templates here."""
         with self._database.read() as connection:
-            return list(connection.scalars(select(TemplateRow.fingerprint).distinct()))
+            return list(connection.scalars(select(TEMPLATES.c.fingerprint).distinct()))
 
     def replace_template(self, fingerprint: str, reference: int, vector: Float32) -> bool:
         """Put a template made anew in the place of a damaged one, in one step.
@@ -178,14 +178,14 @@ class References:
 
     def owners(self, references: Sequence[int]) -> dict[int, str]:
         """The subject of each reference; ids that do not exist are left out."""
-        return self._owners(references, ReferenceRow.id.in_)
+        return self._owners(references, REFERENCES.c.id.in_)
 
     def of_same_subjects(self, references: Sequence[int]) -> dict[int, str]:
         """All references of the subjects that some references belong to, each with its subject's name."""
 
         def of_their_subjects(ids: Sequence[int]) -> ColumnElement[bool]:
-            subjects = select(ReferenceRow.subject_id).where(ReferenceRow.id.in_(ids))
-            return ReferenceRow.subject_id.in_(subjects)
+            subjects = select(REFERENCES.c.subject_id).where(REFERENCES.c.id.in_(ids))
+            return REFERENCES.c.subject_id.in_(subjects)
 
         return self._owners(references, of_their_subjects)
 
@@ -196,7 +196,7 @@ class References:
             UsageError: If there is none with this id.
         """
         with self._database.read() as connection:
-            found = select_references(connection, ReferenceRow.id == int(reference))
+            found = select_references(connection, REFERENCES.c.id == int(reference))
         if not found:
             raise _no_reference(reference)
         return found[0]
@@ -209,9 +209,9 @@ class References:
             IntegrityError: If the crop is not what was written.
         """
         statement = (
-            select(SampleRow.crop, SampleRow.crop_sha256)
-            .join(ReferenceRow, ReferenceRow.sample_id == SampleRow.id)
-            .where(ReferenceRow.id == int(reference))
+            select(SAMPLES.c.crop, SAMPLES.c.crop_sha256)
+            .join(REFERENCES, REFERENCES.c.sample_id == SAMPLES.c.id)
+            .where(REFERENCES.c.id == int(reference))
         )
         with self._database.read() as connection:
             row = connection.execute(statement).first()
@@ -221,9 +221,9 @@ class References:
 
     def find(self, source_sha256: str, subject: str | None = None) -> list[ReferenceRecord]:
         """The references made from a photo, of one subject if named, ascending by id."""
-        conditions = [SampleRow.source_sha256 == source_sha256]
+        conditions = [SAMPLES.c.source_sha256 == source_sha256]
         if subject is not None:
-            conditions.append(SubjectRow.name == subject_name(subject))
+            conditions.append(SUBJECTS.c.name == subject_name(subject))
         with self._database.read() as connection:
             return select_references(connection, *conditions)
 
@@ -232,7 +232,7 @@ class References:
     ) -> dict[int, str]:
         """Id and subject's name of the references that meet a condition on some ids."""
         owners: dict[int, str] = {}
-        statement = select(ReferenceRow.id, SubjectRow.name).join(SubjectRow, SubjectRow.id == ReferenceRow.subject_id)
+        statement = select(REFERENCES.c.id, SUBJECTS.c.name).join(SUBJECTS, SUBJECTS.c.id == REFERENCES.c.subject_id)
         with self._database.read() as connection:
             for chunk in id_chunks(references):
                 rows = connection.execute(statement.where(condition(chunk)))

@@ -18,7 +18,7 @@ from twindex.storage.journal import read_header
 from twindex.storage.migrations import MIGRATIONS, migrate, schema_version
 from twindex.storage.records import Damage, GalleryRecord, GenerationSpec, StoredThreshold
 from twindex.storage.references import References
-from twindex.storage.schema import Base, GalleryRow
+from twindex.storage.schema import GALLERY, METADATA
 from twindex.storage.subjects import Subjects
 
 
@@ -88,7 +88,7 @@ class Store:
 
     def gallery(self) -> GalleryRecord:
         """What the gallery says of itself."""
-        statement = select(GalleryRow.gallery_id, GalleryRow.keep_crops, GalleryRow.created, GalleryRow.threshold)
+        statement = select(GALLERY.c.gallery_id, GALLERY.c.keep_crops, GALLERY.c.created, GALLERY.c.threshold)
         with self._database.read() as connection:
             row = connection.execute(statement).one()
         threshold = None if row.threshold is None else StoredThreshold(**row.threshold)
@@ -98,7 +98,7 @@ class Store:
         """Set the gallery's operating point, or take it away."""
         stored = None if threshold is None else asdict(threshold)
         with self._database.write() as connection:
-            connection.execute(update(GalleryRow).values(threshold=stored))
+            connection.execute(update(GALLERY).values(threshold=stored))
 
     def finish_erasure(self) -> bool:
         """Remove erased bytes that a pending erasure left in the write-ahead log.
@@ -135,7 +135,7 @@ def _bring_up_to_date(database: Database) -> None:
 
 def _refuse_missing_tables(connection: Connection, path: Path) -> None:
     found = set(connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'").scalars())
-    missing = sorted(set(Base.metadata.tables) - found)
+    missing = sorted(set(METADATA.tables) - found)
     if missing:
         raise IntegrityError(
             f"The gallery's database {str(path)!r} lacks the tables {', '.join(missing)}; restore a backup."

@@ -12,7 +12,7 @@ from twindex.storage.merging import hand_over_items, hand_over_references
 from twindex.storage.names import subject_name, unknown_subject
 from twindex.storage.records import Erasure, SubjectDetail, SubjectSummary
 from twindex.storage.reference_lookup import select_references
-from twindex.storage.schema import ReferenceRow, SubjectRow
+from twindex.storage.schema import REFERENCES, SUBJECTS
 
 
 class Subjects:
@@ -28,7 +28,7 @@ class Subjects:
     def count(self) -> int:
         """How many subjects there are."""
         with self._database.read() as connection:
-            return connection.execute(select(func.count()).select_from(SubjectRow)).scalar_one()
+            return connection.execute(select(func.count()).select_from(SUBJECTS)).scalar_one()
 
     def show(self, name: str) -> SubjectDetail:
         """All that is known of a subject.
@@ -39,9 +39,9 @@ class Subjects:
         with self._database.read() as connection:
             subject_id = _find(connection, name)
             row = connection.execute(
-                select(SubjectRow.name, SubjectRow.details, SubjectRow.created).where(SubjectRow.id == subject_id)
+                select(SUBJECTS.c.name, SUBJECTS.c.details, SUBJECTS.c.created).where(SUBJECTS.c.id == subject_id)
             ).one()
-            references = select_references(connection, ReferenceRow.subject_id == subject_id)
+            references = select_references(connection, REFERENCES.c.subject_id == subject_id)
         return SubjectDetail(row.name, row.details, row.created, tuple(references))
 
     def set_metadata(self, name: str, metadata: dict[str, Any]) -> None:
@@ -52,7 +52,7 @@ class Subjects:
         """
         with self._database.write() as connection:
             subject_id = _find(connection, name)
-            connection.execute(update(SubjectRow).where(SubjectRow.id == subject_id).values(details=metadata))
+            connection.execute(update(SUBJECTS).where(SUBJECTS.c.id == subject_id).values(details=metadata))
 
     def rename(self, name: str, new_name: str) -> None:
         """Give a subject another name, also in the items of jobs.
@@ -63,12 +63,12 @@ class Subjects:
         new = subject_name(new_name)
         with self._database.write() as connection:
             subject_id = _find(connection, name)
-            taken = connection.scalar(select(SubjectRow.id).where(SubjectRow.name == new))
+            taken = connection.scalar(select(SUBJECTS.c.id).where(SUBJECTS.c.name == new))
             if taken == subject_id:
                 return
             if taken is not None:
                 raise UsageError(f"The name {new!r} is taken; to make one subject of the two, use `subjects merge`.")
-            connection.execute(update(SubjectRow).where(SubjectRow.id == subject_id).values(name=new))
+            connection.execute(update(SUBJECTS).where(SUBJECTS.c.id == subject_id).values(name=new))
             hand_over_items(connection, subject_name(name), new)
 
     def merge(self, source: str, target: str) -> int:
@@ -113,10 +113,10 @@ class Subjects:
     def list(self) -> list[SubjectSummary]:
         """All subjects, ordered by name."""
         statement = (
-            select(SubjectRow.name, func.count(ReferenceRow.id), SubjectRow.created)
-            .outerjoin(ReferenceRow, ReferenceRow.subject_id == SubjectRow.id)
-            .group_by(SubjectRow.id)
-            .order_by(SubjectRow.name)
+            select(SUBJECTS.c.name, func.count(REFERENCES.c.id), SUBJECTS.c.created)
+            .outerjoin(REFERENCES, REFERENCES.c.subject_id == SUBJECTS.c.id)
+            .group_by(SUBJECTS.c.id)
+            .order_by(SUBJECTS.c.name)
         )
         with self._database.read() as connection:
             return [SubjectSummary(name, count, created) for name, count, created in connection.execute(statement)]
@@ -124,7 +124,7 @@ class Subjects:
 
 def _find(connection: Connection, name: str) -> int:
     stored = subject_name(name)
-    found = connection.scalar(select(SubjectRow.id).where(SubjectRow.name == stored))
+    found = connection.scalar(select(SUBJECTS.c.id).where(SUBJECTS.c.name == stored))
     if found is None:
-        raise unknown_subject(stored, connection.scalars(select(SubjectRow.name).order_by(SubjectRow.name)))
+        raise unknown_subject(stored, connection.scalars(select(SUBJECTS.c.name).order_by(SUBJECTS.c.name)))
     return found

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Select, delete, exists, func, insert, select
 
 from twindex.storage.chunks import id_chunks
 from twindex.storage.records import KeptCrop
-from twindex.storage.schema import ReferenceRow, SampleRow, TemplateRow
+from twindex.storage.schema import REFERENCES, SAMPLES, TEMPLATES
 from twindex.storage.template_format import checked_crop, stacked_vectors, template_sha256
 from twindex.types import Float32, Int64
 
@@ -18,32 +18,32 @@ def select_vectors(connection: Connection, fingerprint: str, references: Sequenc
     """The templates of those `references` that have one of this model, ascending by id, hashes checked."""
     rows: list[tuple[int, bytes, bytes]] = []
     for chunk in id_chunks(references):
-        statement = _stored(fingerprint).where(TemplateRow.reference_id.in_(chunk))
+        statement = _stored(fingerprint).where(TEMPLATES.c.reference_id.in_(chunk))
         rows.extend((reference, vector, sha256) for reference, vector, sha256 in connection.execute(statement))
     return _matrix(fingerprint, rows)
 
 
 def select_page(connection: Connection, fingerprint: str, after: int, limit: int) -> tuple[Int64, Float32]:
     """The first `limit` templates of this model with a reference id above `after`, hashes checked."""
-    statement = _stored(fingerprint).where(TemplateRow.reference_id > after).limit(limit)
+    statement = _stored(fingerprint).where(TEMPLATES.c.reference_id > after).limit(limit)
     rows = [(reference, vector, sha256) for reference, vector, sha256 in connection.execute(statement)]
     return _matrix(fingerprint, rows)
 
 
 def count_templates(connection: Connection, fingerprint: str) -> int:
     """How many references have a template of this model."""
-    statement = select(func.count()).select_from(TemplateRow).where(TemplateRow.fingerprint == fingerprint)
+    statement = select(func.count()).select_from(TEMPLATES).where(TEMPLATES.c.fingerprint == fingerprint)
     return connection.execute(statement).scalar_one()
 
 
 def select_missing(connection: Connection, fingerprint: str, after: int, limit: int) -> list[KeptCrop]:
     """References above `after` without a template of this model, with their crops, hashes checked."""
-    has_template = exists().where(TemplateRow.reference_id == ReferenceRow.id, TemplateRow.fingerprint == fingerprint)
+    has_template = exists().where(TEMPLATES.c.reference_id == REFERENCES.c.id, TEMPLATES.c.fingerprint == fingerprint)
     statement = (
-        select(ReferenceRow.id, SampleRow.crop, SampleRow.crop_sha256)
-        .join(SampleRow, SampleRow.id == ReferenceRow.sample_id)
-        .where(ReferenceRow.id > after, ~has_template)
-        .order_by(ReferenceRow.id)
+        select(REFERENCES.c.id, SAMPLES.c.crop, SAMPLES.c.crop_sha256)
+        .join(SAMPLES, SAMPLES.c.id == REFERENCES.c.sample_id)
+        .where(REFERENCES.c.id > after, ~has_template)
+        .order_by(REFERENCES.c.id)
         .limit(limit)
     )
     return [KeptCrop(ref, checked_crop(ref, crop, sha)) for ref, crop, sha in connection.execute(statement)]
@@ -51,8 +51,8 @@ def select_missing(connection: Connection, fingerprint: str, after: int, limit: 
 
 def has_template(connection: Connection, fingerprint: str, reference: int) -> bool:
     """Whether the reference has a template of this model."""
-    statement = select(TemplateRow.id).where(
-        TemplateRow.fingerprint == fingerprint, TemplateRow.reference_id == reference
+    statement = select(TEMPLATES.c.id).where(
+        TEMPLATES.c.fingerprint == fingerprint, TEMPLATES.c.reference_id == reference
     )
     return connection.execute(statement).first() is not None
 
@@ -61,9 +61,9 @@ def without_template(connection: Connection, fingerprint: str, references: Seque
     """Those `references` that still exist and have no template of this model."""
     found: set[int] = set()
     for chunk in id_chunks(references):
-        found.update(connection.scalars(select(ReferenceRow.id).where(ReferenceRow.id.in_(chunk))))
-        present = select(TemplateRow.reference_id).where(
-            TemplateRow.fingerprint == fingerprint, TemplateRow.reference_id.in_(chunk)
+        found.update(connection.scalars(select(REFERENCES.c.id).where(REFERENCES.c.id.in_(chunk))))
+        present = select(TEMPLATES.c.reference_id).where(
+            TEMPLATES.c.fingerprint == fingerprint, TEMPLATES.c.reference_id.in_(chunk)
         )
         found.difference_update(connection.scalars(present))
     return found
@@ -80,7 +80,7 @@ def refuse_other_length(connection: Connection, fingerprint: str, lengths: set[i
     Raises:
         ValueError: If there is more than one length.
     """
-    statement = select(func.length(TemplateRow.vector)).where(TemplateRow.fingerprint == fingerprint).limit(1)
+    statement = select(func.length(TEMPLATES.c.vector)).where(TEMPLATES.c.fingerprint == fingerprint).limit(1)
     known = lengths | set(connection.scalars(statement))
     if len(known) > 1:
         dims = sorted(length // 4 for length in known)
@@ -99,25 +99,25 @@ def insert_templates(connection: Connection, fingerprint: str, stored: Sequence[
         for reference, vector in stored
     ]
     if rows:
-        connection.execute(insert(TemplateRow), rows)
+        connection.execute(insert(TEMPLATES), rows)
 
 
 def delete_templates(connection: Connection, fingerprint: str) -> int:
     """Remove every template of this model; returns how many there were."""
-    return connection.execute(delete(TemplateRow).where(TemplateRow.fingerprint == fingerprint)).rowcount
+    return connection.execute(delete(TEMPLATES).where(TEMPLATES.c.fingerprint == fingerprint)).rowcount
 
 
 def delete_template(connection: Connection, fingerprint: str, reference: int) -> bool:
     """Remove one template; returns whether there was one."""
-    statement = delete(TemplateRow).where(TemplateRow.fingerprint == fingerprint, TemplateRow.reference_id == reference)
+    statement = delete(TEMPLATES).where(TEMPLATES.c.fingerprint == fingerprint, TEMPLATES.c.reference_id == reference)
     return connection.execute(statement).rowcount == 1
 
 
 def _stored(fingerprint: str) -> _StoredTemplates:
     return (
-        select(TemplateRow.reference_id, TemplateRow.vector, TemplateRow.sha256)
-        .where(TemplateRow.fingerprint == fingerprint)
-        .order_by(TemplateRow.reference_id)
+        select(TEMPLATES.c.reference_id, TEMPLATES.c.vector, TEMPLATES.c.sha256)
+        .where(TEMPLATES.c.fingerprint == fingerprint)
+        .order_by(TEMPLATES.c.reference_id)
     )
 
 
