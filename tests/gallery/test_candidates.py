@@ -50,7 +50,7 @@ def test_an_index_that_reaches_few_is_not_asked_for_ever(gallery: Gallery, peopl
     class Reluctant:
         """Finds the same three references, however many are asked for; the rest is padding."""
 
-        generation, count = searchable.generation, searchable.count
+        generation, count, candidates = searchable.generation, searchable.count, searchable.candidates
 
         def search(self, probes: Float32, k: int) -> Hits:
             found = searchable.search(probes, 3)

@@ -26,7 +26,7 @@ def test_a_gallery_answers_from_the_moment_it_exists(folder: Path, monkeypatch: 
     monkeypatch.setattr(Generations, "activate", killed)
     with Gallery.create(folder) as made:
         active = made.active()
-    assert (active.fingerprint, active.index_spec) == (find_model("default").card.fingerprint, "Flat")
+    assert (active.fingerprint, active.index_spec) == (find_model("default").card.fingerprint, "auto")
     with Gallery.open(folder) as opened:
         assert opened.active() == active
 

@@ -1,10 +1,15 @@
 """`twindex doctor`: does the gallery keep its promises?"""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from twindex.commands.options import common_options, settings_of
 from twindex.commands.terminal import show
 from twindex.errors import IntegrityError
+
+if TYPE_CHECKING:
+    from twindex.gallery.service import Gallery
 
 EXAMPLES = """\b
 Examples:
@@ -24,14 +29,13 @@ def doctor(context: click.Context, repair: bool) -> int:
     """
     from twindex.gallery.checkup import PENDING_ERASURE, examine, mend
     from twindex.gallery.service import Gallery
-    from twindex.gallery.threshold_age import threshold_age
 
     settings = settings_of(context)
     with Gallery.open(settings.gallery, read_only=not repair) as gallery:
         findings = examine(gallery)
         mended = mend(gallery, findings) if repair else []
         left = examine(gallery) if repair else findings
-        note = threshold_age(gallery).note if gallery.store.generations.active() else ""
+        notes = _notes(gallery) if gallery.store.generations.active() else []
     pending = PENDING_ERASURE in mended
     mended = [text for text in mended if text != PENDING_ERASURE]
     remaining = [one.text for one in left] + [PENDING_ERASURE] * pending
@@ -39,11 +43,26 @@ def doctor(context: click.Context, repair: bool) -> int:
         "findings": [{"text": one.text, "mendable": one.mendable} for one in findings],
         "mended": mended,
         "left": remaining,
-        "notes": [note] if note else [],
+        "notes": notes,
     }
     lines = [f"{'can be mended' if one.mendable else 'damage'}: {one.text}" for one in findings]
     lines += [f"mended: {text}" for text in mended] + [PENDING_ERASURE] * pending
-    lines += [f"note: {note}"] if note else []
+    lines += [f"note: {note}" for note in notes]
     sound = not remaining
     show(settings, value, [*lines, "The gallery is sound." if sound else f"{len(remaining)} findings are left."])
     return 0 if sound else IntegrityError.exit_code
+
+
+def _notes(gallery: "Gallery") -> list[str]:
+    """What is no damage, but worth knowing: the threshold's age, and what an approximate index keeps."""
+    from twindex.gallery.threshold_age import threshold_age
+
+    notes = [note] if (note := threshold_age(gallery).note) else []
+    snapshot = gallery.active().snapshot
+    if snapshot is not None and snapshot.recall is not None:
+        recall = snapshot.recall
+        notes.append(
+            f"the index {snapshot.structure} keeps {100 * recall.share:.1f} % of the exact nearest references among "
+            f"{recall.candidates} candidates (measured on {recall.probes} of the gallery's references)."
+        )
+    return notes

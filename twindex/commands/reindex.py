@@ -13,6 +13,7 @@ from twindex.errors import UsageError
 EXAMPLES = """\b
 Examples:
   twindex reindex --index hnsw           another index type
+  twindex reindex --index auto --max-index-memory 64
   twindex reindex --model my-model       another model: every kept crop is embedded again
   twindex reindex --rollback             back to the generation before
   twindex reindex --prune                drop the generations that are not in use
@@ -21,12 +22,25 @@ Examples:
 
 @click.command(epilog=EXAMPLES)
 @click.option("--model", help="Bundle to move to: a folder, a name or a fingerprint.")
-@click.option("--index", help="flat, hnsw, ivf, sq8, pq, or a FAISS factory string such as IVF64,Flat.")
+@click.option("--index", help="auto, flat, hnsw, ivf, sq8, pq, or a FAISS factory string such as IVF64,Flat.")
+@click.option(
+    "--max-index-memory",
+    type=click.IntRange(1),
+    metavar="MB",
+    help="With --index auto: the most that its codes and ids take.",
+)
 @click.option("--rollback", is_flag=True, help="Make the generation before this one active again.")
 @click.option("--prune", is_flag=True, help="Drop every generation that is not active, and unused templates.")
 @common_options
 @click.pass_context
-def reindex(context: click.Context, model: str | None, index: str | None, rollback: bool, prune: bool) -> int:
+def reindex(
+    context: click.Context,
+    model: str | None,
+    index: str | None,
+    max_index_memory: int | None,
+    rollback: bool,
+    prune: bool,
+) -> int:
     """Build a new generation of the index beside the old one, check it, and make it active.
 
     Queries are answered all along: by the old generation until the new one is complete. A killed job goes on when the
@@ -38,13 +52,16 @@ def reindex(context: click.Context, model: str | None, index: str | None, rollba
 
     if rollback and (model or index):
         raise UsageError("--rollback takes neither --model nor --index.")
+    if max_index_memory is not None and (index is None or index.lower() != "auto"):
+        raise UsageError("--max-index-memory goes with --index auto.")
     settings = settings_of(context)
     with Gallery.open(settings.gallery) as gallery, progress(0, "face", "embed") as bar:
         report = None
         if rollback:
             report = job.roll_back(gallery, _listener(bar))
         elif model or index or not prune:
-            report = job.reindex(gallery, install_model(model) if model else None, index, _listener(bar))
+            bundle = install_model(model) if model else None
+            report = job.reindex(gallery, bundle, index, _listener(bar), max_megabytes=max_index_memory)
         if prune and (report is None or not report.failed):
             generations, templates = job.prune(gallery)
             say(f"pruned {generations} generations and {templates} templates")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from twindex.config import CANDIDATES, FUSED_SUBJECTS
+from twindex.config import FUSED_SUBJECTS
 from twindex.gallery.searchable import SearchableGeneration
 from twindex.scoring import Head, distances, rank
 from twindex.storage import Store
@@ -21,7 +21,7 @@ def best_subjects(
         head: Of the generation's model.
         top: Longest list wanted.
     """
-    fingerprint, wanted = searchable.generation.fingerprint, max(CANDIDATES, 4 * top)
+    fingerprint, wanted = searchable.generation.fingerprint, max(searchable.candidates, 4 * top)
     subjects, fused = store.subjects.count(), max(FUSED_SUBJECTS, 4 * top)
     while True:
         hits = searchable.search(template[None], wanted)

@@ -8,14 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twindex.errors import IntegrityError, UsageError
+from twindex.gallery.recall import LADDER, UNMEASURED, measure_recall
+from twindex.index.choice import chosen_spec
 from twindex.index.faiss_index import FaissIndex
 from twindex.index.protocol import Hits
 from twindex.index.snapshot import SnapshotFile, SnapshotIdentity, read_snapshot, remove_leftovers, write_snapshot
-from twindex.index.spec import parse_spec
-from twindex.storage import Generation, Snapshot, Store
+from twindex.index.spec import IndexSpec
+from twindex.storage import Generation, Recall, Snapshot, Store
 from twindex.types import Float32, Int64
 
-_BATCH = 10_000
+_BATCH = 50_000
 _COMPACT_ATTEMPTS = 5
 # A partial file this old is nobody's: no snapshot takes an hour to write.
 _ABANDONED_AFTER_S = 3600.0
@@ -38,6 +40,7 @@ class SearchableGeneration:
         self._folder = folder
         self._dim = dim
         self.revision = 0
+        self._recall: Recall | None = None
         self._index = self._from_snapshot() or self._rebuilt()
         self.refresh()
 
@@ -50,6 +53,27 @@ class SearchableGeneration:
     def dim(self) -> int:
         """Length of a template."""
         return self._dim
+
+    @property
+    def structure(self) -> str:
+        """What the index is, as a factory string."""
+        return "Flat" if self._index.exact_structure else self._index.spec.text
+
+    @property
+    def recall(self) -> Recall | None:
+        """What the index keeps of exact search, where it is approximate and was measured."""
+        return self._recall
+
+    def references(self) -> Int64:
+        """The references that a search can find, (n,) int64, ascending."""
+        return self._index.references()
+
+    @property
+    def candidates(self) -> int:
+        """How many nearest references to ask for, so that the exact nearest is among them; see `recall.py`."""
+        if self._index.is_exhaustive:
+            return LADDER[0]
+        return UNMEASURED if self._recall is None else self._recall.candidates
 
     def contains(self, references: Int64) -> NDArray[np.bool_]:
         """Which references a search can find, (n,) bool."""
@@ -74,7 +98,8 @@ class SearchableGeneration:
     def compact(self) -> Snapshot:
         """Write a snapshot of the present state and list it in the store; the one before is removed.
 
-        The index is built anew where too much of it is removed entries, or where it can now be trained. A snapshot
+        The index is built anew where it holds removed entries, where it can now be trained, or where "auto" now means
+        another structure; one that approximates is measured, anew when it has doubled. A snapshot
         that another process's erasure overtakes is removed, and a new one written without what was erased.
 
         Raises:
@@ -93,20 +118,29 @@ class SearchableGeneration:
     def _write_snapshot(self) -> Snapshot | None:
         """One attempt; None if it was overtaken by an erasure, and no file is left of it."""
         trainable = self._index.exact_structure and self._index.count >= self._index.spec.minimum_references
-        if trainable or self._index.stale_share > 0:
+        if trainable or self._index.stale_share > 0 or self._spec().text != self._index.spec.text:
             self._index = self._rebuilt()
             self.refresh()
         name = f"generation-{self.generation.id}-revision-{self.revision}.twdx"
         self._folder.mkdir(parents=True, exist_ok=True)
         remove_leftovers(self._folder, _ABANDONED_AFTER_S)
         before = self._store.generations.get(self.generation.id).snapshot
+        self._recall = self._measured(before)
         identity = _identity(self._store, self.generation, self._dim, self.revision, self._index.count)
         try:
             written = write_snapshot(self._index, self._folder / name, identity)
         except FileNotFoundError:
             # An erasure removes every file of the folder, also one that is being written.
             return None
-        snapshot = Snapshot(name, written.length, written.sha256, self.revision, self._index.count)
+        snapshot = Snapshot(
+            name,
+            written.length,
+            written.sha256,
+            self.revision,
+            self._index.count,
+            self.structure,
+            self._recall,
+        )
         if not self._store.generations.record_snapshot(self.generation.id, snapshot):
             (self._folder / name).unlink(missing_ok=True)
             return None
@@ -123,15 +157,27 @@ class SearchableGeneration:
         except (IntegrityError, FileNotFoundError) as error:
             _log.warning("The index snapshot %s is refused and rebuilt: %s", snapshot.file, error)
             return None
-        self.revision = snapshot.revision
+        self.revision, self._recall = snapshot.revision, snapshot.recall
         return index
 
     def _rebuilt(self) -> FaissIndex:
         fingerprint = self.generation.fingerprint
         self.revision = self._store.changes.revision()
-        count = self._store.references.count(fingerprint)
-        spec = parse_spec(self.generation.index_spec, count)
+        spec, count = self._spec(), self._store.references.count(fingerprint)
         return FaissIndex.build(spec, self._dim, lambda: self._store.references.batches(fingerprint, _BATCH), count)
+
+    def _spec(self) -> IndexSpec:
+        count = self._store.references.count(self.generation.fingerprint)
+        return chosen_spec(self.generation.index_spec, count, self._dim)
+
+    def _measured(self, before: Snapshot | None) -> Recall | None:
+        """What the index keeps of exact search; None for one that is exact."""
+        if self._index.is_exhaustive:
+            return None
+        known = before is not None and before.structure == self.structure and self._index.count <= 2 * before.count
+        if before is not None and known and before.recall is not None:
+            return before.recall
+        return measure_recall(self._store, self.generation.fingerprint, self._index.search, self._index.references())
 
     def _add_absent(self, references: Iterable[int]) -> None:
         wanted = np.array(sorted(references), np.int64)

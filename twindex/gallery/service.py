@@ -16,11 +16,10 @@ from twindex.errors import ModelMismatchError, UsageError
 from twindex.gallery.answers import FaceAnswer, ProbeAnswer
 from twindex.gallery.candidates import best_subjects
 from twindex.gallery.searchable import SearchableGeneration
+from twindex.index.choice import AUTO
 from twindex.scoring import Head, decide
 from twindex.storage import Enrolment, EnrolmentRequest, Erasure, Generation, GenerationSpec, Store
 from twindex.types import Float32, Sample
-
-DEFAULT_INDEX = "Flat"
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +51,7 @@ class Gallery:
         """
         bundle = model or find_model("default")
         folder.mkdir(parents=True, exist_ok=True)
-        generation = GenerationSpec(bundle.card.fingerprint, DEFAULT_INDEX)
+        generation = GenerationSpec(bundle.card.fingerprint, AUTO)
         return cls(folder, Store.create(folder / DATABASE, keep_crops=keep_crops, generation=generation))
 
     @classmethod

@@ -127,6 +127,11 @@ class FaissIndex:
         return len(self._live)
 
     @property
+    def is_exhaustive(self) -> bool:
+        """Whether a search compares every vector itself: its candidates are the exact nearest references."""
+        return self.exact_structure or self.spec.text == "Flat"
+
+    @property
     def stale_share(self) -> float:
         """Share of entries that are removed but still present (HNSW only), from 0 to 1; rebuilding makes it 0."""
         entries = int(self._structure.ntotal)

@@ -7,23 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from twindex.config import CANDIDATES
 from twindex.embedder.alignment import decode_crop
 from twindex.embedder.bundle import Bundle
 from twindex.errors import IntegrityError, TwindexError, UsageError
+from twindex.gallery.recall import measure_recall
 from twindex.gallery.searchable import SearchableGeneration
 from twindex.gallery.service import Gallery
-from twindex.index.exact import ExactIndex
-from twindex.index.spec import parse_spec
+from twindex.index.choice import auto_spec, chosen_spec, is_auto
 from twindex.storage import Generation, JobState
-from twindex.types import Float32, Int64
 
 KIND = "reindex"
 BATCH = 64
-_CHECKED = 32
-_NEAREST = 5
 _PAGE = 10_000
-_KEPT_SHARE = 0.9
+_KEPT_SHARE = 0.9  # of a sample's exact nearest references
 
 
 @dataclass(frozen=True)
@@ -55,7 +51,14 @@ class ReindexReport:
 Progress = Callable[[int, int], None]
 
 
-def reindex(gallery: Gallery, model: Bundle | None, index: str | None, progress: Progress) -> ReindexReport:
+def reindex(
+    gallery: Gallery,
+    model: Bundle | None,
+    index: str | None,
+    progress: Progress,
+    *,
+    max_megabytes: int | None = None,
+) -> ReindexReport:
     """Move the gallery to another model, another index type, or a fresh build of the same.
 
     A job that was killed goes on where it was when it is asked for again. Queries are answered by the old generation
@@ -65,14 +68,15 @@ def reindex(gallery: Gallery, model: Bundle | None, index: str | None, progress:
         model: The bundle to move to; None keeps the model.
         index: Index specification; None keeps the type.
         progress: Told (references embedded, references to embed).
+        max_megabytes: Limit to the memory of the index "auto".
 
     Raises:
-        UsageError: The index specification is wrong.
+        UsageError: The index specification is wrong, or no index is small enough.
         IntegrityError: The new index does not find what exact search finds; the old one stays active.
     """
     active = gallery.active()
     fingerprint = active.fingerprint if model is None else gallery.use(model).fingerprint
-    text = active.index_spec if index is None else parse_spec(index, gallery.store.references.count()).text
+    text = active.index_spec if index is None else _stored_spec(gallery, index, fingerprint, max_megabytes)
     return _run(gallery, {"model": fingerprint, "index": text}, lambda: _building(gallery, fingerprint, text), progress)
 
 
@@ -110,9 +114,7 @@ def _run(
         raise
     finally:
         store.jobs.set_state(job.id, state)
-    fingerprint, text = generation.fingerprint, generation.index_spec
-    count = store.references.count(fingerprint)
-    return ReindexReport(job.id, generation.id, fingerprint, text, count, failed, time.monotonic() - started)
+    return _report(gallery, generation, job.id, failed, time.monotonic() - started)
 
 
 def prune(gallery: Gallery) -> tuple[int, int]:
@@ -129,6 +131,17 @@ def prune(gallery: Gallery) -> tuple[int, int]:
             (gallery.snapshots / one.snapshot.file).unlink(missing_ok=True)
     unused = set(store.references.fingerprints()) - {active.fingerprint}
     return len(others), sum(store.references.drop_templates(fingerprint) for fingerprint in unused)
+
+
+def _stored_spec(gallery: Gallery, index: str, fingerprint: str, max_megabytes: int | None) -> str:
+    """What the generation keeps: "auto" stays so, everything else becomes a factory string.
+
+    Raises:
+        UsageError: It is no specification, or no index is small enough.
+    """
+    text = auto_spec(max_megabytes) if is_auto(index) else index
+    spec = chosen_spec(text, gallery.store.references.count(), gallery.embedder(fingerprint).dim)
+    return text if is_auto(text) else spec.text
 
 
 def _building(gallery: Gallery, fingerprint: str, text: str) -> Generation:
@@ -171,47 +184,32 @@ def _embed_missing(gallery: Gallery, fingerprint: str, progress: Progress) -> in
 
 
 def _check(gallery: Gallery, searchable: SearchableGeneration) -> None:
-    """Compare the new index with exact search, on the templates of a sample of references spread over the gallery.
+    """See that the new index holds every reference and finds what exact search finds.
 
     Raises:
-        IntegrityError: The index lacks references, or finds too few of the sample's exact nearest ones.
+        IntegrityError: The index lacks references, or finds too few of the exact nearest ones of a sample.
     """
     fingerprint = searchable.generation.fingerprint
-    ids, vectors = [], []
-    for references, templates in gallery.store.references.batches(fingerprint, _PAGE):
-        step = max(1, searchable.count // _CHECKED)
-        ids.append(references)
-        vectors.append(templates[::step])
-    probes = np.concatenate(vectors)[:_CHECKED] if vectors else np.empty((0, searchable.dim), np.float32)
-    missing = int(np.sum(~searchable.contains(np.concatenate(ids)))) if ids else 0
-    if missing:
-        raise IntegrityError(f"The new index lacks {missing} references; the old one stays active.")
-    nearest = _exact_nearest(gallery, fingerprint, probes)
-    found = searchable.search(probes, CANDIDATES).references
-    kept = [len(set(want) & set(have)) / len(want) for want, have in zip(nearest.tolist(), found.tolist(), strict=True)]
-    if kept and np.mean(kept) < _KEPT_SHARE:
+    for references, _ in gallery.store.references.batches(fingerprint, _PAGE):
+        missing = int(np.sum(~searchable.contains(references)))
+        if missing:
+            raise IntegrityError(f"The new index lacks {missing} references; the old one stays active.")
+    recall = searchable.recall or measure_recall(gallery.store, fingerprint, searchable.search, searchable.references())
+    if recall.share < _KEPT_SHARE:
         raise IntegrityError(
-            f"The new index keeps {100 * np.mean(kept):.0f} % of the exact nearest references among its candidates, "
-            f"expected {100 * _KEPT_SHARE:.0f} %; the old one stays active. Choose a finer index type."
+            f"The new index keeps {100 * recall.share:.0f} % of the exact nearest references among {recall.candidates} "
+            f"candidates, expected {100 * _KEPT_SHARE:.0f} %; the old one stays active. Choose a finer index type."
         )
-
-
-def _exact_nearest(gallery: Gallery, fingerprint: str, probes: Float32) -> Int64:
-    """The nearest references of each probe by exact search, (n, k) int64, read from the store in pages."""
-    best = np.empty((len(probes), 0), np.float32)
-    names = np.empty((len(probes), 0), np.int64)
-    for references, templates in gallery.store.references.batches(fingerprint, _PAGE):
-        page = ExactIndex(templates.shape[1])
-        page.add(references, templates)
-        hits = page.search(probes, min(_NEAREST, len(references)))
-        best, names = np.hstack([best, hits.distances]), np.hstack([names, hits.references])
-        order = np.argsort(best, axis=1, kind="stable")[:, :_NEAREST]
-        best, names = np.take_along_axis(best, order, 1), np.take_along_axis(names, order, 1)
-    return names
 
 
 def present(gallery: Gallery) -> ReindexReport:
     """The active generation as a report, for a call that only pruned; its job is 0."""
-    active = gallery.active()
-    count = gallery.store.references.count(active.fingerprint)
-    return ReindexReport(0, active.id, active.fingerprint, active.index_spec, count, 0, 0.0)
+    return _report(gallery, gallery.active(), 0, 0, 0.0)
+
+
+def _report(gallery: Gallery, generation: Generation, job: int, failed: int, seconds: float) -> ReindexReport:
+    fingerprint, count = generation.fingerprint, gallery.store.references.count(generation.fingerprint)
+    text = generation.index_spec
+    if is_auto(text):
+        text = chosen_spec(text, count, gallery.embedder(fingerprint).dim).text
+    return ReindexReport(job, generation.id, fingerprint, text, count, failed, seconds)

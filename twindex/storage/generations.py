@@ -2,13 +2,14 @@
 
 from dataclasses import asdict
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import Connection, Row, Select, delete, insert, select, update
 
 from twindex.errors import UsageError
 from twindex.storage.changes import last_erasure
 from twindex.storage.database import Database
-from twindex.storage.records import Generation, GenerationSpec, GenerationState, Snapshot
+from twindex.storage.records import Generation, GenerationSpec, GenerationState, Recall, Snapshot
 from twindex.storage.schema import GENERATIONS
 from twindex.storage.template_format import checked_fingerprint
 from twindex.storage.templates import select_missing
@@ -173,5 +174,10 @@ def _generation(row: Row[*tuple[object, ...]]) -> Generation:
         state=row.state,
         created=row.created,
         activated=row.activated,
-        snapshot=None if row.snapshot is None else Snapshot(**row.snapshot),
+        snapshot=None if row.snapshot is None else _snapshot(row.snapshot),
     )
+
+
+def _snapshot(stored: dict[str, Any]) -> Snapshot:
+    recall = stored.get("recall")
+    return Snapshot(**{**stored, "recall": None if recall is None else Recall(**recall)})

@@ -147,14 +147,32 @@ class Erasure:
 
 
 @dataclass(frozen=True)
+class Recall:
+    """What an approximate index keeps of exact search, measured on the gallery itself.
+
+    Attributes:
+        candidates: How many nearest references to ask the index for.
+        share: Of the probes whose exact nearest reference is among so many.
+        probes: How many were searched.
+    """
+
+    candidates: int
+    share: float
+    probes: int
+
+
+@dataclass(frozen=True)
 class Snapshot:
-    """An index file: its name, length in bytes, hex SHA-256, the revision it shows and its reference count."""
+    """An index file: its name, length in bytes, hex SHA-256, the revision it shows, its reference count, its structure
+    as a factory string, and what it keeps of exact search where it is approximate and was measured."""
 
     file: str
     length: int
     sha256: str
     revision: int
     count: int
+    structure: str = ""
+    recall: Recall | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,99 @@
+"""What an approximate index keeps of exact search: counted by hand with a search that is wrong on purpose."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from tests.gallery.builders import enrol
+from twindex.gallery import Gallery, searchable
+from twindex.gallery.recall import LADDER, UNMEASURED, measure_recall
+from twindex.index import choice
+from twindex.index.exact import ExactIndex
+from twindex.index.protocol import Hits
+from twindex.storage import Recall
+from twindex.types import Float32, Int64
+
+COUNT = 400
+
+
+@pytest.fixture
+def templates(gallery: Gallery) -> tuple[Int64, Float32]:
+    """As many references as `COUNT`, their templates drawn; only the templates matter here."""
+    enrol(gallery, 1, "ada")
+    random = np.random.default_rng(3)
+    vectors = random.normal(size=(COUNT, 16)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    for number in range(2, COUNT + 1):
+        enrol(gallery, number, f"subject {number}")
+    fingerprint = gallery.active().fingerprint
+    ids, _ = next(gallery.store.references.batches(fingerprint, COUNT))
+    for reference, vector in zip(ids.tolist(), vectors, strict=True):
+        gallery.store.references.replace_template(fingerprint, reference, vector)
+    return ids, vectors
+
+
+def shifted(ids: Int64, vectors: Float32, places: int) -> Callable[[Float32, int], Hits]:
+    """An exact search whose nearest other reference comes `places` later than it should."""
+    exact = ExactIndex(vectors.shape[1])
+    exact.add(ids, vectors)
+
+    def search(probes: Float32, k: int) -> Hits:
+        hits = exact.search(probes, len(ids))
+        order = np.r_[0, 2 : places + 2, 1, places + 2 : len(ids)][:k]
+        return Hits(hits.distances[:, order], hits.references[:, order])
+
+    return search
+
+
+@pytest.mark.parametrize(("places", "candidates"), [(0, 100), (99, 100), (100, 200), (199, 200), (200, 400)])
+def test_candidates_reach_as_far_as_the_nearest_is(
+    gallery: Gallery, templates: tuple[Int64, Float32], places: int, candidates: int
+) -> None:
+    ids, vectors = templates
+    found = measure_recall(gallery.store, gallery.active().fingerprint, shifted(ids, vectors, places), ids)
+    assert found == Recall(candidates, 1.0, COUNT)
+
+
+def test_an_index_that_never_finds_it_says_so(gallery: Gallery, templates: tuple[Int64, Float32]) -> None:
+    ids, _ = templates
+
+    def blind(probes: Float32, k: int) -> Hits:
+        nobody = np.full((len(probes), k), -1, np.int64)
+        return Hits(np.full(nobody.shape, np.inf, np.float32), nobody)
+
+    found = measure_recall(gallery.store, gallery.active().fingerprint, blind, ids)
+    assert found == Recall(LADDER[-1], 0.0, COUNT)
+
+
+def test_a_lone_reference_has_nothing_to_miss(gallery: Gallery) -> None:
+    reference = enrol(gallery, 1, "ada")
+    opened = gallery.searchable()
+    found = measure_recall(gallery.store, gallery.active().fingerprint, opened.search, np.array([reference], np.int64))
+    assert found == Recall(LADDER[0], 1.0, 0)
+
+
+def test_a_gallery_that_outgrows_exact_search_is_measured_when_compacted(
+    gallery: Gallery, templates: tuple[Int64, Float32], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = gallery.searchable()
+    assert opened.compact().recall is None
+    assert (opened.structure, opened.candidates) == ("Flat", LADDER[0])
+    monkeypatch.setattr(choice, "EXACT_UP_TO", COUNT - 1)
+    written = opened.compact()
+    assert written.structure == opened.structure == "PQ8x4fs"
+    assert written.recall is not None
+    assert written.recall.probes == COUNT
+    assert opened.candidates == written.recall.candidates
+    # Read again, it is not measured again.
+    monkeypatch.setattr(searchable, "measure_recall", None)
+    stored = gallery.active().snapshot
+    assert stored == written
+    assert opened.compact().recall == written.recall
+
+
+def test_an_index_that_was_not_measured_brings_more(
+    gallery: Gallery, templates: tuple[Int64, Float32], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(choice, "EXACT_UP_TO", COUNT - 1)
+    assert gallery.searchable().candidates == UNMEASURED

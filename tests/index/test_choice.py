@@ -1,0 +1,48 @@
+"""The index "auto": exact while small, quantised above, within the memory that was allowed."""
+
+import pytest
+
+from twindex.errors import UsageError
+from twindex.index.choice import EXACT_UP_TO, auto_spec, chosen_spec, is_auto
+from twindex.index.spec import parse_spec
+
+
+@pytest.mark.parametrize(
+    ("text", "count", "expected"),
+    [
+        ("auto", 0, "Flat"),
+        ("AUTO", EXACT_UP_TO, "Flat"),
+        ("auto", EXACT_UP_TO + 1, "PQ64x4fs"),
+        ("auto", 10_000_000, "PQ64x4fs"),
+        # 128 floats and an id in two places are 528 bytes; 64 half bytes and the same are 48; 32 half bytes 32.
+        ("auto,6MB", 10_000, "Flat"),
+        ("auto,5MB", 10_000, "PQ64x4fs"),
+        ("auto, 48 MB", 1_000_000, "PQ64x4fs"),
+        ("auto,47MB", 1_000_000, "PQ32x4fs"),
+        ("auto,32MB", 1_000_000, "PQ32x4fs"),
+        ("flat", 10_000_000, "Flat"),
+        ("PQ16", 5, "PQ16"),
+    ],
+)
+def test_the_rule(text: str, count: int, expected: str) -> None:
+    assert chosen_spec(text, count, 128) == parse_spec(expected, count)
+
+
+@pytest.mark.parametrize(("dim", "expected"), [(10, "PQ5x4fs"), (2, "PQ1x4fs"), (7, "Flat"), (1024, "PQ256x4fs")])
+def test_every_length_of_template_has_a_choice(dim: int, expected: str) -> None:
+    spec = chosen_spec("auto", EXACT_UP_TO + 1, dim)
+    assert spec.text == expected
+    spec.check_dim(dim)
+
+
+def test_too_little_memory_is_refused_with_what_is_needed() -> None:
+    with pytest.raises(UsageError, match="1000000 references need at least 32 MB for an index; 31 MB were allowed"):
+        chosen_spec("auto,31MB", 1_000_000, 128)
+
+
+def test_what_the_command_asks_for_is_what_is_read() -> None:
+    assert [auto_spec(None), auto_spec(64)] == ["auto", "auto,64MB"]
+    assert all(map(is_auto, ["auto", "auto,64MB", "Auto, 64 mb"]))
+    assert not any(map(is_auto, ["flat", "auto64", "auto,MB", ""]))
+    with pytest.raises(UsageError, match="not an index"):
+        chosen_spec("auto,", 5, 128)
