@@ -5,8 +5,8 @@ import numpy as np
 from twindex.config import FUSED_SUBJECTS
 from twindex.gallery.searchable import SearchableGeneration
 from twindex.scoring import Head, distances, rank
-from twindex.storage import Store
-from twindex.types import Candidate, Float32, Int64
+from twindex.storage import OwnedTemplates, Store
+from twindex.types import Candidate, Float32
 
 
 def best_subjects(
@@ -22,37 +22,26 @@ def best_subjects(
         top: Longest list wanted.
     """
     fingerprint, wanted = searchable.generation.fingerprint, max(searchable.candidates, 4 * top)
-    subjects, fused = store.subjects.count(), max(FUSED_SUBJECTS, 4 * top)
+    fused = max(FUSED_SUBJECTS, 4 * top)
     while True:
         hits = searchable.search(template[None], wanted)
-        near = hits.references[0][hits.references[0] >= 0].tolist()
-        references, vectors = store.references.vectors(fingerprint, near)
-        if not len(references):
-            return []
-        owners = store.references.of_same_subjects(
-            _one_a_subject(references, distances(template, vectors), store.references.owners(near), fused)
-        )
+        near = store.references.owned(fingerprint, hits.references[0][hits.references[0] >= 0].tolist())
+        family = store.references.of_same_subjects(fingerprint, _one_a_subject(near, template, fused))
         # An approximate index may not reach everybody, however many it is asked for.
-        if len(set(owners.values())) >= min(top, subjects) or wanted >= searchable.count:
+        reached = len(set(family.subjects))
+        if reached >= top or wanted >= searchable.count or reached >= store.subjects.count(at_most=top):
             break
         wanted *= 4
-    missing = sorted(set(owners) - set(references.tolist()))
-    more, more_vectors = store.references.vectors(fingerprint, missing)
-    if len(more):
-        references, vectors = np.concatenate([references, more]), np.concatenate([vectors, more_vectors])
-    # Left out: references of farther subjects, and of those erased since the search.
-    kept = np.array([int(reference) in owners for reference in references], bool)
-    if not kept.any():
+    if not family.subjects:
         return []
-    names = [owners[int(reference)] for reference in references[kept]]
-    return rank(template, vectors[kept], references[kept], names, head, top)
+    return rank(template, family.vectors, family.references, family.subjects, head, top)
 
 
-def _one_a_subject(references: Int64, far: Float32, owners: dict[int, str], count: int) -> list[int]:
+def _one_a_subject(near: OwnedTemplates, template: Float32, count: int) -> list[int]:
     """The nearest reference of each of the nearest `count` subjects."""
+    if not near.subjects:
+        return []
     best: dict[str, int] = {}
-    for position in np.argsort(far, kind="stable").tolist():
-        reference = int(references[position])
-        if reference in owners:
-            best.setdefault(owners[reference], reference)
+    for position in np.argsort(distances(template, near.vectors), kind="stable").tolist():
+        best.setdefault(near.subjects[position], int(near.references[position]))
     return list(best.values())[:count]

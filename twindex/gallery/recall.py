@@ -11,7 +11,7 @@ from twindex.types import Float32, Int64
 
 UNMEASURED = 400  # candidates of an approximate index that was not measured yet
 WANTED_SHARE = 0.999
-LADDER = (CANDIDATES, 200, 400, 800, 1600, 3200)
+LADDER = (CANDIDATES, 150, 200, 300, 400, 800, 1600, 3200)
 _PROBES = 1_000
 _PAGE = 10_000
 

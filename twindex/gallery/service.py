@@ -41,6 +41,7 @@ class Gallery:
         self.store = store
         self._open: SearchableGeneration | None = None
         self._embedders: dict[str, Embedder] = {}
+        self._counted: tuple[int, int] | None = None  # revision and subjects
 
     @classmethod
     def create(cls, folder: Path, model: Bundle | None = None, *, keep_crops: bool = True) -> Self:
@@ -186,7 +187,14 @@ class Gallery:
         stored = self.store.gallery().threshold
         if stored is not None and stored.fingerprint == fingerprint:
             return stored.probability
-        return self.embedder(fingerprint).card.threshold_for(max(1, self.store.subjects.count()))
+        return self.embedder(fingerprint).card.threshold_for(max(1, self._subjects()))
+
+    def _subjects(self) -> int:
+        """How many subjects there are, counted again only after a change: it takes longer than a search."""
+        revision = self.store.changes.revision()
+        if self._counted is None or self._counted[0] != revision:
+            self._counted = (revision, self.store.subjects.count())
+        return self._counted[1]
 
     def erase(self, subject: str) -> Erasure:
         """Erase a subject: rows and crops in one transaction, then every snapshot, which may hold the vectors."""

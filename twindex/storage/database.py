@@ -16,6 +16,8 @@ from twindex.storage.journal import connection_uri, journal_mode
 
 _BUSY_SECONDS = 30.0
 _CHECKPOINT_MILLISECONDS = 1000
+# At most; a search of a large gallery reads pages all over it, and inner ones again and again.
+_CACHE_KIB = 32_768
 _FIRST_READ = "SELECT 1 FROM sqlite_master LIMIT 1"
 
 canonical_json = partial(json.dumps, sort_keys=True, separators=(",", ":"), allow_nan=False)
@@ -136,6 +138,7 @@ class Database:
             connection.execute("PRAGMA foreign_keys = ON")
             # A spilled page or statement journal would put vectors into a temporary file.
             connection.execute("PRAGMA temp_store = MEMORY")
+            connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
             if not read_only:
                 connection.execute("PRAGMA synchronous = FULL")
                 connection.execute("PRAGMA secure_delete = ON")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from twindex.types import Face, Float32, Sample
+from twindex.types import Face, Float32, Int64, Sample
 
 ChangeKind = Literal["enrolled", "erased"]
 EnrolmentStatus = Literal["enrolled", "already_enrolled", "withdrawn"]
@@ -144,6 +144,21 @@ class Erasure:
     references: tuple[int, ...]
     samples: int
     pending: bool
+
+
+@dataclass(frozen=True, eq=False)
+class OwnedTemplates:
+    """Templates and whose they are.
+
+    Attributes:
+        references: (n,) int64, ascending.
+        vectors: (n, dim) float32; (0, 0) for none.
+        subjects: n names.
+    """
+
+    references: Int64
+    vectors: Float32
+    subjects: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,15 @@
 """References and their templates: enrolling, reading and re-embedding them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import func, select
 
 from twindex.errors import UsageError
 from twindex.storage.chunks import id_chunks
 from twindex.storage.database import Database
 from twindex.storage.enrolment import enrol, refuse_stale_model
 from twindex.storage.names import subject_name
-from twindex.storage.records import Enrolment, EnrolmentRequest, KeptCrop, ReferenceRecord
+from twindex.storage.records import Enrolment, EnrolmentRequest, KeptCrop, OwnedTemplates, ReferenceRecord
 from twindex.storage.reference_lookup import select_references
 from twindex.storage.schema import REFERENCES, SAMPLES, SUBJECTS, TEMPLATES
 from twindex.storage.template_format import checked_crop, checked_fingerprint, vector_bytes
@@ -20,6 +20,7 @@ from twindex.storage.templates import (
     insert_templates,
     refuse_other_length,
     select_missing,
+    select_owned,
     select_page,
     select_vectors,
     without_template,
@@ -178,16 +179,31 @@ class References:
 
     def owners(self, references: Sequence[int]) -> dict[int, str]:
         """The subject of each reference; ids that do not exist are left out."""
-        return self._owners(references, REFERENCES.c.id.in_)
+        owners: dict[int, str] = {}
+        statement = select(REFERENCES.c.id, SUBJECTS.c.name).join(SUBJECTS, SUBJECTS.c.id == REFERENCES.c.subject_id)
+        with self._database.read() as connection:
+            for chunk in id_chunks(references):
+                rows = connection.execute(statement.where(REFERENCES.c.id.in_(chunk)))
+                owners.update((reference, name) for reference, name in rows)
+        return owners
 
-    def of_same_subjects(self, references: Sequence[int]) -> dict[int, str]:
-        """All references of the subjects that some references belong to, each with its subject's name."""
+    def owned(self, fingerprint: str, references: Sequence[int]) -> OwnedTemplates:
+        """The templates of some references and whose they are; those without one of this model are left out.
 
-        def of_their_subjects(ids: Sequence[int]) -> ColumnElement[bool]:
-            subjects = select(REFERENCES.c.subject_id).where(REFERENCES.c.id.in_(ids))
-            return REFERENCES.c.subject_id.in_(subjects)
+        Raises:
+            IntegrityError: If a template is not what was written; names its reference.
+        """
+        with self._database.read() as connection:
+            return select_owned(connection, fingerprint, references)
 
-        return self._owners(references, of_their_subjects)
+    def of_same_subjects(self, fingerprint: str, references: Sequence[int]) -> OwnedTemplates:
+        """All templates of the subjects that some references belong to.
+
+        Raises:
+            IntegrityError: If a template is not what was written; names its reference.
+        """
+        with self._database.read() as connection:
+            return select_owned(connection, fingerprint, references, whole_subjects=True)
 
     def get(self, reference: int) -> ReferenceRecord:
         """One reference.
@@ -226,18 +242,6 @@ class References:
             conditions.append(SUBJECTS.c.name == subject_name(subject))
         with self._database.read() as connection:
             return select_references(connection, *conditions)
-
-    def _owners(
-        self, references: Sequence[int], condition: Callable[[Sequence[int]], ColumnElement[bool]]
-    ) -> dict[int, str]:
-        """Id and subject's name of the references that meet a condition on some ids."""
-        owners: dict[int, str] = {}
-        statement = select(REFERENCES.c.id, SUBJECTS.c.name).join(SUBJECTS, SUBJECTS.c.id == REFERENCES.c.subject_id)
-        with self._database.read() as connection:
-            for chunk in id_chunks(references):
-                rows = connection.execute(statement.where(condition(chunk)))
-                owners.update((reference, name) for reference, name in rows)
-        return owners
 
 
 def _no_reference(reference: int) -> UsageError:

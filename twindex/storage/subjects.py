@@ -25,10 +25,11 @@ class Subjects:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def count(self) -> int:
-        """How many subjects there are."""
+    def count(self, at_most: int | None = None) -> int:
+        """How many subjects there are, counted up to a number, which is quick in a large gallery."""
+        counted = select(SUBJECTS.c.id).limit(at_most).subquery()
         with self._database.read() as connection:
-            return connection.execute(select(func.count()).select_from(SUBJECTS)).scalar_one()
+            return connection.execute(select(func.count()).select_from(counted)).scalar_one()
 
     def show(self, name: str) -> SubjectDetail:
         """All that is known of a subject.

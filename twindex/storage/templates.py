@@ -3,24 +3,47 @@
 from collections.abc import Sequence
 
 import numpy as np
-from sqlalchemy import Connection, Select, delete, exists, func, insert, select
+from sqlalchemy import BindParameter, Connection, Select, bindparam, delete, exists, func, insert, select
 
 from twindex.storage.chunks import id_chunks
-from twindex.storage.records import KeptCrop
-from twindex.storage.schema import REFERENCES, SAMPLES, TEMPLATES
+from twindex.storage.records import KeptCrop, OwnedTemplates
+from twindex.storage.schema import REFERENCES, SAMPLES, SUBJECTS, TEMPLATES
 from twindex.storage.template_format import checked_crop, stacked_vectors, template_sha256
 from twindex.types import Float32, Int64
 
 _StoredTemplates = Select[int, bytes, bytes]
 
 
+# Made once: an expanding parameter costs less than a list of literals at each search.
+_THESE: BindParameter[Sequence[int]] = bindparam("ids", expanding=True)
+_OF_REFERENCES: _StoredTemplates = (
+    select(TEMPLATES.c.reference_id, TEMPLATES.c.vector, TEMPLATES.c.sha256)
+    .where(TEMPLATES.c.fingerprint == bindparam("fingerprint"), TEMPLATES.c.reference_id.in_(_THESE))
+    .order_by(TEMPLATES.c.reference_id)
+)
+_NAMED = select(REFERENCES.c.id, SUBJECTS.c.name).join(SUBJECTS, SUBJECTS.c.id == REFERENCES.c.subject_id)
+_OWNER = _NAMED.where(REFERENCES.c.id.in_(_THESE))
+_FAMILY = _NAMED.where(REFERENCES.c.subject_id.in_(select(REFERENCES.c.subject_id).where(REFERENCES.c.id.in_(_THESE))))
+
+
 def select_vectors(connection: Connection, fingerprint: str, references: Sequence[int]) -> tuple[Int64, Float32]:
     """The templates of those `references` that have one of this model, ascending by id, hashes checked."""
     rows: list[tuple[int, bytes, bytes]] = []
     for chunk in id_chunks(references):
-        statement = _stored(fingerprint).where(TEMPLATES.c.reference_id.in_(chunk))
-        rows.extend((reference, vector, sha256) for reference, vector, sha256 in connection.execute(statement))
+        rows.extend(connection.execute(_OF_REFERENCES, {"fingerprint": fingerprint, "ids": chunk}).all())
     return _matrix(fingerprint, rows)
+
+
+def select_owned(
+    connection: Connection, fingerprint: str, references: Sequence[int], *, whole_subjects: bool = False
+) -> OwnedTemplates:
+    """The templates of those `references`, or of their whole subjects, with the subjects' names, hashes checked."""
+    owners: dict[int, str] = {}
+    for chunk in id_chunks(references):
+        owners.update(connection.execute(_FAMILY if whole_subjects else _OWNER, {"ids": chunk}).all())
+    # Joined to the templates in one statement, SQLite would go through all templates of the model.
+    ids, vectors = select_vectors(connection, fingerprint, list(owners))
+    return OwnedTemplates(ids, vectors, tuple(owners[reference] for reference in ids.tolist()))
 
 
 def select_page(connection: Connection, fingerprint: str, after: int, limit: int) -> tuple[Int64, Float32]:
