@@ -5,7 +5,9 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEVELOPER := $(VENV)/.developer
 
-.PHONY: demo test check format clean
+PHOTOS ?=
+
+.PHONY: demo test check bench format clean
 
 demo: $(READY)
 	$(BIN)/twindex demo
@@ -18,6 +20,19 @@ check: $(DEVELOPER)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# `make bench PHOTOS=folder` measures on your photos too, one sub-folder per subject. dlib comes compiled, and
+# face_recognition's own requirement would compile it again, hence --no-deps.
+bench: $(READY)
+	$(BIN)/python -m pip install --quiet --editable ".[bench]" dlib-bin
+	$(BIN)/python -m pip install --quiet --no-deps face_recognition face_recognition_models
+	$(BIN)/python benchmarks/embedding.py
+	$(BIN)/python benchmarks/search.py
+	$(BIN)/python benchmarks/endurance.py
+	rm -rf build/bench
+	$(BIN)/python benchmarks/big_gallery.py build/bench/gallery --references 1000000
+	$(BIN)/python benchmarks/gallery.py build/bench/gallery --then sq8
+	$(BIN)/python benchmarks/photos.py $(or $(PHOTOS),twindex/demo/people/enrolled)
 
 format: $(DEVELOPER)
 	$(BIN)/ruff format .

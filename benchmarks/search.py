@@ -1,65 +1,169 @@
-"""Milliseconds a search of each index type against exact NumPy search, with the share of exact rank-1 kept."""
+"""Milliseconds a search, size, time to build and share of exact rank-1 kept, by index and number of references.
+
+    python benchmarks/search.py --count 10000 100000 1000000
+
+Templates are drawn as real ones are spread (likeness.py): each subject enrolled once, searched by another template of a
+thousand of them. Twindex's index brings candidates, whose exact distances decide; the others answer as they are.
+"""
 
 import argparse
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
 
+import faiss
+import hnswlib
 import numpy as np
+from likeness import Likeness
 from report import interleaved, machine, publish, summary
+from usearch.index import Index as UsearchIndex
 
 from twindex.config import CANDIDATES
-from twindex.index.exact import ExactIndex
+from twindex.index.choice import AUTO, chosen_spec
 from twindex.index.faiss_index import FaissIndex
-from twindex.index.spec import parse_spec
 from twindex.types import Float32, Int64
 
+_BLOCK = 50_000
 
-def templates(count: int, dim: int, seed: int) -> Float32:
-    """Unit-length templates of subjects with four references each, scattered around their mean."""
-    random = np.random.default_rng(seed)
-    means = np.repeat(random.normal(size=(count // 4 + 1, dim)), 4, axis=0)[:count]
-    drawn = means + 0.5 * random.normal(size=means.shape)
-    return (drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float32)
+
+@dataclass(frozen=True)
+class Built:
+    """An index that answers with the nearest reference of a probe, (dim,) float32; its bytes and seconds to build."""
+
+    nearest: Callable[[Float32], int]
+    size: int
+    seconds: float
+
+
+def twindex(text: str, templates: Float32) -> Built:
+    """Our index, its candidates compared exactly."""
+    count, dim = templates.shape
+    started = time.perf_counter()
+    index = FaissIndex.build(chosen_spec(text, count, dim), dim, lambda: _batches(templates), count)
+    seconds = time.perf_counter() - started
+
+    def nearest(probe: Float32) -> int:
+        found = index.search(probe[None], CANDIDATES).references[0]
+        return int(found[np.square(templates[found] - probe).sum(axis=1).argmin()])
+
+    return Built(nearest, len(index.serialize()), seconds)
+
+
+def plain_faiss(templates: Float32) -> Built:
+    """IndexFlatL2: exact."""
+    started = time.perf_counter()
+    index = faiss.IndexFlatL2(templates.shape[1])
+    index.add(templates)
+    seconds = time.perf_counter() - started
+    return Built(lambda probe: int(index.search(probe[None], 1)[1][0, 0]), templates.nbytes, seconds)
+
+
+def plain_hnswlib(templates: Float32) -> Built:
+    """hnswlib as its README has it, M = 16, ef_construction = 200, ef = 100."""
+    count, dim = templates.shape
+    started = time.perf_counter()
+    index = hnswlib.Index(space="l2", dim=dim)
+    index.init_index(max_elements=count, ef_construction=200, M=16)
+    index.add_items(templates)
+    index.set_ef(CANDIDATES)
+    seconds = time.perf_counter() - started
+    return Built(lambda probe: int(index.knn_query(probe[None], k=1)[0][0, 0]), index.index_file_size(), seconds)
+
+
+def plain_usearch(templates: Float32) -> Built:
+    """usearch with its defaults, float32."""
+    started = time.perf_counter()
+    index = UsearchIndex(ndim=templates.shape[1], metric="l2sq", dtype="f32")
+    index.add(np.arange(len(templates), dtype=np.uint64), templates)
+    seconds = time.perf_counter() - started
+    return Built(lambda probe: int(index.search(probe, 1).keys[0]), int(index.memory_usage), seconds)
+
+
+def drawn(count: int, probes: int, seed: int) -> tuple[Float32, Float32]:
+    """The enrolled template of each subject, and another one of the first `probes` of them."""
+    likeness = Likeness.load()
+    enrolled = np.empty((count, len(likeness.mean)), np.float32)
+    searched: list[Float32] = []
+    done = 0
+    for block in likeness.draw(2 * count, 2, seed):
+        pairs = block.reshape(-1, 2, block.shape[1])
+        enrolled[done : done + len(pairs)] = pairs[:, 0]
+        searched.append(pairs[: max(0, probes - done), 1].copy())
+        done += len(pairs)
+    return enrolled, np.concatenate(searched)
+
+
+def exact_nearest(templates: Float32, probes: Float32) -> Int64:
+    """By the cosine with every template, block by block, (n,) int64."""
+    best, names = np.full(len(probes), -np.inf, np.float32), np.zeros(len(probes), np.int64)
+    for start in range(0, len(templates), _BLOCK):
+        cosines = probes @ templates[start : start + _BLOCK].T
+        column = cosines.argmax(axis=1)
+        value = cosines[np.arange(len(probes)), column]
+        better = value > best
+        best[better], names[better] = value[better], column[better] + start
+    return names
+
+
+def measured(count: int, options: argparse.Namespace) -> list[dict[str, Any]]:
+    """A row for each index over so many references."""
+    templates, probes = drawn(count, options.probes, options.seed)
+    exact = exact_nearest(templates, probes)
+    makers: dict[str, Callable[[Float32], Built]] = {
+        f"Twindex {chosen_spec(text, count, templates.shape[1]).text}": lambda vectors, text=text: twindex(
+            text, vectors
+        )
+        for text in dict.fromkeys([AUTO, *options.index])
+    }
+    makers["FAISS Flat"] = plain_faiss
+    if count <= options.graphs_up_to:
+        makers |= {"hnswlib": plain_hnswlib, "usearch": plain_usearch}
+    built = {name: make(templates) for name, make in makers.items()}
+    timed = probes[: options.timed]
+    seconds = interleaved(
+        {name: lambda one=one: [one.nearest(probe) for probe in timed] for name, one in built.items()}, options.rounds
+    )
+    baseline = summary([taken / len(timed) for taken in seconds["FAISS Flat"]])["median_ms"]
+    rows = []
+    for name, one in built.items():
+        figures = summary([taken / len(timed) for taken in seconds[name]])
+        kept = np.mean([one.nearest(probe) == wanted for probe, wanted in zip(probes, exact, strict=True)])
+        rows.append(
+            {
+                "N": count,
+                "index": name,
+                **figures,
+                "ratio to FAISS Flat": round(baseline / figures["median_ms"], 2),
+                "rank-1 kept": f"{100 * kept:.1f} %",
+                "bytes a reference": round(one.size / count),
+                "build_s": round(one.seconds, 2),
+            }
+        )
+    return rows
+
+
+def _batches(templates: Float32) -> Iterator[tuple[Int64, Float32]]:
+    for start in range(0, len(templates), _BLOCK):
+        block = templates[start : start + _BLOCK]
+        yield np.arange(start, start + len(block), dtype=np.int64), block
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=50_000)
-    parser.add_argument("--dim", type=int, default=128)
-    parser.add_argument("--probes", type=int, default=50)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, nargs="+", default=[10_000, 100_000])
+    parser.add_argument("--index", nargs="*", default=[], help="more of ours, besides auto")
+    parser.add_argument("--graphs-up-to", type=int, default=100_000, help="graphs take minutes to build beyond")
+    parser.add_argument("--probes", type=int, default=1_000)
+    parser.add_argument("--timed", type=int, default=50, help="probes of a round")
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--index", nargs="*", default=["flat", "hnsw", "ivf", "sq8", "PQ64x4fs"])
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    vectors = templates(options.count + options.probes, options.dim, options.seed)
-    gallery, probes = vectors[: options.count], vectors[options.count :]
-    references: Int64 = np.arange(options.count, dtype=np.int64)
-
-    def batches() -> Iterator[tuple[Int64, Float32]]:
-        for start in range(0, options.count, 10_000):
-            yield references[start : start + 10_000], gallery[start : start + 10_000]
-
-    exact = ExactIndex(options.dim)
-    exact.add(references, gallery)
-    nearest = exact.search(probes, 1).references[:, 0]
-    indexes: dict[str, ExactIndex | FaissIndex] = {"exact NumPy": exact}
-    for text in options.index:
-        spec = parse_spec(text, options.count)
-        indexes[spec.text] = FaissIndex.build(spec, options.dim, batches, options.count)
-    one_by_one = {
-        name: lambda index=index: [index.search(probe[None], CANDIDATES) for probe in probes]
-        for name, index in indexes.items()
-    }
-    seconds = interleaved(one_by_one, options.rounds)
-    rows = []
-    for name, index in indexes.items():
-        found = index.search(probes, CANDIDATES).references
-        kept = np.mean([one in row for one, row in zip(nearest, found, strict=True)])
-        figures = summary([taken / options.probes for taken in seconds[name]])
-        size = len(index.serialize()) if isinstance(index, FaissIndex) else gallery.nbytes
-        rows.append({"index": name, **figures, "rank-1 kept": f"{100 * kept:.1f} %", "MB": round(size / 1e6, 1)})
-    about = {**machine("faiss-cpu"), "N": options.count, "dim": options.dim, "candidates": CANDIDATES}
-    publish("Search", {**about, "probes": options.probes, "seed": options.seed}, rows, as_json=options.json)
+    rows = [row for count in options.count for row in measured(count, options)]
+    about = {**machine("faiss-cpu", "hnswlib", "usearch"), "threads": faiss.omp_get_max_threads()}
+    about |= {"dim": len(Likeness.load().mean), "candidates": CANDIDATES, "probes": options.probes}
+    publish("Search", {**about, "seed": options.seed}, rows, as_json=options.json)
 
 
 if __name__ == "__main__":

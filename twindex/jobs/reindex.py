@@ -1,7 +1,7 @@
 """The re-index job, blue/green: a new generation beside the old one, checked, then made active in one transaction."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +14,9 @@ from twindex.gallery.recall import measure_recall
 from twindex.gallery.searchable import SearchableGeneration
 from twindex.gallery.service import Gallery
 from twindex.index.choice import auto_spec, chosen_spec, is_auto
+from twindex.pipeline import READERS, run_pipeline
 from twindex.storage import Generation, JobState
+from twindex.types import Float32, Int64, UInt8
 
 KIND = "reindex"
 BATCH = 64
@@ -168,18 +170,32 @@ def _flip(gallery: Gallery, generation: Generation, progress: Progress) -> int:
 
 
 def _embed_missing(gallery: Gallery, fingerprint: str, progress: Progress) -> int:
-    """Embed every kept crop that has no template of the model, in committed batches."""
-    references, failed, after = gallery.store.references, 0, 0
-    total = references.count()
-    while kept := references.missing(fingerprint, after, BATCH):
-        after = kept[-1].reference
-        usable = [(one.reference, one.crop) for one in kept if one.crop is not None]
-        failed += len(kept) - len(usable)
-        if usable:
-            crops = np.stack([decode_crop(crop) for _, crop in usable])
-            vectors = gallery.embedder(fingerprint).embed(crops)
-            references.add_templates(fingerprint, np.array([one for one, _ in usable], np.int64), vectors)
-        progress(references.count(fingerprint), total)
+    """Embed every kept crop that has no template of the model, in committed batches; returns how many have no crop."""
+    references, failed = gallery.store.references, 0
+    total, done = references.count(), references.count(fingerprint)
+
+    def kept() -> Iterator[tuple[int, bytes]]:
+        nonlocal failed
+        after = 0
+        while page := references.missing(fingerprint, after, BATCH):
+            after = page[-1].reference
+            failed += sum(one.crop is None for one in page)
+            yield from ((one.reference, one.crop) for one in page if one.crop is not None)
+
+    def read(one: tuple[int, bytes]) -> tuple[int, UInt8]:
+        return one[0], decode_crop(one[1])
+
+    def embed(batch: list[tuple[int, UInt8]]) -> tuple[Int64, Float32]:
+        crops = np.stack([crop for _, crop in batch])
+        return np.array([one for one, _ in batch], np.int64), gallery.embedder(fingerprint).embed(crops)
+
+    def commit(embedded: tuple[Int64, Float32]) -> None:
+        nonlocal done
+        done += references.add_templates(fingerprint, *embedded)
+        progress(done, total)
+
+    run_pipeline(kept(), read, embed, commit, readers=READERS, batch=BATCH)
+    progress(done, total)
     return failed
 
 
