@@ -1,5 +1,6 @@
 """`twindex query`: who is in a photo?"""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -45,17 +46,22 @@ def query(
     missing = [image for image in images if not image.exists()]
     if missing:
         raise UsageError(f"{missing[0]} does not exist.")
-    from twindex.embedder.faces import FaceReader
+    # The detector loads beside the database, the model beside the first photo's detection.
+    loading = context.with_resource(ThreadPoolExecutor(2))
+    detector = loading.submit(_ready_reader, pre_cropped)
     from twindex.embedder.photo_file import read_photo
     from twindex.gallery import Gallery
     from twindex.gallery.threshold_age import threshold_age
 
-    reader, status = FaceReader(), 0
+    status = 0
     with Gallery.open(settings.gallery, read_only=True) as gallery:
+        # What is wrong with the model is raised when it embeds.
+        loading.submit(gallery.embedder(gallery.active().fingerprint).prepare)
         if not gallery.store.references.count():
             say("The gallery is empty: everybody is unknown. Enrol people with `twindex enroll`.")
         elif note := threshold_age(gallery).note:
             say(note)
+        reader = detector.result()
         for image in images:
             data = b""
             try:
@@ -77,6 +83,16 @@ def query(
 
                 draw_answer(data, answer, gallery, pre_cropped=pre_cropped).save(picture, "PNG")
     return status
+
+
+def _ready_reader(pre_cropped: bool) -> Any:
+    """A `FaceReader`, its detector loaded if it will be needed."""
+    from twindex.embedder.faces import FaceReader
+
+    reader = FaceReader()
+    if not pre_cropped:
+        reader.prepare()
+    return reader
 
 
 def _status(answer: Any) -> int:

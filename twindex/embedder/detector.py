@@ -57,6 +57,10 @@ class Detector:
         order = np.argsort(-prominence(boxes, width, height), kind="stable")
         return [_face(boxes[i], landmarks[i], float(found.scores[i])) for i in order]
 
+    def prepare(self) -> None:
+        """Compile the networks now, in another thread perhaps, instead of at the first photo."""
+        self._compiled()
+
     def _compiled(self) -> Stages:
         with self._lock:
             if self._stages is None:

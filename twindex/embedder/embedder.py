@@ -53,6 +53,14 @@ class Embedder:
         """Length of a template."""
         return self.card.dim
 
+    def prepare(self) -> None:
+        """Load the network now, in another thread perhaps, instead of at the first crop.
+
+        Raises:
+            BundleError: The model is damaged.
+        """
+        self._ready()
+
     def embed(self, crops: UInt8) -> Float32:
         """Templates of aligned crops, as the gallery keeps them.
 

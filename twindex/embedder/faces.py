@@ -40,6 +40,10 @@ class FaceReader:
         self._detector = Detector(cache=cache_dir()) if detector is None else detector
         self._limits = Limits() if limits is None else limits
 
+    def prepare(self) -> None:
+        """Load the detector now, in another thread perhaps, instead of at the first photo."""
+        self._detector.prepare()
+
     def samples(
         self, data: bytes, source_name: str, *, pre_cropped: bool = False, all_faces: bool = False
     ) -> list[Sample]:
