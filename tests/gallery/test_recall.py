@@ -46,7 +46,9 @@ def shifted(ids: Int64, vectors: Float32, places: int) -> Callable[[Float32, int
     return search
 
 
-@pytest.mark.parametrize(("places", "candidates"), [(0, 100), (99, 100), (100, 200), (199, 200), (200, 400)])
+@pytest.mark.parametrize(
+    ("places", "candidates"), [(0, 100), (99, 100), (100, 150), (149, 150), (150, 200), (200, 300)]
+)
 def test_candidates_reach_as_far_as_the_nearest_is(
     gallery: Gallery, templates: tuple[Int64, Float32], places: int, candidates: int
 ) -> None:

@@ -136,6 +136,8 @@ def test_references_of_the_same_subjects(store: Store) -> None:
     assert owned(store.references.of_same_subjects(MODEL, [])) == {}
     assert owned(store.references.of_same_subjects("b" * 64, [1])) == {}
     assert owned(store.references.owned(MODEL, [5, 3, 99])) == {3: "ada", 5: "bob"}
+    assert store.references.ids(MODEL).tolist() == [1, 2, 3, 4, 5]
+    assert store.references.ids("b" * 64).tolist() == []
     near = store.references.owned(MODEL, [5, 3])
     np.testing.assert_array_equal(near.vectors, store.references.vectors(MODEL, [3, 5])[1])
 

@@ -57,7 +57,7 @@ def query(
     with Gallery.open(settings.gallery, read_only=True) as gallery:
         # What is wrong with the model is raised when it embeds.
         loading.submit(gallery.embedder(gallery.active().fingerprint).prepare)
-        if not gallery.store.references.count():
+        if not gallery.subject_count():
             say("The gallery is empty: everybody is unknown. Enrol people with `twindex enroll`.")
         elif note := threshold_age(gallery).note:
             say(note)

@@ -1,7 +1,7 @@
 """A generation that can be searched: its snapshot, if it has a sound one, and every change since."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -163,8 +163,18 @@ class SearchableGeneration:
     def _rebuilt(self) -> FaissIndex:
         fingerprint = self.generation.fingerprint
         self.revision = self._store.changes.revision()
-        spec, count = self._spec(), self._store.references.count(fingerprint)
-        return FaissIndex.build(spec, self._dim, lambda: self._store.references.batches(fingerprint, _BATCH), count)
+        spec, references = self._spec(), self._store.references
+        count = references.count(fingerprint)
+
+        def batches() -> Iterator[tuple[Int64, Float32]]:
+            return references.batches(fingerprint, _BATCH)
+
+        def spread() -> Iterator[tuple[Int64, Float32]]:
+            ids = references.ids(fingerprint)
+            yield references.vectors(fingerprint, ids[:: max(1, len(ids) // spec.training_points)].tolist())
+
+        training = spread if count > 2 * spec.training_points else None
+        return FaissIndex.build(spec, self._dim, batches, count, training)
 
     def _spec(self) -> IndexSpec:
         count = self._store.references.count(self.generation.fingerprint)

@@ -187,9 +187,9 @@ class Gallery:
         stored = self.store.gallery().threshold
         if stored is not None and stored.fingerprint == fingerprint:
             return stored.probability
-        return self.embedder(fingerprint).card.threshold_for(max(1, self._subjects()))
+        return self.embedder(fingerprint).card.threshold_for(max(1, self.subject_count()))
 
-    def _subjects(self) -> int:
+    def subject_count(self) -> int:
         """How many subjects there are, counted again only after a change: it takes longer than a search."""
         revision = self.store.changes.revision()
         if self._counted is None or self._counted[0] != revision:

@@ -20,7 +20,7 @@ class ThresholdAge:
 def threshold_age(gallery: Gallery) -> ThresholdAge:
     """Judge the threshold that the next query will use."""
     active, stored = gallery.active().fingerprint, gallery.store.gallery().threshold
-    subjects = gallery.store.subjects.count()
+    subjects = gallery.subject_count()
     if stored is None:
         note = f"The threshold is the model's default for {subjects} people; "
         return ThresholdAge("never set", note + "`twindex calibrate` sets this gallery's own.")

@@ -61,7 +61,9 @@ class FaissIndex:
         self._live = frozen_ids(ids)
 
     @classmethod
-    def build(cls, spec: IndexSpec, dim: int, batches: Batches, count: int) -> "FaissIndex":
+    def build(
+        cls, spec: IndexSpec, dim: int, batches: Batches, count: int, training: Batches | None = None
+    ) -> "FaissIndex":
         """Train a structure on a sample of the references, then add all of them, a batch at a time.
 
         With fewer references than `spec.minimum_references` the structure is an exact one, on purpose: erasing a
@@ -72,6 +74,8 @@ class FaissIndex:
             dim: Length of a vector.
             batches: The references; asked for twice where the spec needs training.
             count: How many there are, about: whether a training sample is worth drawing, and how large it can be.
+            training: Some of the references, `spec.training_points` at least, to draw the training sample from where
+                reading all of them twice would take long; None for all.
 
         Returns:
             An index of all references.
@@ -82,7 +86,7 @@ class FaissIndex:
             TwindexError: FAISS failed.
         """
         spec.check_dim(dim)
-        index = cls(spec, _ready_structure(spec, dim, batches, count))
+        index = cls(spec, _ready_structure(spec, dim, training or batches, count))
         for references, vectors in batches():
             index.add(references, vectors)
         return index

@@ -20,7 +20,6 @@ from twindex.types import Float32, Int64, UInt8
 
 KIND = "reindex"
 BATCH = 64
-_PAGE = 10_000
 _KEPT_SHARE = 0.9  # of a sample's exact nearest references
 
 
@@ -206,10 +205,9 @@ def _check(gallery: Gallery, searchable: SearchableGeneration) -> None:
         IntegrityError: The index lacks references, or finds too few of the exact nearest ones of a sample.
     """
     fingerprint = searchable.generation.fingerprint
-    for references, _ in gallery.store.references.batches(fingerprint, _PAGE):
-        missing = int(np.sum(~searchable.contains(references)))
-        if missing:
-            raise IntegrityError(f"The new index lacks {missing} references; the old one stays active.")
+    missing = int(np.sum(~searchable.contains(gallery.store.references.ids(fingerprint))))
+    if missing:
+        raise IntegrityError(f"The new index lacks {missing} references; the old one stays active.")
     recall = searchable.recall or measure_recall(gallery.store, fingerprint, searchable.search, searchable.references())
     if recall.share < _KEPT_SHARE:
         raise IntegrityError(

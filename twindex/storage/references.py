@@ -19,6 +19,7 @@ from twindex.storage.templates import (
     delete_templates,
     insert_templates,
     refuse_other_length,
+    select_ids,
     select_missing,
     select_owned,
     select_page,
@@ -103,6 +104,11 @@ class References:
                 return
             yield references, vectors
             after = int(references[-1])
+
+    def ids(self, fingerprint: str) -> Int64:
+        """The references that have a template of a model, (n,) int64, ascending."""
+        with self._database.read() as connection:
+            return select_ids(connection, fingerprint)
 
     def count(self, fingerprint: str | None = None) -> int:
         """How many references there are, or how many have a template of a model."""

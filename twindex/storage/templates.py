@@ -11,6 +11,7 @@ from twindex.storage.schema import REFERENCES, SAMPLES, SUBJECTS, TEMPLATES
 from twindex.storage.template_format import checked_crop, stacked_vectors, template_sha256
 from twindex.types import Float32, Int64
 
+_IDS_AT_ONCE = 100_000
 _StoredTemplates = Select[int, bytes, bytes]
 
 
@@ -51,6 +52,17 @@ def select_page(connection: Connection, fingerprint: str, after: int, limit: int
     statement = _stored(fingerprint).where(TEMPLATES.c.reference_id > after).limit(limit)
     rows = [(reference, vector, sha256) for reference, vector, sha256 in connection.execute(statement)]
     return _matrix(fingerprint, rows)
+
+
+def select_ids(connection: Connection, fingerprint: str) -> Int64:
+    """The references that have a template of this model, ascending."""
+    statement = (
+        select(TEMPLATES.c.reference_id)
+        .where(TEMPLATES.c.fingerprint == fingerprint)
+        .order_by(TEMPLATES.c.reference_id)
+    )
+    pages = connection.scalars(statement, execution_options={"yield_per": _IDS_AT_ONCE}).partitions()
+    return np.concatenate([np.empty(0, np.int64), *(np.array(page, np.int64) for page in pages)])
 
 
 def count_templates(connection: Connection, fingerprint: str) -> int:
