@@ -8,7 +8,7 @@ import pytest
 from tests.gallery.builders import enrol
 from twindex.gallery import Gallery, searchable
 from twindex.gallery.recall import LADDER, UNMEASURED, measure_recall
-from twindex.index import choice
+from twindex.index import choice, spec
 from twindex.index.exact import ExactIndex
 from twindex.index.protocol import Hits
 from twindex.storage import Recall
@@ -53,8 +53,9 @@ def test_candidates_reach_as_far_as_the_nearest_is(
     gallery: Gallery, templates: tuple[Int64, Float32], places: int, candidates: int
 ) -> None:
     ids, vectors = templates
-    found = measure_recall(gallery.store, gallery.active().fingerprint, shifted(ids, vectors, places), ids)
-    assert found == Recall(candidates, 1.0, COUNT)
+    search = shifted(ids, vectors, places)
+    found = measure_recall(gallery.store, gallery.active().fingerprint, search, "Shifted", ids)
+    assert found == Recall("Shifted", COUNT, candidates, 1.0, COUNT)
 
 
 def test_an_index_that_never_finds_it_says_so(gallery: Gallery, templates: tuple[Int64, Float32]) -> None:
@@ -64,15 +65,16 @@ def test_an_index_that_never_finds_it_says_so(gallery: Gallery, templates: tuple
         nobody = np.full((len(probes), k), -1, np.int64)
         return Hits(np.full(nobody.shape, np.inf, np.float32), nobody)
 
-    found = measure_recall(gallery.store, gallery.active().fingerprint, blind, ids)
-    assert found == Recall(LADDER[-1], 0.0, COUNT)
+    found = measure_recall(gallery.store, gallery.active().fingerprint, blind, "Blind", ids)
+    assert found == Recall("Blind", COUNT, LADDER[-1], 0.0, COUNT)
 
 
 def test_a_lone_reference_has_nothing_to_miss(gallery: Gallery) -> None:
     reference = enrol(gallery, 1, "ada")
     opened = gallery.searchable()
-    found = measure_recall(gallery.store, gallery.active().fingerprint, opened.search, np.array([reference], np.int64))
-    assert found == Recall(LADDER[0], 1.0, 0)
+    alone = np.array([reference], np.int64)
+    found = measure_recall(gallery.store, gallery.active().fingerprint, opened.search, "Flat", alone)
+    assert found == Recall("Flat", 1, LADDER[0], 1.0, 0)
 
 
 def test_a_gallery_that_outgrows_exact_search_is_measured_when_compacted(
@@ -83,15 +85,52 @@ def test_a_gallery_that_outgrows_exact_search_is_measured_when_compacted(
     assert (opened.structure, opened.candidates) == ("Flat", LADDER[0])
     monkeypatch.setattr(choice, "EXACT_UP_TO", COUNT - 1)
     written = opened.compact()
-    assert written.structure == opened.structure == "PQ8x4fs"
-    assert written.recall is not None
-    assert written.recall.probes == COUNT
-    assert opened.candidates == written.recall.candidates
-    # Read again, it is not measured again.
-    monkeypatch.setattr(searchable, "measure_recall", None)
-    stored = gallery.active().snapshot
-    assert stored == written
-    assert opened.compact().recall == written.recall
+    recall = written.recall
+    assert recall is not None
+    assert (recall.structure, recall.references, recall.probes) == (opened.structure, COUNT, COUNT)
+    assert opened.structure == "PQ8x4fs"
+    assert opened.candidates == recall.candidates
+    # Opened again, it is not measured again.
+    assert gallery.active().snapshot == written
+    with monkeypatch.context() as patch, Gallery.open(gallery.folder) as other:
+        patch.setattr(searchable, "measure_recall", None)
+        assert other.searchable().candidates == recall.candidates
+        assert other.searchable().compact().recall == recall
+
+
+def test_an_index_that_has_doubled_is_measured_again_however_small_the_steps(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(choice, "EXACT_UP_TO", 50)
+    monkeypatch.setattr(searchable, "measure_recall", lambda *given: Recall(given[3], len(given[4]), 150, 1.0, 9))
+    opened = gallery.searchable()
+    measured = []
+    for number in range(1, 141):
+        enrol(gallery, number, "ada")
+        if number >= 60 and number % 20 == 0:
+            opened.refresh()
+            recall = opened.compact().recall
+            assert recall is not None
+            measured.append(recall.references)
+    assert measured == [60, 60, 60, 60, 140]
+
+
+def test_a_large_gallery_trains_on_a_sample(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choice, "EXACT_UP_TO", 50)
+    monkeypatch.setattr(spec.IndexSpec, "training_points", 32)
+    for number in range(1, 81):
+        enrol(gallery, number, "ada")
+    drawn: list[list[int]] = []
+    vectors = type(gallery.store.references).vectors
+
+    def noted(self: object, fingerprint: str, references: list[int]) -> tuple[Int64, Float32]:
+        drawn.append(references)
+        return vectors(self, fingerprint, references)  # type: ignore[arg-type]  # passed on as it came
+
+    monkeypatch.setattr(type(gallery.store.references), "vectors", noted)
+    opened = gallery.searchable()
+    assert (opened.structure, opened.count) == ("PQ8x4fs", 80)
+    assert drawn == [np.linspace(1, 80, 32, dtype=np.int64).tolist()]
 
 
 def test_an_index_that_was_not_measured_brings_more(

@@ -3,7 +3,7 @@
 import pytest
 
 from twindex.errors import UsageError
-from twindex.index.choice import EXACT_UP_TO, auto_spec, chosen_spec, is_auto
+from twindex.index.choice import EXACT_UP_TO, auto_spec, chosen_spec, is_auto, shortage
 from twindex.index.spec import parse_spec
 
 
@@ -35,13 +35,21 @@ def test_every_length_of_template_has_a_choice(dim: int, expected: str) -> None:
     spec.check_dim(dim)
 
 
-def test_too_little_memory_is_refused_with_what_is_needed() -> None:
-    with pytest.raises(UsageError, match="1000000 references need at least 32 MB for an index; 31 MB were allowed"):
-        chosen_spec("auto,31MB", 1_000_000, 128)
+def test_a_gallery_that_outgrew_its_memory_has_the_smallest_index_and_a_sentence() -> None:
+    assert chosen_spec("auto,31MB", 1_000_000, 128).text == "PQ32x4fs"
+    assert shortage("auto,31MB", 1_000_000, 128) == (
+        "1000000 references need at least 32 MB for an index, 31 MB were allowed."
+    )
+    assert shortage("auto,32MB", 1_000_000, 128) == shortage("auto", 10**9, 128) == shortage("Flat", 10**9, 128) == ""
 
 
 def test_what_the_command_asks_for_is_what_is_read() -> None:
-    assert [auto_spec(None), auto_spec(64)] == ["auto", "auto,64MB"]
+    assert [auto_spec("Auto"), auto_spec("auto", 64), auto_spec("auto, 64 mb"), auto_spec("auto,64MB", 32)] == [
+        "auto",
+        "auto,64MB",
+        "auto,64MB",
+        "auto,32MB",
+    ]
     assert all(map(is_auto, ["auto", "auto,64MB", "Auto, 64 mb"]))
     assert not any(map(is_auto, ["flat", "auto64", "auto,MB", ""]))
     with pytest.raises(UsageError, match="not an index"):

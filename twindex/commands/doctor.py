@@ -58,11 +58,11 @@ def _notes(gallery: "Gallery") -> list[str]:
     from twindex.gallery.threshold_age import threshold_age
 
     notes = [note] if (note := threshold_age(gallery).note) else []
-    snapshot = gallery.active().snapshot
-    if snapshot is not None and snapshot.recall is not None:
-        recall = snapshot.recall
+    active = gallery.active()
+    recall = None if active.snapshot is None else active.snapshot.recall
+    if recall is not None:
         notes.append(
-            f"the index {snapshot.structure} keeps {100 * recall.share:.1f} % of the exact nearest references among "
-            f"{recall.candidates} candidates (measured on {recall.probes} of the gallery's references)."
+            f"the index {recall.structure} keeps {100 * recall.share:.1f} % of the exact nearest references among "
+            f"{recall.candidates} candidates (measured on {recall.probes} of {recall.references} references)."
         )
     return notes

@@ -2,7 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,6 +10,9 @@ from twindex.commands.options import common_options, pre_cropped_option, setting
 from twindex.commands.terminal import emit, printable, say, table
 from twindex.config import TOP
 from twindex.errors import PhotoError, UsageError
+
+if TYPE_CHECKING:
+    from twindex.embedder.faces import FaceReader
 
 UNKNOWN, NO_FACE = 1, 3
 EXAMPLES = """\b
@@ -85,7 +88,7 @@ def query(
     return status
 
 
-def _ready_reader(pre_cropped: bool) -> Any:
+def _ready_reader(pre_cropped: bool) -> "FaceReader":
     """A `FaceReader`, its detector loaded if it will be needed."""
     from twindex.embedder.faces import FaceReader
 

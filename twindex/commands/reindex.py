@@ -52,7 +52,7 @@ def reindex(
 
     if rollback and (model or index):
         raise UsageError("--rollback takes neither --model nor --index.")
-    if max_index_memory is not None and (index is None or index.lower() != "auto"):
+    if max_index_memory is not None and (index is None or index.strip().lower() != "auto"):
         raise UsageError("--max-index-memory goes with --index auto.")
     settings = settings_of(context)
     with Gallery.open(settings.gallery) as gallery, progress(0, "face", "embed") as bar:

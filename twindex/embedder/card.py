@@ -137,6 +137,8 @@ class Card:
     def with_precision(self, precision: str) -> Self:
         """The same card for another arithmetic, named after it; its templates have a fingerprint of their own.
 
+        Head, thresholds and accuracy stay those that were measured, and `accuracy` says in which precision.
+
         Raises:
             BundleError: There is no such precision, or the card lacks the activations' ranges that "int8" needs.
         """
@@ -145,7 +147,8 @@ class Card:
         if precision == self.precision:
             return self
         name = f"{self.name[: 63 - len(precision)]}-{precision}"
-        return replace(self, name=name, precision=precision)  # type: ignore[arg-type]  # checked when it is made
+        accuracy = {"measured_in": self.precision, **self.accuracy}
+        return replace(self, name=name, precision=precision, accuracy=accuracy)  # type: ignore[arg-type]  # checked there
 
     def threshold_for(self, gallery_size: int) -> float:
         """The default operating threshold for a gallery of so many subjects.

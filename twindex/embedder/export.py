@@ -18,7 +18,7 @@ from twindex.embedder.network import branch_arrays
 from twindex.embedder.quantisation import FACES, activation_ranges
 from twindex.embedder.training_run import TrainingRun
 
-PRECISION: Final = "int8"  # the fastest whose loss of accuracy is within 0.1 points; see docs/decisions
+PRECISION: Final = "int8"  # the fastest whose loss of accuracy is within 0.1 points; decision record 0010
 _AT_ONCE = 64
 
 
@@ -67,10 +67,10 @@ def export_bundle(branch: keras.Model, run: TrainingRun, path: Path, head_pairs:
 
 
 def _ranges(arrays: dict[str, Any], run: TrainingRun) -> tuple[float, ...]:
-    """The activations' ranges on some of the held-out photos, in the weights' stored precision."""
+    """The activations' ranges, on held-out photos spread over the subjects, in the weights' stored precision."""
     stored = {name: array.astype(np.float16) for name, array in arrays.items()}
     _, held_out = run.split()
-    some = held_out[:: max(1, len(held_out) // FACES)][:FACES]
+    some = held_out[np.linspace(0, len(held_out) - 1, min(FACES, len(held_out)), dtype=np.int64)]
     size = run.recipe.input_size
     return activation_ranges(stored, (size, size, 3), run.faces.clean(some, size))
 

@@ -10,7 +10,7 @@ from keras import layers, ops
 
 
 class FusedBatchNormalization(layers.BatchNormalization):  # type: ignore[misc]  # Keras ships no types
-    """Keras' layer over the last axis, computed by TensorFlow's kernel while training."""
+    """Keras' layer over the channels of images, (n, height, width, channels), by TensorFlow's kernel while training."""
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         if not (training and self.trainable):
@@ -41,6 +41,7 @@ def with_fused_norms(branch: keras.Model) -> keras.Model:
 
 
 def _fused(layer: Any) -> Any:
-    if type(layer) is layers.BatchNormalization:
+    plain = type(layer) is layers.BatchNormalization
+    if plain and layer.axis in (-1, 3) and layer.center and not layer.renorm:
         return FusedBatchNormalization.from_config(layer.get_config())
     return type(layer).from_config(layer.get_config())

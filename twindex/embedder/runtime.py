@@ -23,6 +23,7 @@ from twindex.types import UInt8
 Precision = Literal["float32", "bfloat16"]
 
 _DEVICE = "CPU"
+_STARTING = threading.Lock()  # two threads that load networks would each start an engine
 _ARITHMETIC: dict[Precision, str] = {"float32": "f32", "bfloat16": "bf16"}
 
 
@@ -126,8 +127,13 @@ def graph_digest(model: openvino.Model) -> str:
     return digest.hexdigest()
 
 
-@once
 def _core() -> openvino.Core:
+    with _STARTING:
+        return _started()
+
+
+@once
+def _started() -> openvino.Core:
     return openvino.Core()
 
 

@@ -18,34 +18,35 @@ _PAGE = 10_000
 Search = Callable[[Float32, int], Hits]
 
 
-def measure_recall(store: Store, fingerprint: str, search: Search, live: Int64) -> Recall:
+def measure_recall(store: Store, fingerprint: str, search: Search, structure: str, live: Int64) -> Recall:
     """Search a sample of the gallery's own references for the nearest other one, exactly and by the index.
 
     Args:
         store: The truth.
         fingerprint: The model of the index.
         search: The index's.
+        structure: Of the index, as a factory string.
         live: (n,) int64, the references that it holds.
 
     Returns:
         The smallest number of candidates of `LADDER` that keeps `WANTED_SHARE` of the exact nearest, or the largest if
         none does, with the share that it keeps.
     """
-    spread = live[:: max(1, len(live) // _PROBES)].tolist()
-    chosen, probes = store.references.vectors(fingerprint, spread)
+    spread = np.linspace(0, max(0, len(live) - 1), min(len(live), _PROBES), dtype=np.int64)
+    chosen, probes = store.references.vectors(fingerprint, live[spread].tolist())
     nearest = _nearest_other(store, fingerprint, chosen, probes)
     others = nearest >= 0
     if not others.any():
-        return Recall(LADDER[0], 1.0, 0)
-    chosen, probes, nearest = chosen[others], probes[others], nearest[others]
-    found = search(probes, min(LADDER[-1] + 1, len(live))).references
-    hits = found == nearest[:, None]
-    # Candidates before it, the reference itself left out.
-    before = np.cumsum(found != chosen[:, None], axis=1)
-    places = np.where(hits.any(axis=1), before[np.arange(len(found)), hits.argmax(axis=1)], np.iinfo(np.int64).max)
-    shares = {candidates: float((places <= candidates).mean()) for candidates in LADDER}
-    enough = next((one for one in LADDER if shares[one] >= WANTED_SHARE), LADDER[-1])
-    return Recall(enough, shares[enough], len(chosen))
+        return Recall(structure, len(live), LADDER[0], 1.0, 0)
+    probes, nearest = probes[others], nearest[others]
+    for candidates in LADDER:
+        # One more than asked for: the reference itself is found too. Each number is searched for by itself, because
+        # a graph looks the farther, the more is asked of it.
+        found = search(probes, candidates + 1).references
+        share = float((found == nearest[:, None]).any(axis=1).mean())
+        if share >= WANTED_SHARE:
+            break
+    return Recall(structure, len(live), candidates, share, len(probes))
 
 
 def _nearest_other(store: Store, fingerprint: str, chosen: Int64, probes: Float32) -> Int64:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from twindex.errors import IntegrityError, UsageError
 from twindex.gallery.recall import LADDER, UNMEASURED, measure_recall
-from twindex.index.choice import chosen_spec
+from twindex.index.choice import chosen_spec, shortage
 from twindex.index.faiss_index import FaissIndex
 from twindex.index.protocol import Hits
 from twindex.index.snapshot import SnapshotFile, SnapshotIdentity, read_snapshot, remove_leftovers, write_snapshot
@@ -19,6 +19,7 @@ from twindex.types import Float32, Int64
 
 _BATCH = 50_000
 _COMPACT_ATTEMPTS = 5
+_SPARSE = 2  # times the training sample: a gallery larger than that is not read whole to draw it
 # A partial file this old is nobody's: no snapshot takes an hour to write.
 _ABANDONED_AFTER_S = 3600.0
 _log = logging.getLogger(__name__)
@@ -73,7 +74,8 @@ class SearchableGeneration:
         """How many nearest references to ask for, so that the exact nearest is among them; see `recall.py`."""
         if self._index.is_exhaustive:
             return LADDER[0]
-        return UNMEASURED if self._recall is None else self._recall.candidates
+        known = self._recall
+        return known.candidates if known is not None and known.structure == self.structure else UNMEASURED
 
     def contains(self, references: Int64) -> NDArray[np.bool_]:
         """Which references a search can find, (n,) bool."""
@@ -106,6 +108,13 @@ class SearchableGeneration:
             UsageError: Other processes went on erasing all the while.
         """
         for _ in range(_COMPACT_ATTEMPTS):
+            self._renew()
+            if not self._index.is_exhaustive and not self._is_measured():
+                self._recall = measure_recall(
+                    self._store, self.generation.fingerprint, self.search, self.structure, self.references()
+                )
+                self.refresh()
+                self._renew()
             snapshot = self._write_snapshot()
             if snapshot is not None:
                 return snapshot
@@ -115,32 +124,33 @@ class SearchableGeneration:
             "run `twindex compact` when that is done."
         )
 
-    def _write_snapshot(self) -> Snapshot | None:
-        """One attempt; None if it was overtaken by an erasure, and no file is left of it."""
-        trainable = self._index.exact_structure and self._index.count >= self._index.spec.minimum_references
-        if trainable or self._index.stale_share > 0 or self._spec().text != self._index.spec.text:
+    def _renew(self) -> None:
+        """Build the index anew where it holds removed entries, can now be trained, or should be another structure."""
+        index = self._index
+        trainable = index.exact_structure and index.count >= index.spec.minimum_references
+        if trainable or index.stale_share > 0 or self._spec(index.count).text != index.spec.text:
             self._index = self._rebuilt()
             self.refresh()
+
+    def _is_measured(self) -> bool:
+        """Whether what is known of the index's recall is of this structure, and of half as many references at least."""
+        known = self._recall
+        return known is not None and known.structure == self.structure and self.count <= 2 * known.references
+
+    def _write_snapshot(self) -> Snapshot | None:
+        """One attempt; None if it was overtaken by an erasure, and no file is left of it."""
         name = f"generation-{self.generation.id}-revision-{self.revision}.twdx"
         self._folder.mkdir(parents=True, exist_ok=True)
         remove_leftovers(self._folder, _ABANDONED_AFTER_S)
         before = self._store.generations.get(self.generation.id).snapshot
-        self._recall = self._measured(before)
         identity = _identity(self._store, self.generation, self._dim, self.revision, self._index.count)
         try:
             written = write_snapshot(self._index, self._folder / name, identity)
         except FileNotFoundError:
             # An erasure removes every file of the folder, also one that is being written.
             return None
-        snapshot = Snapshot(
-            name,
-            written.length,
-            written.sha256,
-            self.revision,
-            self._index.count,
-            self.structure,
-            self._recall,
-        )
+        recall = self._recall if self._is_measured() else None
+        snapshot = Snapshot(name, written.length, written.sha256, self.revision, self._index.count, recall)
         if not self._store.generations.record_snapshot(self.generation.id, snapshot):
             (self._folder / name).unlink(missing_ok=True)
             return None
@@ -163,31 +173,26 @@ class SearchableGeneration:
     def _rebuilt(self) -> FaissIndex:
         fingerprint = self.generation.fingerprint
         self.revision = self._store.changes.revision()
-        spec, references = self._spec(), self._store.references
+        references = self._store.references
         count = references.count(fingerprint)
+        spec = self._spec(count)
 
         def batches() -> Iterator[tuple[Int64, Float32]]:
             return references.batches(fingerprint, _BATCH)
 
         def spread() -> Iterator[tuple[Int64, Float32]]:
             ids = references.ids(fingerprint)
-            yield references.vectors(fingerprint, ids[:: max(1, len(ids) // spec.training_points)].tolist())
+            chosen = ids[np.linspace(0, len(ids) - 1, spec.training_points, dtype=np.int64)]
+            for start in range(0, len(chosen), _BATCH):
+                yield references.vectors(fingerprint, chosen[start : start + _BATCH].tolist())
 
-        training = spread if count > 2 * spec.training_points else None
+        if lacking := shortage(self.generation.index_spec, count, self._dim):
+            _log.warning("The index takes more memory than it was given: %s", lacking)
+        training = spread if count > _SPARSE * spec.training_points else None
         return FaissIndex.build(spec, self._dim, batches, count, training)
 
-    def _spec(self) -> IndexSpec:
-        count = self._store.references.count(self.generation.fingerprint)
+    def _spec(self, count: int) -> IndexSpec:
         return chosen_spec(self.generation.index_spec, count, self._dim)
-
-    def _measured(self, before: Snapshot | None) -> Recall | None:
-        """What the index keeps of exact search; None for one that is exact."""
-        if self._index.is_exhaustive:
-            return None
-        known = before is not None and before.structure == self.structure and self._index.count <= 2 * before.count
-        if before is not None and known and before.recall is not None:
-            return before.recall
-        return measure_recall(self._store, self.generation.fingerprint, self._index.search, self._index.references())
 
     def _add_absent(self, references: Iterable[int]) -> None:
         wanted = np.array(sorted(references), np.int64)

@@ -190,7 +190,11 @@ class Gallery:
         return self.embedder(fingerprint).card.threshold_for(max(1, self.subject_count()))
 
     def subject_count(self) -> int:
-        """How many subjects there are, counted again only after a change: it takes longer than a search."""
+        """How many subjects there are.
+
+        Counted again only after an enrolment or an erasure: in a large gallery it takes longer than a search. A merge
+        that moved everything shows with the next of them.
+        """
         revision = self.store.changes.revision()
         if self._counted is None or self._counted[0] != revision:
             self._counted = (revision, self.store.subjects.count())

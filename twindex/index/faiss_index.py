@@ -72,7 +72,7 @@ class FaissIndex:
         Args:
             spec: What to build.
             dim: Length of a vector.
-            batches: The references; asked for twice where the spec needs training.
+            batches: The references; asked for twice where the spec needs training and there is no `training`.
             count: How many there are, about: whether a training sample is worth drawing, and how large it can be.
             training: Some of the references, `spec.training_points` at least, to draw the training sample from where
                 reading all of them twice would take long; None for all.

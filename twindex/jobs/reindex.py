@@ -13,7 +13,7 @@ from twindex.errors import IntegrityError, TwindexError, UsageError
 from twindex.gallery.recall import measure_recall
 from twindex.gallery.searchable import SearchableGeneration
 from twindex.gallery.service import Gallery
-from twindex.index.choice import auto_spec, chosen_spec, is_auto
+from twindex.index.choice import auto_spec, chosen_spec, is_auto, shortage
 from twindex.pipeline import READERS, run_pipeline
 from twindex.storage import Generation, JobState
 from twindex.types import Float32, Int64, UInt8
@@ -140,9 +140,13 @@ def _stored_spec(gallery: Gallery, index: str, fingerprint: str, max_megabytes: 
     Raises:
         UsageError: It is no specification, or no index is small enough.
     """
-    text = auto_spec(max_megabytes) if is_auto(index) else index
-    spec = chosen_spec(text, gallery.store.references.count(), gallery.embedder(fingerprint).dim)
-    return text if is_auto(text) else spec.text
+    count, dim = gallery.store.references.count(), gallery.embedder(fingerprint).dim
+    if not is_auto(index):
+        return chosen_spec(index, count, dim).text
+    text = auto_spec(index, max_megabytes)
+    if lacking := shortage(text, count, dim):
+        raise UsageError(f"{lacking} Raise --max-index-memory.")
+    return text
 
 
 def _building(gallery: Gallery, fingerprint: str, text: str) -> Generation:
@@ -205,10 +209,15 @@ def _check(gallery: Gallery, searchable: SearchableGeneration) -> None:
         IntegrityError: The index lacks references, or finds too few of the exact nearest ones of a sample.
     """
     fingerprint = searchable.generation.fingerprint
-    missing = int(np.sum(~searchable.contains(gallery.store.references.ids(fingerprint))))
-    if missing:
-        raise IntegrityError(f"The new index lacks {missing} references; the old one stays active.")
-    recall = searchable.recall or measure_recall(gallery.store, fingerprint, searchable.search, searchable.references())
+    ids = gallery.store.references.ids(fingerprint)
+    # What was enrolled or erased since the index was built is in its changes, or gone from the store.
+    searchable.refresh()
+    absent, _ = gallery.store.references.vectors(fingerprint, ids[~searchable.contains(ids)].tolist())
+    if len(absent):
+        raise IntegrityError(f"The new index lacks {len(absent)} references; the old one stays active.")
+    recall = searchable.recall or measure_recall(
+        gallery.store, fingerprint, searchable.search, searchable.structure, searchable.references()
+    )
     if recall.share < _KEPT_SHARE:
         raise IntegrityError(
             f"The new index keeps {100 * recall.share:.0f} % of the exact nearest references among {recall.candidates} "

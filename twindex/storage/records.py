@@ -166,11 +166,15 @@ class Recall:
     """What an approximate index keeps of exact search, measured on the gallery itself.
 
     Attributes:
+        structure: Of the index, as a factory string.
+        references: That it held.
         candidates: How many nearest references to ask the index for.
         share: Of the probes whose exact nearest reference is among so many.
         probes: How many were searched.
     """
 
+    structure: str
+    references: int
     candidates: int
     share: float
     probes: int
@@ -178,15 +182,22 @@ class Recall:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """An index file: its name, length in bytes, hex SHA-256, the revision it shows, its reference count, its structure
-    as a factory string, and what it keeps of exact search where it is approximate and was measured."""
+    """An index file.
+
+    Attributes:
+        file: Its name.
+        length: In bytes.
+        sha256: Of it, hex.
+        revision: The last change that it has seen.
+        count: References that it holds.
+        recall: What it keeps of exact search, where it is approximate and was measured.
+    """
 
     file: str
     length: int
     sha256: str
     revision: int
     count: int
-    structure: str = ""
     recall: Recall | None = None
 
 

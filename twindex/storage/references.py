@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from sqlalchemy import func, select
 
 from twindex.errors import UsageError
-from twindex.storage.chunks import id_chunks
 from twindex.storage.database import Database
 from twindex.storage.enrolment import enrol, refuse_stale_model
 from twindex.storage.names import subject_name
@@ -22,6 +21,7 @@ from twindex.storage.templates import (
     select_ids,
     select_missing,
     select_owned,
+    select_owners,
     select_page,
     select_vectors,
     without_template,
@@ -185,13 +185,8 @@ class References:
 
     def owners(self, references: Sequence[int]) -> dict[int, str]:
         """The subject of each reference; ids that do not exist are left out."""
-        owners: dict[int, str] = {}
-        statement = select(REFERENCES.c.id, SUBJECTS.c.name).join(SUBJECTS, SUBJECTS.c.id == REFERENCES.c.subject_id)
         with self._database.read() as connection:
-            for chunk in id_chunks(references):
-                rows = connection.execute(statement.where(REFERENCES.c.id.in_(chunk)))
-                owners.update((reference, name) for reference, name in rows)
-        return owners
+            return select_owners(connection, references)
 
     def owned(self, fingerprint: str, references: Sequence[int]) -> OwnedTemplates:
         """The templates of some references and whose they are; those without one of this model are left out.

@@ -35,13 +35,19 @@ def select_vectors(connection: Connection, fingerprint: str, references: Sequenc
     return _matrix(fingerprint, rows)
 
 
+def select_owners(connection: Connection, references: Sequence[int], *, whole_subjects: bool = False) -> dict[int, str]:
+    """The subject's name of each of those `references`, or of every reference of their subjects."""
+    owners: dict[int, str] = {}
+    for chunk in id_chunks(references):
+        owners.update(connection.execute(_FAMILY if whole_subjects else _OWNER, {"ids": chunk}).all())
+    return owners
+
+
 def select_owned(
     connection: Connection, fingerprint: str, references: Sequence[int], *, whole_subjects: bool = False
 ) -> OwnedTemplates:
     """The templates of those `references`, or of their whole subjects, with the subjects' names, hashes checked."""
-    owners: dict[int, str] = {}
-    for chunk in id_chunks(references):
-        owners.update(connection.execute(_FAMILY if whole_subjects else _OWNER, {"ids": chunk}).all())
+    owners = select_owners(connection, references, whole_subjects=whole_subjects)
     # Joined to the templates in one statement, SQLite would go through all templates of the model.
     ids, vectors = select_vectors(connection, fingerprint, list(owners))
     return OwnedTemplates(ids, vectors, tuple(owners[reference] for reference in ids.tolist()))

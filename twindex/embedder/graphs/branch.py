@@ -8,7 +8,7 @@ import openvino
 from numpy.typing import NDArray
 from openvino import opset13 as ops
 
-from twindex.embedder.inception import BATCH_NORM_EPSILON, Conv, Parallel, Path, Pool, inception_v3
+from twindex.embedder.inception import BATCH_NORM_EPSILON, Conv, Parallel, Path, Pool, activations, inception_v3
 
 _ROWS, _COLUMNS = 1, 2  # axes of (n, height, width, channels)
 _SMALLEST_SQUARED_LENGTH = 1e-12  # as keras.layers.UnitNormalization has it
@@ -29,22 +29,26 @@ def build_branch(
         arrays: As `inception.array_shapes` names and shapes them, any float dtype.
         input_shape: (height, width, 3); at least 75 x 75.
         mirror: Whether a template is the normalised sum of the image's and its mirror image's.
-        ranges: For arithmetic in 8 bits, the upper bound of each activation, as `activation_maxima` orders them; None
-            computes in the precision that the graph is compiled for.
+        ranges: For arithmetic in 8 bits, the upper bound of each activation, as `inception.activations` orders them;
+            None computes in the precision that the graph is compiled for.
 
     Returns:
         Graph from (n, height, width, 3) uint8 RGB, n dynamic, to (n, dim) float32 of unit length.
 
     Raises:
         KeyError: An array is missing.
+        ValueError: There is not one range for each activation.
     """
+    if ranges is not None and len(ranges) != len(activations()):
+        raise ValueError(f"Expected {len(activations())} ranges, one for each activation, got {len(ranges)}.")
     pixels = _pixels(input_shape)
     images = pixels
     if mirror:
         # One batch of twice the size: each weight is read once for both.
         backwards = np.arange(input_shape[1])[::-1].copy()
         images = ops.concat([pixels, ops.gather(pixels, backwards, _COLUMNS)], 0)
-    features = _Features(arrays, ranges).along(inception_v3(), _scaled(images))
+    scaled = _scaled(images) if ranges is None else _rounded(_scaled(images), -1.0, 1.0)
+    features = _Features(arrays, ranges).along(inception_v3(), scaled)
     averaged = ops.reduce_mean(features, [2, 3])
     projected = ops.add(
         ops.matmul(averaged, _constant(arrays["projection/kernel"]), False, False),
@@ -96,8 +100,6 @@ class _Features:
         self.activations: list[openvino.Node] = []
 
     def along(self, path: Path, x: openvino.Node) -> openvino.Node:
-        if self._ranges is not None and not self.activations:
-            x = _rounded(x, -1.0, 1.0)
         for step in path:
             x = self._step(step, x)
         return x
