@@ -21,7 +21,7 @@ from twindex.types import Sample
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--enrolments", type=int, default=50_000)
+    parser.add_argument("--enrolments", type=int, default=50_000, help="320 at least")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()

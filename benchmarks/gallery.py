@@ -61,11 +61,13 @@ def main() -> None:
 
 
 def _probes(count: int, per_subject: int, seed: int) -> Float32:
-    """Templates of enrolled subjects, moved a little: a second photo of the same face."""
+    """Templates of enrolled subjects, moved as far as two templates of one face are apart: a second photo."""
     likeness = Likeness.load()
     enrolled = next(likeness.draw(count, per_subject, seed))
-    around = np.random.default_rng(seed + 1).standard_normal(enrolled.shape, np.float32) @ likeness.within
-    moved = enrolled + around
+    random = np.random.default_rng(seed + 1)
+    reach = np.sqrt(1 + np.interp(random.random(len(enrolled)), np.linspace(0, 1, 101), likeness.reach) ** 2)
+    around = random.standard_normal(enrolled.shape, np.float32) @ likeness.within
+    moved = enrolled + around * reach[:, None]
     return (moved / np.linalg.norm(moved, axis=1, keepdims=True)).astype(np.float32)
 
 

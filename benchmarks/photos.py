@@ -23,12 +23,13 @@ from twindex.embedder.alignment import decode_crop
 from twindex.embedder.detector import Detector
 from twindex.embedder.faces import FaceReader
 from twindex.embedder.photo import decode
-from twindex.embedder.photo_file import read_photo
+from twindex.embedder.photo_file import photos_below, read_photo
 from twindex.embedder.registry import cache_dir
+from twindex.evaluation.capture import capture_one
 from twindex.gallery.service import Gallery
 from twindex.jobs.enroll import BATCH, plan_job, run_job
 from twindex.jobs.plan import plan_paths
-from twindex.types import UInt8
+from twindex.types import Sample, UInt8
 
 _GALLERY = 10_000
 
@@ -166,12 +167,15 @@ def _rows(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("photos", type=Path)
-    parser.add_argument("--count", type=int, default=100, help="photos, one a subject")
+    parser.add_argument("--count", type=int, default=100, help="photos with a usable face, one a subject")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     folders = sorted(path for path in options.photos.iterdir() if path.is_dir())
-    photos = list(islice((min(folder.iterdir()) for folder in folders), options.count))
+    first = (min(photos_below(folder), default=None) for folder in folders)
+    reader = FaceReader()
+    usable = (path for path in first if path and isinstance(capture_one(path, reader), Sample))
+    photos = list(islice(usable, options.count))
     started = time.perf_counter()
     rows = [
         *detection(photos, options.rounds),

@@ -128,3 +128,44 @@ def test_an_enrolment_that_a_flip_overtakes_is_embedded_again(gallery: Path, peo
         found, vectors = enrolling.store.references.vectors(model, [done.reference])
         assert found.tolist() == [done.reference]
         assert abs(vectors[0] - stale.vectors[0]).max() > 0.01
+
+
+def test_auto_chooses_within_the_memory_allowed(run: Run, gallery: Path, people: Path) -> None:
+    before = candidates(run, gallery, people)
+    chosen = run("--gallery", gallery, "--json", "reindex", "--index", "auto", "--max-index-memory", 1)
+    assert (chosen.status, chosen.json["index"]) == (0, "Flat")
+    with Gallery.open(gallery, read_only=True) as opened:
+        assert opened.active().index_spec == "auto,1MB"
+    assert candidates(run, gallery, people) == before
+
+
+def test_a_memory_limit_belongs_to_auto(run: Run, gallery: Path) -> None:
+    for index in ([], ["--index", "flat"]):
+        refused = run("--gallery", gallery, "reindex", *index, "--max-index-memory", 64)
+        assert refused.status == 2
+        assert "--max-index-memory goes with --index auto" in refused.err
+
+
+def test_doctor_tells_what_an_approximate_index_keeps(run: Run, gallery: Path) -> None:
+    assert "exact nearest" not in run("--gallery", gallery, "doctor").out
+    run("--gallery", gallery, "reindex", "--index", "PQ16x4fs")
+    told = run("--gallery", gallery, "doctor")
+    assert told.status == 0
+    assert "the index PQ16x4fs keeps 100.0 % of the exact nearest references among 100 candidates" in told.out
+
+
+def test_someone_enrolled_while_the_index_is_built_is_in_it(
+    run: Run, gallery: Path, people: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compact = reindex.SearchableGeneration.compact
+
+    def enrol_meanwhile(searchable: Any) -> Any:
+        written = compact(searchable)
+        run("--gallery", gallery, "enroll", probes(people)[0], "--subject", "late")
+        return written
+
+    monkeypatch.setattr(reindex.SearchableGeneration, "compact", enrol_meanwhile)
+    assert run("--gallery", gallery, "--json", "reindex", "--index", "SQ8").status == 0
+    monkeypatch.undo()
+    found = run("--gallery", gallery, "--json", "query", probes(people)[0]).json["faces"][0]["candidates"][0]
+    assert found["subject"] == "late"

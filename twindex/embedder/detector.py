@@ -12,7 +12,7 @@ from twindex.embedder.graphs import mtcnn
 from twindex.embedder.runtime import compile_network
 from twindex.types import Box, Face, Float32, UInt8
 
-MAX_SIDE = 1280  # px; larger photos are scaled down to this before the search
+MAX_SIDE = 1024  # px; larger photos are scaled down to this before the search
 SMALLEST_MIN_FACE = 12  # px, the window of the first network
 
 
@@ -49,7 +49,7 @@ class Detector:
         photo = Image.fromarray(image)
         if scale < 1:
             size = (max(1, round(width * scale)), max(1, round(height * scale)))
-            photo = photo.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+            photo = photo.resize(size, Image.Resampling.BILINEAR, reducing_gap=1.0)
         found = detect(self._compiled(), photo, self._min_face)
         stretch = np.array([width / photo.width, height / photo.height], dtype=np.float32)
         boxes = clipped(_stretched(found.boxes.reshape(-1, 2, 2), stretch).reshape(-1, 4), width, height)

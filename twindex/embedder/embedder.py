@@ -14,7 +14,7 @@ from twindex.embedder.runtime import Network, load_network
 from twindex.errors import BundleError
 from twindex.types import Float32, UInt8
 
-BATCH = 16
+BATCH = 32
 _SHORTEST = 0.5  # a template's length is 1 up to rounding, or the network is broken
 
 

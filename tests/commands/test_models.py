@@ -1,0 +1,31 @@
+"""`twindex models`: another precision of the same weights is another model."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.commands.conftest import Run
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TWINDEX_HOME", str(tmp_path))
+
+
+def test_another_precision_is_installed_beside_the_shipped_model(run: Run) -> None:
+    shipped = run("--json", "models", "show", "default").json
+    made = run("--json", "models", "install", "default", "--precision", "bfloat16").json
+    assert made["name"] == f"{shipped['name']}-bfloat16"
+    assert made["precision"] == "bfloat16"
+    assert made["model"] != shipped["model"]
+    listed = run("--json", "models", "list").json
+    assert [(one["precision"], one["default"]) for one in listed] == [(shipped["precision"], True), ("bfloat16", False)]
+    shown = run("--json", "models", "show", made["name"]).json
+    assert shown["weights_sha256"] == shipped["weights_sha256"]
+    assert shown["accuracy"]["measured_in"] == shipped["precision"]
+
+
+def test_a_precision_that_there_is_not_is_refused(run: Run) -> None:
+    refused = run("models", "install", "default", "--precision", "float8")
+    assert refused.status == 2
+    assert "float8" in refused.err
