@@ -7,7 +7,7 @@ import pytest
 
 from tests.gallery.builders import enrol
 from twindex.gallery import Gallery, searchable
-from twindex.gallery.recall import LADDER, UNMEASURED, measure_recall
+from twindex.gallery.recall import LADDER, UNMEASURED, measure_recall, moved
 from twindex.index import choice, spec
 from twindex.index.exact import ExactIndex
 from twindex.index.protocol import Hits
@@ -34,13 +34,13 @@ def templates(gallery: Gallery) -> tuple[Int64, Float32]:
 
 
 def shifted(ids: Int64, vectors: Float32, places: int) -> Callable[[Float32, int], Hits]:
-    """An exact search whose nearest other reference comes `places` later than it should."""
+    """An exact search whose nearest reference comes `places` later than it should."""
     exact = ExactIndex(vectors.shape[1])
     exact.add(ids, vectors)
 
     def search(probes: Float32, k: int) -> Hits:
         hits = exact.search(probes, len(ids))
-        order = np.r_[0, 2 : places + 2, 1, places + 2 : len(ids)][:k]
+        order = np.r_[1 : places + 1, 0, places + 1 : len(ids)][:k]
         return Hits(hits.distances[:, order], hits.references[:, order])
 
     return search
@@ -69,12 +69,28 @@ def test_an_index_that_never_finds_it_says_so(gallery: Gallery, templates: tuple
     assert found == Recall("Blind", COUNT, LADDER[-1], 0.0, COUNT)
 
 
-def test_a_lone_reference_has_nothing_to_miss(gallery: Gallery) -> None:
+def test_probes_are_as_far_as_wanted_in_directions_of_their_own(templates: tuple[Int64, Float32]) -> None:
+    _, vectors = templates
+    probes = moved(vectors, 1.0, seed=1)
+    np.testing.assert_allclose(np.linalg.norm(probes, axis=1), 1, atol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(probes - vectors, axis=1), 1, atol=1e-6)
+    directions = probes - 0.5 * vectors
+    assert np.abs(np.corrcoef(directions)[np.triu_indices(COUNT, 1)]).mean() < 0.3
+
+
+def test_an_empty_index_has_nothing_to_miss(gallery: Gallery) -> None:
+    opened = gallery.searchable()
+    nobody = np.empty(0, np.int64)
+    found = measure_recall(gallery.store, gallery.active().fingerprint, opened.search, "Flat", nobody)
+    assert found == Recall("Flat", 0, LADDER[0], 1.0, 0)
+
+
+def test_a_lone_reference_is_found(gallery: Gallery) -> None:
     reference = enrol(gallery, 1, "ada")
     opened = gallery.searchable()
     alone = np.array([reference], np.int64)
     found = measure_recall(gallery.store, gallery.active().fingerprint, opened.search, "Flat", alone)
-    assert found == Recall("Flat", 1, LADDER[0], 1.0, 0)
+    assert found == Recall("Flat", 1, LADDER[0], 1.0, 1)
 
 
 def test_a_gallery_that_outgrows_exact_search_is_measured_when_compacted(
