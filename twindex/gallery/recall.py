@@ -65,7 +65,8 @@ def moved(templates: Float32, distance: float, seed: int) -> Float32:
     drawn = np.random.default_rng(seed).standard_normal(templates.shape)
     across = unit_length(drawn - np.sum(drawn * templates, axis=1, keepdims=True) * templates)
     cosine = 1 - distance**2 / 2
-    return (cosine * templates + np.sqrt(1 - cosine**2) * across).astype(np.float32)
+    probes: Float32 = (cosine * templates + np.sqrt(1 - cosine**2) * across).astype(np.float32)
+    return probes
 
 
 def _nearest(store: Store, fingerprint: str, probes: Float32) -> Int64:
