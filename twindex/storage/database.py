@@ -16,7 +16,7 @@ from twindex.storage.journal import connection_uri, journal_mode
 
 _BUSY_SECONDS = 30.0
 _CHECKPOINT_MILLISECONDS = 1000
-# At most; a search of a large gallery reads pages all over it, and inner ones again and again.
+# At most. A search of a large gallery reads pages all over it, inner ones again and again: it takes half as long.
 _CACHE_KIB = 32_768
 _FIRST_READ = "SELECT 1 FROM sqlite_master LIMIT 1"
 
@@ -138,6 +138,9 @@ class Database:
             connection.execute("PRAGMA foreign_keys = ON")
             # A spilled page or statement journal would put vectors into a temporary file.
             connection.execute("PRAGMA temp_store = MEMORY")
+            if read_only:
+                # The next statement reads the schema.
+                self._see_one_state(connection)
             connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
             if not read_only:
                 connection.execute("PRAGMA synchronous = FULL")
