@@ -65,7 +65,7 @@ def _probes(count: int, per_subject: int, seed: int) -> Float32:
     likeness = Likeness.load()
     enrolled = next(likeness.draw(count, per_subject, seed))
     random = np.random.default_rng(seed + 1)
-    reach = np.sqrt(1 + np.interp(random.random(len(enrolled)), np.linspace(0, 1, 101), likeness.reach) ** 2)
+    reach = np.sqrt(1 + likeness.reaches(len(enrolled), random) ** 2)
     around = random.standard_normal(enrolled.shape, np.float32) @ likeness.within
     moved = enrolled + around * reach[:, None]
     return (moved / np.linalg.norm(moved, axis=1, keepdims=True)).astype(np.float32)

@@ -67,11 +67,14 @@ class Likeness:
         while left > 0:
             means = self.mean + random.standard_normal((subjects, dim), np.float32) @ self.between
             around = random.standard_normal((subjects * per_subject, dim), np.float32) @ self.within
-            reach = np.interp(random.random(len(around)), np.linspace(0, 1, len(self.reach)), self.reach)
-            drawn = np.repeat(means, per_subject, axis=0) + around * reach[:, None].astype(np.float32)
+            drawn = np.repeat(means, per_subject, axis=0) + around * self.reaches(len(around), random)[:, None]
             drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
             yield drawn[:left]
             left -= len(drawn)
+
+    def reaches(self, count: int, random: np.random.Generator) -> Float32:
+        """How far out each of some templates is, (count,) float32, in units of the usual distance."""
+        return np.interp(random.random(count), np.linspace(0, 1, len(self.reach)), self.reach).astype(np.float32)
 
 
 def fit(templates: Float32, subjects: NDArray[np.int64]) -> Likeness:

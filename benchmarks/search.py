@@ -20,6 +20,7 @@ from report import interleaved, machine, publish, summary
 from usearch.index import Index as UsearchIndex
 
 from twindex.config import CANDIDATES
+from twindex.gallery.recall import exact_nearest
 from twindex.index.choice import AUTO, chosen_spec
 from twindex.index.faiss_index import FaissIndex
 from twindex.types import Float32, Int64
@@ -94,22 +95,10 @@ def drawn(count: int, probes: int, seed: int) -> tuple[Float32, Float32]:
     return enrolled, np.concatenate(searched)
 
 
-def exact_nearest(templates: Float32, probes: Float32) -> Int64:
-    """By the cosine with every template, block by block, (n,) int64."""
-    best, names = np.full(len(probes), -np.inf, np.float32), np.zeros(len(probes), np.int64)
-    for start in range(0, len(templates), _BLOCK):
-        cosines = probes @ templates[start : start + _BLOCK].T
-        column = cosines.argmax(axis=1)
-        value = cosines[np.arange(len(probes)), column]
-        better = value > best
-        best[better], names[better] = value[better], column[better] + start
-    return names
-
-
 def measured(count: int, options: argparse.Namespace) -> list[dict[str, Any]]:
     """A row for each index over so many references."""
     templates, probes = drawn(count, options.probes, options.seed)
-    exact = exact_nearest(templates, probes)
+    exact = exact_nearest(probes, _batches(templates))
     makers: dict[str, Callable[[Float32], Built]] = {
         f"Twindex {chosen_spec(text, count, templates.shape[1]).text}": lambda vectors, text=text: twindex(
             text, vectors

@@ -1,6 +1,6 @@
 """How many candidates an approximate index must bring so that the exact nearest reference is among them, measured."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -41,7 +41,7 @@ def measure_recall(store: Store, fingerprint: str, search: Search, structure: st
     if not len(chosen):
         return Recall(structure, len(live), LADDER[0], 1.0, 0)
     probes = moved(chosen, _REACH, _SEED)
-    nearest = _nearest(store, fingerprint, probes)
+    nearest = exact_nearest(probes, store.references.batches(fingerprint, _PAGE))
     for candidates in LADDER:
         # Each number is searched for by itself: a graph looks the farther, the more is asked of it.
         found = search(probes, candidates).references
@@ -69,10 +69,18 @@ def moved(templates: Float32, distance: float, seed: int) -> Float32:
     return probes
 
 
-def _nearest(store: Store, fingerprint: str, probes: Float32) -> Int64:
-    """The exact nearest reference of each probe, (m,) int64."""
+def exact_nearest(probes: Float32, batches: Iterable[tuple[Int64, Float32]]) -> Int64:
+    """The exact nearest reference of each probe, by the cosine with every template.
+
+    Args:
+        probes: (m, dim) float32, unit length.
+        batches: (n,) ids and (n, dim) float32 unit-length templates each.
+
+    Returns:
+        (m,) int64; -1 where there are no templates.
+    """
     best, names = np.full(len(probes), -np.inf, np.float32), np.full(len(probes), -1, np.int64)
-    for references, templates in store.references.batches(fingerprint, _PAGE):
+    for references, templates in batches:
         cosines = probes @ templates.T
         column = cosines.argmax(axis=1)
         value = cosines[np.arange(len(probes)), column]
