@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 import keras
 import numpy as np
@@ -19,6 +20,7 @@ from report import interleaved, machine, publish, summary
 from twindex.embedder.learner import build_learner
 from twindex.embedder.network import build_branch, build_head
 from twindex.embedder.recipe import read_recipe
+from twindex.embedder.training import fastest_precision
 from twindex.embedder.training_batches import training_batches
 from twindex.embedder.training_faces import TrainingFaces
 from twindex.embedder.training_run import TrainingRun
@@ -38,7 +40,8 @@ def main() -> None:
     size = options.input_size or recipe.input_size
     stage = replace(recipe.stages[options.stage], steps=10_000, input_size=size)
     run = TrainingRun(TrainingFaces.scan(options.faces), replace(recipe, stages=(stage,)), Path(tempfile.gettempdir()))
-    keras.config.set_dtype_policy(recipe.precision)
+    precision = fastest_precision() if recipe.precision == "auto" else recipe.precision
+    keras.config.set_dtype_policy(precision)
     branch, head = build_branch((size, size, 3), recipe.dim), build_head()
     head.build((None, 1))
     learner = build_learner(branch, head, stage)
@@ -71,7 +74,7 @@ def main() -> None:
     ]
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     about = {**machine("keras", keras.backend.backend()), "size": size, "batch": stage.batch_size, "peak_mib": memory}
-    publish("Training", {**about, "precision": recipe.precision, "seed": recipe.seed}, rows, as_json=options.json)
+    publish("Training", {**about, "precision": precision, "seed": recipe.seed}, rows, as_json=options.json)
 
 
 if __name__ == "__main__":

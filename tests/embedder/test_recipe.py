@@ -46,6 +46,8 @@ def test_the_draft_card_holds_what_the_recipe_says() -> None:
         ({"stages": [{**STAGE, "steps": 0}]}, "must be positive"),
         ({"stages": [{**STAGE, "stepz": 3}]}, "does not belong"),
         ({"stages": [{**STAGE, "augmentation": {"scale": [3, 1]}}]}, "out of range"),
+        ({"stages": [{**STAGE, "mixed": 0.5}]}, "mixes photos, which then show nobody"),
+        ({"stages": [{**STAGE, "mixed": 1.5}]}, "mixed from 0 to 1"),
         ({"input_size": 50, "stages": [STAGE]}, "input_size"),
         ({"precision": "float8", "stages": [STAGE]}, "precision"),
         ({"name": "Zoë", "stages": [STAGE]}, "a name that is out of range: 'Zoë'"),

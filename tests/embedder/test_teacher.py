@@ -6,7 +6,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from twindex.embedder.recipe import Teacher
-from twindex.embedder.teacher import teacher_embeddings
+from twindex.embedder.teacher import load_teacher
 from twindex.errors import UsageError
 
 PIXELS = Teacher(mean=(0.5, 0.4, 0.3), std=(0.2, 0.25, 0.5))
@@ -36,7 +36,7 @@ def model(weights: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Path
 def test_embeddings_of_crop_and_mirror_image_are_added(model: Path, weights: np.ndarray) -> None:
     crops = np.random.default_rng(4).integers(0, 256, (3, 112, 112, 3), np.uint8)
     crops[:, :, :56] //= 2
-    (found,) = teacher_embeddings(model, iter([crops]), PIXELS, 8)
+    found = load_teacher(model, PIXELS, 8)(crops)
     planes = (crops / 255 - PIXELS.mean) / PIXELS.std
     halves = planes.reshape(3, 112, 2, 56, 3).mean(axis=(1, 3))  # photo, half, colour
     both = sum(half.transpose(0, 2, 1).reshape(3, 6) @ weights for half in (halves, halves[:, ::-1]))
@@ -45,4 +45,10 @@ def test_embeddings_of_crop_and_mirror_image_are_added(model: Path, weights: np.
 
 def test_a_teacher_of_another_length_is_refused(model: Path) -> None:
     with pytest.raises(UsageError, match="set the recipe's dim"):
-        next(teacher_embeddings(model, iter([np.zeros((1, 112, 112, 3), np.uint8)]), PIXELS, 128))
+        load_teacher(model, PIXELS, 128)(np.zeros((1, 112, 112, 3), np.uint8))
+
+
+def test_crops_of_another_size_are_shown_at_the_teacher_s(model: Path) -> None:
+    crops = np.random.default_rng(5).integers(0, 256, (2, 112, 112, 3), np.uint8)
+    teach = load_teacher(model, PIXELS, 8)
+    np.testing.assert_allclose(teach(crops.repeat(2, axis=1).repeat(2, axis=2)), teach(crops), atol=1e-6)

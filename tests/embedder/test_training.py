@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from twindex.embedder.export import export_bundle
 from twindex.embedder.network import branch_arrays
 from twindex.embedder.recipe import Recipe, recipe_from
 from twindex.embedder.training import StepReport, train
+from twindex.embedder.training_batches import training_batches
 from twindex.embedder.training_faces import TrainingFaces
 from twindex.embedder.training_run import TrainingRun
 from twindex.errors import UsageError
@@ -229,17 +230,41 @@ def test_a_run_of_other_inputs_is_refused(
         train(replace(run, weights=str(tmp_path / "missing.npz")), lambda _: None)
 
 
+def first_pixels(dim: int, asked: list[int]) -> Callable[[np.ndarray], np.ndarray]:
+    """A teacher whose embedding is the crop's first pixels."""
+
+    def teach(crops: np.ndarray) -> np.ndarray:
+        asked.append(len(crops))
+        return crops.reshape(len(crops), -1)[:, :dim].astype(np.float32)
+
+    return teach
+
+
+def test_a_teacher_may_see_what_the_student_sees(
+    faces: TrainingFaces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(teacher_targets, "load_teacher", lambda *_: first_pixels(16, asked))
+    stage = {"name": "first", "steps": 3, "losses": {"distillation": 1.0}, "photos": 8, "varied_targets": True}
+    clean = np.zeros((30, 16), np.float32)
+    batches = {}
+    for mixed in (0.0, 1.0):
+        run = TrainingRun(faces, recipe(stages=[{**stage, "mixed": mixed}]), tmp_path, tmp_path / "teacher.onnx")
+        np.testing.assert_array_equal(teacher_targets.teacher_targets(run), clean)  # nobody asks for clean ones
+        batches[mixed] = list(training_batches(run, 0, clean, 0))
+        for pixels, known in batches[mixed]:
+            np.testing.assert_array_equal(known["target"], pixels.reshape(8, -1)[:, :16])
+    assert asked == [8] * 6
+    plain, mixed_ones = batches[0.0][0][0], batches[1.0][0][0]
+    assert (plain != mixed_ones).any(axis=(1, 2, 3)).sum() >= 6  # one may be mixed with itself
+
+
 def test_targets_are_kept_for_the_same_photos_and_teacher_only(
     faces: TrainingFaces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
 
-    def embeddings(model: Path, batches: Iterator[np.ndarray], _: object, dim: int) -> Iterator[np.ndarray]:
-        for batch in batches:
-            asked.append(len(batch))
-            yield batch.reshape(len(batch), -1)[:, :dim].astype(np.float32)
-
-    monkeypatch.setattr(teacher_targets, "teacher_embeddings", embeddings)
+    monkeypatch.setattr(teacher_targets, "load_teacher", lambda *_: first_pixels(16, asked))
     teacher = tmp_path / "teacher.onnx"
     teacher.write_bytes(b"one")
     stages = [{"name": "first", "steps": 1, "losses": {"distillation": 1.0}, "photos": 4}]

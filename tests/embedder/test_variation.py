@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from twindex.embedder.recipe import Augmentation
-from twindex.embedder.variation import framed, vary
+from twindex.embedder.variation import framed, mixed, vary
 from twindex.errors import UsageError
 
 STILL = Augmentation(scale=(1.0, 1.0), shift=0.0, light=0.0, grey=0.0, flip=False)
@@ -61,3 +61,11 @@ def test_some_photos_are_covered() -> None:
 def test_a_share_beyond_one_is_refused() -> None:
     with pytest.raises(UsageError, match="out of range"):
         Augmentation(occlusion=1.5)
+
+
+def test_mixing_lets_another_crop_show_through() -> None:
+    crops = np.stack([np.full((4, 4, 3), value, np.uint8) for value in (0, 100, 200)])
+    seen = np.array([mixed(crops, 1.0, np.random.default_rng(seed))[:, 0, 0, 0] for seed in range(100)])
+    assert (np.abs(seen - np.array([0, 100, 200])) <= 100).all()  # at most half of the farthest other
+    assert (seen != np.array([0, 100, 200])).any(axis=0).all()
+    np.testing.assert_array_equal(mixed(crops, 0.0, np.random.default_rng(1)), crops)

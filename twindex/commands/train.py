@@ -96,9 +96,9 @@ class RecipeOptions(TypedDict):
 @click.option(
     "--precision",
     type=click.Choice(PRECISIONS),
-    default="float32",
+    default="auto",
     show_default=True,
-    help="Without a recipe: arithmetic.",
+    help="Without a recipe: arithmetic; auto is mixed_bfloat16 where the processor computes in it.",
 )
 @click.option(
     "--seed", type=int, default=1, show_default=True, help="Without a recipe: seed of all that is drawn at random."
@@ -129,6 +129,8 @@ def train(
     if output.exists():
         raise UsageError(f"{output} exists already; choose another --output.")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # TensorFlow turns oneDNN's kernels on by itself on some processors only; on others they train half as fast again.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     recipe = read_recipe(recipe_file) if recipe_file else _recipe(output, options)
     head_pairs = None if calibrate_on is None else _head_pairs(calibrate_on)
     from twindex.embedder.export import export_bundle

@@ -20,6 +20,9 @@ ARCHITECTURE = "inception_v3, projection, l2"
 PREPROCESSING = "rgb, pixel / 127.5 - 1"
 ALIGNMENTS = ("arcface-112",)
 PRECISIONS = ("float32", "bfloat16", "int8")
+ROUNDING = (
+    "kernels -127 to 127 by channel, two of four 128 at most; activations 0 to 255"  # of int8; see graphs/branch.py
+)
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]{0,63}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -128,6 +131,7 @@ class Card:
         }
         if self.precision == "int8":
             identity["activation_ranges"] = list(self.activation_ranges)
+            identity["rounding"] = ROUNDING
         return hashlib.sha256(json.dumps(identity, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
     def with_weights(self, sha256: str) -> Self:

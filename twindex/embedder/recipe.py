@@ -12,7 +12,7 @@ from twindex.embedder.inception import SMALLEST_SIDE
 from twindex.errors import BundleError, UsageError
 
 LOSSES = ("distillation", "binary_crossentropy", "contrastive", "triplet")
-PRECISIONS = ("float32", "mixed_bfloat16")
+PRECISIONS = ("auto", "float32", "mixed_bfloat16")
 _TEXTS = ("name", "data", "terms")
 
 
@@ -58,6 +58,9 @@ class Stage:
             photos drawn from all alike.
         learning_rate: Peak of AdamW's, after `warmup` steps; it decays along a cosine to `final_learning_rate`.
         input_size: Edge of this stage's input, pixels, where it is not the recipe's (progressive sizes).
+        varied_targets: Whether the teacher embeds each photo as it was varied, at every step, instead of once and clean
+            (L. Beyer et al., "Knowledge distillation: A good teacher is patient and consistent", CVPR 2022).
+        mixed: Share of the photos that another one of the batch shows through, for a teacher that sees them so.
     """
 
     name: str
@@ -70,6 +73,8 @@ class Stage:
     warmup: int = 200
     input_size: int | None = None
     weight_decay: float = 0.01
+    varied_targets: bool = False
+    mixed: float = 0.0
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:
@@ -84,10 +89,21 @@ class Stage:
             raise UsageError(f"Stage {self.name!r}: expected input_size >= {SMALLEST_SIDE}, got {self.input_size}.")
         if set(self.losses) != {"distillation"} and not (self.people > 1 and self.photos > 1):
             raise UsageError(f"Stage {self.name!r} learns from pairs: it needs people and photos of at least 2 each.")
+        if not 0 <= self.mixed <= 1:
+            raise UsageError(f"Stage {self.name!r}: expected mixed from 0 to 1, got {self.mixed}.")
+        if self.mixed and not (self.varied_targets and set(self.losses) == {"distillation"}):
+            raise UsageError(
+                f"Stage {self.name!r} mixes photos, which then show nobody: only a teacher that sees them so "
+                "(varied_targets, the distillation loss alone) can say what to learn from them."
+            )
 
     @property
     def batch_size(self) -> int:
         return max(self.people, 1) * self.photos
+
+    @property
+    def distils(self) -> bool:
+        return "distillation" in self.losses
 
 
 @dataclass(frozen=True)
@@ -105,6 +121,7 @@ class Recipe:
     Attributes:
         name: The model's, as its card allows it.
         held_out: Share of the subjects that are not learned from but calibrated on; at least two are.
+        precision: Of the arithmetic; "auto" is mixed_bfloat16 where the processor computes in it, else float32.
         mirror: Whether the model sums the templates of an image and its mirror image.
         data, terms: Texts for the card.
 
@@ -118,7 +135,7 @@ class Recipe:
     dim: int = 128
     seed: int = 1
     held_out: float = 0.05
-    precision: str = "mixed_bfloat16"
+    precision: str = "auto"
     mirror: bool = True
     teacher: Teacher = field(default_factory=Teacher)
     data: str = ""
@@ -190,7 +207,7 @@ class Recipe:
 
     @property
     def needs_teacher(self) -> bool:
-        return any("distillation" in stage.losses for stage in self.stages)
+        return any(stage.distils for stage in self.stages)
 
 
 def read_recipe(path: Path) -> Recipe:

@@ -127,6 +127,15 @@ def graph_digest(model: openvino.Model) -> str:
     return digest.hexdigest()
 
 
+def computes_in_bfloat16() -> bool:
+    """Whether this computer's processor has instructions for bfloat16; others compute in it many times slower."""
+    return "BF16" in _abilities()
+
+
+def _abilities() -> list[str]:
+    return sorted(_core().get_property(_DEVICE, "OPTIMIZATION_CAPABILITIES"))
+
+
 def _core() -> openvino.Core:
     with _STARTING:
         return _started()
@@ -157,8 +166,7 @@ def _imported(blob: UInt8, path: Path, precision: Precision) -> openvino.Compile
 def _blob_name(key: str, precision: Precision) -> str:
     """A name that changes with everything on which an exported network depends."""
     processor = _core().get_property(_DEVICE, "FULL_DEVICE_NAME")
-    abilities = sorted(_core().get_property(_DEVICE, "OPTIMIZATION_CAPABILITIES"))
-    identity = [key, openvino.__version__, processor, *abilities, *_settings(precision).values()]
+    identity = [key, openvino.__version__, processor, *_abilities(), *_settings(precision).values()]
     return hashlib.sha256("\0".join(identity).encode()).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""The teacher's embeddings of all photos of a run, computed once and kept in its folder."""
+"""The teacher's embeddings of all clean photos of a run, computed once and kept in its folder."""
 
 import json
 from dataclasses import asdict
@@ -6,7 +6,7 @@ from dataclasses import asdict
 import numpy as np
 
 from twindex.embedder.run_file import read_arrays, read_metadata, write_run_file
-from twindex.embedder.teacher import SIZE, teacher_embeddings
+from twindex.embedder.teacher import SIZE, Teach, load_teacher
 from twindex.embedder.training_run import TrainingRun
 from twindex.errors import UsageError
 from twindex.types import Float32
@@ -14,11 +14,22 @@ from twindex.types import Float32
 _AT_ONCE = 64
 
 
+def run_teacher(run: TrainingRun) -> Teach:
+    """The run's teacher.
+
+    Raises:
+        UsageError: There is none.
+    """
+    if run.teacher is None:
+        raise UsageError("The recipe distils from a teacher: name an ONNX face model with --teacher.")
+    return load_teacher(run.teacher, run.recipe.teacher, run.recipe.dim)
+
+
 def teacher_targets(run: TrainingRun) -> Float32:
     """What the student's templates should become, from `targets.safetensors` (`run_file.py`) if it is there.
 
     Returns:
-        (photos, dim) float32, unit length; zeros where the recipe does not distil.
+        (photos, dim) float32, unit length; zeros where no stage from the run's first on learns from clean targets.
 
     Raises:
         UsageError: There is no teacher, its embedding has another length, or the kept ones are of other photos, another
@@ -26,10 +37,9 @@ def teacher_targets(run: TrainingRun) -> Float32:
         IntegrityError: The kept ones are damaged.
     """
     photos, recipe = len(run.faces.paths), run.recipe
-    if not recipe.needs_teacher:
+    if not any(stage.distils and not stage.varied_targets for stage in recipe.stages[run.first_stage :]):
         return np.zeros((photos, recipe.dim), np.float32)
-    if run.teacher is None:
-        raise UsageError("The recipe distils from a teacher: name an ONNX face model with --teacher.")
+    teach = run_teacher(run)
     kept = run.folder / "targets.safetensors"
     origin = {
         "photos": run.faces.digest,
@@ -42,7 +52,6 @@ def teacher_targets(run: TrainingRun) -> Float32:
         embeddings: Float32 = read_arrays(kept)["targets"]
         return embeddings
     pieces = [np.arange(start, min(start + _AT_ONCE, photos)) for start in range(0, photos, _AT_ONCE)]
-    crops = (run.faces.clean(piece, SIZE) for piece in pieces)
-    targets = np.concatenate(list(teacher_embeddings(run.teacher, crops, recipe.teacher, recipe.dim)))
+    targets = np.concatenate([teach(run.faces.clean(piece, SIZE)) for piece in pieces])
     write_run_file(kept, {"targets": targets}, origin)
     return targets

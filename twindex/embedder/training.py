@@ -15,6 +15,7 @@ from twindex.embedder.fused_norm import with_fused_norms
 from twindex.embedder.initial_weights import initialise_from_folded
 from twindex.embedder.learner import Learner, build_learner
 from twindex.embedder.network import assign_arrays, branch_arrays, build_branch, build_head
+from twindex.embedder.runtime import computes_in_bfloat16
 from twindex.embedder.teacher_targets import teacher_targets
 from twindex.embedder.training_batches import Batch, training_batches
 from twindex.embedder.training_run import TrainingRun
@@ -77,6 +78,12 @@ def train(run: TrainingRun, listener: Listener) -> keras.Model:
     return _resized(run, branch, run.recipe.input_size)
 
 
+def fastest_precision() -> str:
+    """The arithmetic that is fastest here: bfloat16 beside float32 weights needs a processor or a GPU that has it."""
+    has_gpu = bool(keras.distribution.list_devices("gpu"))
+    return "mixed_bfloat16" if has_gpu or computes_in_bfloat16() else "float32"
+
+
 def _run_stage(
     run: TrainingRun,
     learner: Learner,
@@ -121,7 +128,7 @@ def _report(folder: Path, report: StepReport, listener: Listener) -> None:
 def _random_branch(run: TrainingRun, size: int, weights: str | None = None) -> keras.Model:
     """The branch in the recipe's precision, random but for Keras' own `weights`."""
     recipe, before = run.recipe, keras.config.dtype_policy()
-    keras.config.set_dtype_policy(recipe.precision)
+    keras.config.set_dtype_policy(fastest_precision() if recipe.precision == "auto" else recipe.precision)
     try:
         return with_fused_norms(build_branch((size, size, 3), recipe.dim, weights))
     finally:

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from twindex.embedder import sampling
+from twindex.embedder.teacher_targets import run_teacher
 from twindex.embedder.training_run import TrainingRun
+from twindex.embedder.variation import mixed
 from twindex.types import Float32
 
 Batch = tuple[Float32, dict[str, Any]]
@@ -21,16 +23,20 @@ def training_batches(run: TrainingRun, number: int, targets: Float32, first: int
     Args:
         run: Photos and recipe.
         number: Of the stage.
-        targets: (photos, dim) float32, a teacher's embedding of every photo.
+        targets: (photos, dim) float32, a teacher's embedding of every clean photo; a stage of varied ones reads none.
         first: Step to begin with.
 
     Yields:
         Pixels (n, size, size, 3) float32 from 0 to 255, and what is known of them: "subject" (n,) int32 and "target"
         (n, dim) float32.
+
+    Raises:
+        UsageError: The stage asks a teacher and the run has none.
     """
     stage, (learning, _) = run.recipe.stages[number], run.split()
     seed, subjects = run.recipe.seed * 1_000 + number, run.faces.subjects[learning]
     size = run.recipe.input_size_of(number)
+    teach = run_teacher(run) if stage.distils and stage.varied_targets else None
 
     def batch(step: int) -> Batch:
         if stage.people:
@@ -38,7 +44,12 @@ def training_batches(run: TrainingRun, number: int, targets: Float32, first: int
         else:
             chosen = learning[sampling.shuffled_batch(len(learning), stage.photos, step, seed)]
         pixels = run.faces.varied(chosen, size, stage.augmentation, (seed, step))
-        known = {"subject": run.faces.subjects[chosen].astype(np.int32), "target": targets[chosen]}
+        if stage.mixed:
+            pixels = mixed(pixels, stage.mixed, np.random.default_rng((seed, step, 1)))
+        known = {
+            "subject": run.faces.subjects[chosen].astype(np.int32),
+            "target": teach(pixels) if teach else targets[chosen],
+        }
         return pixels.astype(np.float32), known
 
     with ThreadPoolExecutor(2) as readers:

@@ -52,6 +52,19 @@ def vary(face: Image.Image, size: int, augmentation: Augmentation, random: np.ra
     return _covered(crop, random) if random.random() < augmentation.occlusion else crop
 
 
+def mixed(crops: UInt8, share: float, random: np.random.Generator) -> UInt8:
+    """Crops through some of which another one shows, by up to a half (mixup, H. Zhang et al. 2018).
+
+    Args:
+        crops: (n, size, size, 3) uint8.
+        share: Of the crops to mix.
+    """
+    weights = np.where(random.random(len(crops)) < share, random.uniform(0, 0.5, len(crops)), 0.0)
+    other = crops[random.permutation(len(crops))]
+    weights = weights.astype(np.float32).reshape(-1, 1, 1, 1)
+    return np.rint(crops * (1 - weights) + other * weights).astype(np.uint8)
+
+
 def _covered(crop: UInt8, random: np.random.Generator) -> UInt8:
     """A rectangle of one colour over the face (Zhong et al. 2020): a cap, sunglasses, a hand."""
     size = len(crop)

@@ -11,6 +11,8 @@ from openvino import opset13 as ops
 from twindex.embedder.inception import BATCH_NORM_EPSILON, Conv, Parallel, Path, Pool, activations, inception_v3
 
 _ROWS, _COLUMNS = 1, 2  # axes of (n, height, width, channels)
+_TOGETHER = 4  # input channels
+_LARGEST_WHOLE, _LARGEST_PAIR = 127, 127.5  # a pair's rounded sum is 128 at most
 _SMALLEST_SQUARED_LENGTH = 1e-12  # as keras.layers.UnitNormalization has it
 
 
@@ -134,9 +136,19 @@ def _rounded(x: openvino.Node, low: float, high: float) -> openvino.Node:
 
 
 def _rounded_kernel(kernel: NDArray[np.float32]) -> openvino.Node:
-    """The kernel in 255 steps, around 0, of a size of its own for each output channel."""
-    largest = np.abs(kernel).max(axis=(1, 2, 3), keepdims=True).clip(np.finfo(np.float32).tiny)
-    edges = (_constant(-largest), _constant(largest))
+    """The kernel in whole numbers from -127 to 127, times a size of its own for each output channel.
+
+    Processors without dot products of 8-bit numbers (VNNI) take four input channels at a time and add the products of
+    two in 16 bits, where 127 x 255 + 127 x 255 is cut off, and the template wrong. So no two of the four are larger
+    than 128 together, and every processor computes the same.
+    """
+    out, channels, rows, columns = kernel.shape
+    fours = np.pad(np.abs(kernel), ((0, 0), (0, -channels % _TOGETHER), (0, 0), (0, 0)))
+    fours = np.sort(fours.reshape(out, -1, _TOGETHER, rows, columns), axis=2)
+    largest, pair = fours[:, :, -1], fours[:, :, -2] + fours[:, :, -1]
+    edge = np.maximum(largest, pair * _LARGEST_WHOLE / _LARGEST_PAIR).max(axis=(1, 2, 3)).reshape(-1, 1, 1, 1)
+    edge = edge.clip(np.finfo(np.float32).tiny)
+    edges = (_constant(-edge), _constant(edge))
     return ops.fake_quantize(_constant(kernel), *edges, *edges, 255)
 
 
