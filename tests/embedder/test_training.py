@@ -176,10 +176,9 @@ def test_a_branch_that_has_not_learned_makes_no_bundle(
     trained: tuple[TrainingRun, keras.Model], tmp_path: Path
 ) -> None:
     run, branch = trained
-    # Photos that look alike are never of one subject now, but often of two.
-    confused = np.arange(30) % 4
+    near, far = np.linspace(0.2, 0.6, 9, dtype=np.float32), np.linspace(0.8, 1.2, 9, dtype=np.float32)
     with pytest.raises(UsageError, match=r"not learned enough.*more --steps"):
-        export_bundle(branch, replace(run, faces=TrainingFaces(run.faces.paths, confused)), tmp_path / "bundle")
+        export_bundle(branch, run, tmp_path / "bundle", lambda _: (far, near))  # mated pairs are the farther ones
     assert not (tmp_path / "bundle").exists()
     assert (run.folder / "checkpoint.safetensors").is_file()
 
