@@ -118,9 +118,11 @@ def fuse(probe: Float32, templates: Float32, owners: Sequence[str]) -> Fused:
 
 def _fused_distance(probe: Float32, templates: Float32, alone: Float32) -> float:
     """Of one subject's templates and their own distances, nearest first."""
+    if len(templates) == 1 or alone[0] < SAME_PHOTO:
+        return float(alone[0])
     mean = templates.mean(axis=0, dtype=np.float64)
     length = float(np.linalg.norm(mean))
-    if len(templates) == 1 or alone[0] < SAME_PHOTO or length < _NO_DIRECTION:
+    if length < _NO_DIRECTION:
         return float(alone[0])
     return float(np.linalg.norm(mean / length - probe))
 

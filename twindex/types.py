@@ -1,18 +1,36 @@
-"""Values that the layers pass to each other. All are immutable; arrays are read-only."""
+"""Values that the layers pass to each other. All are immutable; arrays are read-only.
+
+NumPy is imported by the first use of an array: commands that only read names and numbers answer without it.
+"""
+
+from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
-Float32 = NDArray[np.float32]
-Int64 = NDArray[np.int64]
-UInt8 = NDArray[np.uint8]
+    Float32 = NDArray[np.float32]
+    Int64 = NDArray[np.int64]
+    UInt8 = NDArray[np.uint8]
+else:
+
+    def __getattr__(name: str) -> Any:
+        """Make the array types when a module first imports one of them."""
+        if name not in ("Float32", "Int64", "UInt8"):
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        import numpy as np
+        from numpy.typing import NDArray
+
+        return NDArray[getattr(np, name.lower())]
 
 
 def frozen_array(values: Float32) -> Float32:
     """A read-only float32 copy of `values`; the caller's array stays as it is."""
+    import numpy as np
+
     copy = np.array(values, dtype=np.float32, order="C")
     copy.flags.writeable = False
     return copy

@@ -62,3 +62,16 @@ def test_an_index_that_reaches_few_is_not_asked_for_ever(gallery: Gallery, peopl
 
     found = best_subjects(gallery.store, Reluctant(), person(1, 1)[0], head(), 30)
     assert 1 <= len(found) <= 3
+
+
+def test_subjects_beyond_the_first_score_are_reached(gallery: Gallery) -> None:
+    """The nearest references belong to few subjects, so the others come from further down the list."""
+    crowd = {f"near {number}": person(number, 8, spread=0.02) for number in range(3)}
+    crowd |= {f"far {number}": person(100 + number, 1) for number in range(40)}
+    fill(gallery, crowd)
+    probe = crowd["near 1"][0]
+    found = best_subjects(gallery.store, gallery.searchable(), probe, head(), 5)
+    fused = fuse(probe, np.concatenate(list(crowd.values())), [name for name, own in crowd.items() for _ in own])
+    order = np.argsort(fused.distances)[:5]
+    assert [one.subject for one in found] == [fused.subjects[place] for place in order]
+    assert [one.distance for one in found] == pytest.approx(fused.distances[order].tolist(), abs=1e-6)

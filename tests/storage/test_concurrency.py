@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.storage.builders import MODEL, acknowledged, enrol, unit_vector
+from twindex.errors import TwindexError
 from twindex.storage import Store
 
 REPOSITORY = Path(__file__).parents[2]
@@ -89,3 +90,29 @@ def test_a_killed_process_keeps_what_it_acknowledged(path: Path, acknowledgement
         # At most one more was committed but not yet acknowledged.
         assert store.references.count() - len(kept) in (0, 1)
         assert enrol(store, 0, "subject 0").status == "already_enrolled"
+
+
+def test_one_state_is_not_touched_by_other_writers(path: Path, wal: None) -> None:
+    with Store.create(path) as store, Store.open(path) as other:
+        enrol(store, 1, "ada")
+        with store.one_state():
+            assert (store.references.count(), store.changes.revision()) == (1, 1)
+            enrol(other, 2, "bob")
+            with store.one_state():
+                assert (store.references.count(), store.changes.revision()) == (1, 1)
+            assert store.references.owners([1, 2]) == {1: "ada"}
+        assert store.references.owners([1, 2]) == {1: "ada", 2: "bob"}
+
+
+def test_a_thread_does_not_see_anothers_one_state(path: Path, wal: None) -> None:
+    with Store.create(path) as store, ThreadPoolExecutor(1) as threads, store.one_state():
+        assert store.references.count() == 0
+        threads.submit(enrol, store, 1, "ada").result()
+        assert threads.submit(store.references.count).result() == 1
+        assert store.references.count() == 0
+
+
+def test_writing_inside_one_state_is_refused(store: Store) -> None:
+    with store.one_state(), pytest.raises(TwindexError, match="holds one state of the gallery; end that first"):
+        enrol(store, 1, "ada")
+    assert enrol(store, 1, "ada").status == "enrolled"

@@ -2,9 +2,10 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from tests.storage.builders import MODEL, OTHER_MODEL, enrol
+from tests.storage.builders import MODEL, OTHER_MODEL, enrol, unit_vector
 from twindex.errors import UsageError
 from twindex.storage import Snapshot, Store
 
@@ -22,6 +23,22 @@ def test_a_new_generation_is_being_built(store: Store) -> None:
     assert store.generations.get(generation.id) == generation
     assert store.generations.building() == [generation]
     assert store.generations.active() is None
+
+
+def test_a_generation_that_lacks_a_template_is_not_activated(store: Store) -> None:
+    enrol(store, 1, "ada")
+    enrol(store, 2, "bob")
+    generation = store.generations.add(OTHER_MODEL, "Flat")
+    store.references.add_templates(OTHER_MODEL, np.array([2]), unit_vector(2)[None])
+    assert store.generations.activate(generation.id) is False
+    assert (store.generations.active(), store.generations.active_id()) == (None, None)
+    store.references.add_templates(OTHER_MODEL, np.array([1]), unit_vector(1)[None])
+    assert store.generations.activate(generation.id) is True
+    assert store.generations.active_id() == generation.id
+    store.references.drop_templates(MODEL)
+    store.subjects.erase("ada")
+    again = store.generations.add(OTHER_MODEL, "Flat")
+    assert store.generations.activate(again.id) is True
 
 
 def test_activating_retires_the_one_before(store: Store) -> None:

@@ -5,17 +5,13 @@ import pytest
 
 from tests.storage.builders import DIM, MODEL, OTHER_MODEL, crop_bytes, enrol, request, source_sha256, unit_vector
 from twindex.errors import UsageError
-from twindex.storage import KeptCrop, OwnedTemplates, Store
+from twindex.storage import KeptCrop, Store
 from twindex.storage.chunks import id_chunks
 from twindex.types import Float32
 
 
 def expected(numbers: list[int]) -> Float32:
     return np.stack([unit_vector(number) for number in numbers])
-
-
-def owned(templates: OwnedTemplates) -> dict[int, str]:
-    return dict(zip(templates.references.tolist(), templates.subjects, strict=True))
 
 
 def test_vectors_come_ascending_and_without_those_that_are_not_there(store: Store) -> None:
@@ -131,15 +127,19 @@ def test_owners(store: Store) -> None:
 def test_references_of_the_same_subjects(store: Store) -> None:
     names = ["ada", "bob", "ada", "cleo", "bob"]
     store.references.enroll_many([request(number, name) for number, name in enumerate(names, 1)], MODEL)
-    assert owned(store.references.of_same_subjects(MODEL, [3])) == {1: "ada", 3: "ada"}
-    assert owned(store.references.of_same_subjects(MODEL, [1, 5, 99])) == {1: "ada", 2: "bob", 3: "ada", 5: "bob"}
-    assert owned(store.references.of_same_subjects(MODEL, [])) == {}
-    assert owned(store.references.of_same_subjects("b" * 64, [1])) == {}
-    assert owned(store.references.owned(MODEL, [5, 3, 99])) == {3: "ada", 5: "bob"}
-    assert store.references.ids(MODEL).tolist() == [1, 2, 3, 4, 5]
-    assert store.references.ids("b" * 64).tolist() == []
-    near = store.references.owned(MODEL, [5, 3])
-    np.testing.assert_array_equal(near.vectors, store.references.vectors(MODEL, [3, 5])[1])
+    assert store.references.families([3]) == {1: "ada", 3: "ada"}
+    assert store.references.families([1, 5, 99]) == {1: "ada", 2: "bob", 3: "ada", 5: "bob"}
+    assert store.references.families([]) == {}
+
+
+def test_templates_of_one_model_only(store: Store) -> None:
+    store.references.enroll_many([request(number, "ada") for number in (1, 2, 3)], MODEL)
+    store.references.add_templates("b" * 64, np.array([2]), unit_vector(7)[None])
+    assert store.references.ids(MODEL).tolist() == [1, 2, 3]
+    assert store.references.ids("b" * 64).tolist() == [2]
+    found, _ = store.references.vectors("b" * 64, [3, 2, 2, 99])
+    assert found.tolist() == [2]
+    assert store.references.vectors("c" * 64, [1, 2])[0].tolist() == []
 
 
 def test_find_by_photo_and_subject(store: Store) -> None:

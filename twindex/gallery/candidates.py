@@ -1,12 +1,23 @@
 """From a template to its candidate list: nearest references, exact distances, all references of the best subjects."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from twindex.config import FUSED_SUBJECTS
 from twindex.gallery.searchable import SearchableGeneration
 from twindex.scoring import Head, distances, rank
-from twindex.storage import OwnedTemplates, Store
-from twindex.types import Candidate, Float32
+from twindex.storage import Store
+from twindex.types import Candidate, Float32, Int64
+
+
+@dataclass(frozen=True, eq=False)
+class _Family:
+    """All references of some subjects: (n,) int64 ids ascending, (n, dim) float32 templates, n names."""
+
+    references: Int64
+    vectors: Float32
+    subjects: tuple[str, ...]
 
 
 def best_subjects(
@@ -23,25 +34,42 @@ def best_subjects(
     """
     fingerprint, wanted = searchable.generation.fingerprint, max(searchable.candidates, 4 * top)
     fused = max(FUSED_SUBJECTS, 4 * top)
-    while True:
-        hits = searchable.search(template[None], wanted)
-        near = store.references.owned(fingerprint, hits.references[0][hits.references[0] >= 0].tolist())
-        family = store.references.of_same_subjects(fingerprint, _one_a_subject(near, template, fused))
-        # An approximate index may not reach everybody, however many it is asked for.
-        reached = len(set(family.subjects))
-        if reached >= top or wanted >= searchable.count or reached >= store.subjects.count(at_most=top):
-            break
-        wanted *= 4
+    with store.one_state():
+        while True:
+            hits = searchable.search(template[None], wanted)
+            family = _family(store, fingerprint, hits.references[0][hits.references[0] >= 0], template, fused)
+            # An approximate index may not reach everybody, however many it is asked for.
+            reached = len(set(family.subjects))
+            if reached >= top or wanted >= searchable.count or reached >= store.subjects.count(at_most=top):
+                break
+            wanted *= 4
     if not family.subjects:
         return []
     return rank(template, family.vectors, family.references, family.subjects, head, top)
 
 
-def _one_a_subject(near: OwnedTemplates, template: Float32, count: int) -> list[int]:
-    """The nearest reference of each of the nearest `count` subjects."""
-    if not near.subjects:
-        return []
-    best: dict[str, int] = {}
-    for position in np.argsort(distances(template, near.vectors), kind="stable").tolist():
-        best.setdefault(near.subjects[position], int(near.references[position]))
-    return list(best.values())[:count]
+def _family(store: Store, fingerprint: str, candidates: Int64, template: Float32, count: int) -> _Family:
+    """All references of those `count` subjects whose candidates are nearest by exact distance."""
+    near, vectors = store.references.vectors(fingerprint, candidates.tolist())
+    if not len(near):
+        return _Family(near, vectors, ())
+    owners = _owners(store, near[np.argsort(distances(template, vectors), kind="stable")].tolist(), count)
+    others = list(owners.keys() - set(near.tolist()))
+    more, added = store.references.vectors(fingerprint, others)
+    mine = np.array([reference in owners for reference in near.tolist()])
+    references = np.concatenate([near[mine], more])
+    templates = np.concatenate([vectors[mine], added.reshape(-1, vectors.shape[1])])
+    order = np.argsort(references)
+    names = tuple(owners[reference] for reference in references[order].tolist())
+    return _Family(references[order], templates[order], names)
+
+
+def _owners(store: Store, nearest: list[int], count: int) -> dict[int, str]:
+    """Every reference of the first `count` subjects that references, nearest first, belong to; and whose each is."""
+    owners: dict[int, str] = {}
+    lacking = count
+    while nearest and lacking > 0:
+        owners |= store.references.families(nearest[:lacking])
+        nearest = [reference for reference in nearest[lacking:] if reference not in owners]
+        lacking = count - len(set(owners.values()))
+    return owners

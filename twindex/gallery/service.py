@@ -162,11 +162,13 @@ class Gallery:
 
     def searchable(self) -> SearchableGeneration:
         """The active generation, up to date with every process's enrolments and erasures."""
-        active = self.active()
-        if self._open is None or self._open.generation.id != active.id:
+        with self.store.one_state():
+            number, revision = self.store.generations.active_id(), self.store.changes.revision()
+        if self._open is None or self._open.generation.id != number:
+            active = self.active()
             dim = self.embedder(active.fingerprint).dim
             self._open = SearchableGeneration(self.store, self.snapshots, active, dim)
-        else:
+        elif self._open.revision != revision:
             self._open.refresh()
         return self._open
 
@@ -209,14 +211,16 @@ class Gallery:
         return erasure
 
     def _search(self, searchable: SearchableGeneration, samples: Sequence[Sample], top: int) -> list[FaceAnswer]:
-        """All from one generation: a flip to another meanwhile changes nothing here."""
+        """All from one generation and one state: a flip to another meanwhile changes nothing here."""
         fingerprint = searchable.generation.fingerprint
         card = self.embedder(fingerprint).card
         head = Head(card.head_weight, card.head_bias)
-        threshold = self.threshold(fingerprint)
-        answers = []
-        for sample, template in zip(samples, self.embed(samples, fingerprint).vectors, strict=True):
-            candidates = best_subjects(self.store, searchable, template, head, top)
+        templates, answers = self.embed(samples, fingerprint).vectors, []
+        for sample, template in zip(samples, templates, strict=True):
+            # One face at a time: where there is no write-ahead log, nobody can commit meanwhile.
+            with self.store.one_state():
+                threshold = self.threshold(fingerprint)
+                candidates = best_subjects(self.store, searchable, template, head, top)
             box = None if sample.face is None else sample.face.box
             answers.append(FaceAnswer(box, decide(candidates, threshold), threshold, tuple(candidates)))
         return answers

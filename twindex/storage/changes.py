@@ -2,11 +2,14 @@
 
 from typing import cast
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, insert, select
 
 from twindex.storage.database import Database
 from twindex.storage.records import Change, ChangeKind
 from twindex.storage.schema import CHANGES
+
+# Asked for at every search, so not an expression: see `templates.py`.
+_REVISION = "SELECT coalesce(max(revision), 0) FROM changes"
 
 
 class Changes:
@@ -22,7 +25,7 @@ class Changes:
     def revision(self) -> int:
         """The number of the last change; 0 for a new gallery."""
         with self._database.read() as connection:
-            return connection.execute(select(func.coalesce(func.max(CHANGES.c.revision), 0))).scalar_one()
+            return int(connection.exec_driver_sql(_REVISION).scalar_one())
 
     def since(self, revision: int, limit: int | None = None) -> list[Change]:
         """The changes after `revision`, oldest first, at most `limit` of them."""
@@ -36,10 +39,10 @@ class Changes:
             return [Change(number, cast(ChangeKind, kind), ref) for number, kind, ref in connection.execute(statement)]
 
 
-def last_erasure(connection: Connection) -> int:
-    """The number of the last change that erased something, in the caller's transaction; 0 if nothing was erased."""
-    statement = select(func.coalesce(func.max(CHANGES.c.revision), 0)).where(CHANGES.c.kind == "erased")
-    return connection.execute(statement).scalar_one()
+def erased_since(connection: Connection, revision: int) -> bool:
+    """Whether anything was erased after `revision`, in the caller's transaction; reads only the changes since."""
+    erasures = select(CHANGES.c.revision).where(CHANGES.c.revision > revision, CHANGES.c.kind == "erased")
+    return connection.execute(erasures.limit(1)).first() is not None
 
 
 def append_changes(connection: Connection, kind: ChangeKind, references: list[int]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from threading import local
 from typing import Any
 
 from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
@@ -46,12 +47,31 @@ class Database:
         )
         event.listen(self._readers, "begin", self._begin)
         self._writers = self._readers.execution_options(begin_statement="BEGIN IMMEDIATE")
+        self._thread = local()  # holds the connection of the `one_state` that a thread is in
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that sees one state of the database throughout."""
-        with self._transaction(self._readers) as connection:
-            yield connection
+        held = self._held()
+        if held is None:
+            with self._transaction(self._readers) as connection:
+                yield connection
+        else:
+            with translated_faults(self.path):
+                yield held
+
+    @contextmanager
+    def one_state(self) -> Iterator[None]:
+        """Let every read of this thread inside the block see one state, in one transaction.
+
+        For as short as can be: where there is no write-ahead log, no other process can commit meanwhile.
+        """
+        with self.read() as connection:
+            before, self._thread.connection = self._held(), connection
+            try:
+                yield
+            finally:
+                self._thread.connection = before
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -59,7 +79,10 @@ class Database:
 
         Raises:
             UsageError: If the gallery was opened read-only, or another process holds the lock for 30 seconds.
+            TwindexError: Inside `one_state`, whose lock this thread would wait for.
         """
+        if self._held() is not None:
+            raise TwindexError("A write was begun while this thread holds one state of the gallery; end that first.")
         if self.read_only:
             raise UsageError(f"The gallery's database {str(self.path)!r} was opened read-only; open it for writing.")
         with self._transaction(self._writers) as connection:
@@ -88,6 +111,10 @@ class Database:
         """Close every connection. Closing twice is harmless."""
         self._closed = True
         self._readers.dispose()
+
+    def _held(self) -> Connection | None:
+        held: Connection | None = getattr(self._thread, "connection", None)
+        return held
 
     @contextmanager
     def _transaction(self, engine: Engine) -> Iterator[Connection]:

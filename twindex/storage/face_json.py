@@ -6,8 +6,6 @@ hold every float32 and float64 exactly.
 
 from typing import Any
 
-import numpy as np
-
 from twindex.types import Box, Face
 
 
@@ -23,4 +21,6 @@ def face_to_json(face: Face) -> dict[str, Any]:
 
 def face_from_json(stored: dict[str, Any]) -> Face:
     """The face that `face_to_json` stored."""
+    import numpy as np
+
     return Face(Box(*stored["box"]), np.array(stored["landmarks"], dtype=np.float32), stored["confidence"])

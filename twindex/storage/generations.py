@@ -7,12 +7,15 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, delete, insert, select, update
 
 from twindex.errors import UsageError
-from twindex.storage.changes import last_erasure
+from twindex.storage.changes import erased_since
 from twindex.storage.database import Database
 from twindex.storage.records import Generation, GenerationSpec, GenerationState, Recall, Snapshot
 from twindex.storage.schema import GENERATIONS
 from twindex.storage.template_format import checked_fingerprint
-from twindex.storage.templates import select_missing
+from twindex.storage.templates import every_reference_has
+
+# Asked for at every search, so not an expression: see `templates.py`.
+_ACTIVE_ID = "SELECT id FROM generations WHERE state = 'active'"
 
 
 class Generations:
@@ -49,6 +52,12 @@ class Generations:
         found = self._in_state("active")
         return found[0] if found else None
 
+    def active_id(self) -> int | None:
+        """The id of the generation that answers queries, or None."""
+        with self._database.read() as connection:
+            number: int | None = connection.exec_driver_sql(_ACTIVE_ID).scalar()
+            return number
+
     def activate(self, number: int) -> bool:
         """Let this generation answer queries and retire the one that did, in one step.
 
@@ -62,7 +71,7 @@ class Generations:
             generation = _get(connection, number)
             if generation.state == "active":
                 return True
-            if select_missing(connection, generation.fingerprint, 0, 1):
+            if not every_reference_has(connection, generation.fingerprint):
                 return False
             activate_generation(connection, number)
             return True
@@ -90,7 +99,7 @@ class Generations:
         """
         with self._database.write() as connection:
             _get(connection, number)
-            if snapshot.revision < last_erasure(connection):
+            if erased_since(connection, snapshot.revision):
                 return False
             _set_snapshot(connection, number, snapshot)
         return True

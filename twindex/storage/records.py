@@ -1,10 +1,15 @@
 """What the store gives back and takes: immutable values, free of SQLAlchemy."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from twindex.types import Face, Float32, Int64, Sample
+from twindex.types import Face, Sample
+
+if TYPE_CHECKING:
+    from twindex.types import Float32
 
 ChangeKind = Literal["enrolled", "erased"]
 EnrolmentStatus = Literal["enrolled", "already_enrolled", "withdrawn"]
@@ -144,21 +149,6 @@ class Erasure:
     references: tuple[int, ...]
     samples: int
     pending: bool
-
-
-@dataclass(frozen=True, eq=False)
-class OwnedTemplates:
-    """Templates and whose they are.
-
-    Attributes:
-        references: (n,) int64, ascending.
-        vectors: (n, dim) float32; (0, 0) for none.
-        subjects: n names.
-    """
-
-    references: Int64
-    vectors: Float32
-    subjects: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,9 @@
 """References and their templates: enrolling, reading and re-embedding them."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
 
@@ -8,7 +11,7 @@ from twindex.errors import UsageError
 from twindex.storage.database import Database
 from twindex.storage.enrolment import enrol, refuse_stale_model
 from twindex.storage.names import subject_name
-from twindex.storage.records import Enrolment, EnrolmentRequest, KeptCrop, OwnedTemplates, ReferenceRecord
+from twindex.storage.records import Enrolment, EnrolmentRequest, KeptCrop, ReferenceRecord
 from twindex.storage.reference_lookup import select_references
 from twindex.storage.schema import REFERENCES, SAMPLES, SUBJECTS, TEMPLATES
 from twindex.storage.template_format import checked_crop, checked_fingerprint, vector_bytes
@@ -20,13 +23,15 @@ from twindex.storage.templates import (
     refuse_other_length,
     select_ids,
     select_missing,
-    select_owned,
     select_owners,
     select_page,
     select_vectors,
     without_template,
 )
-from twindex.types import Float32, Int64, Sample
+from twindex.types import Sample
+
+if TYPE_CHECKING:
+    from twindex.types import Float32, Int64
 
 
 class References:
@@ -188,23 +193,10 @@ class References:
         with self._database.read() as connection:
             return select_owners(connection, references)
 
-    def owned(self, fingerprint: str, references: Sequence[int]) -> OwnedTemplates:
-        """The templates of some references and whose they are; those without one of this model are left out.
-
-        Raises:
-            IntegrityError: If a template is not what was written; names its reference.
-        """
+    def families(self, references: Sequence[int]) -> dict[int, str]:
+        """Every reference of the subjects that some references belong to, and the subject of each."""
         with self._database.read() as connection:
-            return select_owned(connection, fingerprint, references)
-
-    def of_same_subjects(self, fingerprint: str, references: Sequence[int]) -> OwnedTemplates:
-        """All templates of the subjects that some references belong to.
-
-        Raises:
-            IntegrityError: If a template is not what was written; names its reference.
-        """
-        with self._database.read() as connection:
-            return select_owned(connection, fingerprint, references, whole_subjects=True)
+            return select_owners(connection, references, whole_subjects=True)
 
     def get(self, reference: int) -> ReferenceRecord:
         """One reference.

@@ -1,5 +1,6 @@
 """The gallery's database: the only truth, of which indexes are copies."""
 
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -85,6 +86,10 @@ class Store:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def one_state(self) -> AbstractContextManager[None]:
+        """Let what this thread reads inside the block be of one state, whatever other processes write; for short."""
+        return self._database.one_state()
 
     def gallery(self) -> GalleryRecord:
         """What the gallery says of itself."""

@@ -4,12 +4,15 @@ Template: `dim` little-endian float32 values in C order, with a SHA-256 over the
 bytes, the fingerprint in ASCII and the vector's bytes. Crop: the encoded image as it came, with the SHA-256 of it.
 """
 
-import hashlib
+from __future__ import annotations
 
-import numpy as np
+import hashlib
+from typing import TYPE_CHECKING
 
 from twindex.errors import IntegrityError
-from twindex.types import Float32
+
+if TYPE_CHECKING:
+    from twindex.types import Float32
 
 _UNIT_TOLERANCE = 1e-3
 
@@ -37,6 +40,8 @@ def vector_bytes(vector: Float32) -> bytes:
     Raises:
         ValueError: If the shape or type is wrong, a value is not finite, or the length is not one.
     """
+    import numpy as np
+
     if vector.ndim != 1 or vector.size == 0 or vector.dtype != np.float32:
         raise ValueError(f"Expected a (dim,) float32 vector, got shape {vector.shape}, type {vector.dtype}.")
     if not np.isfinite(vector).all():
@@ -73,6 +78,8 @@ def stacked_vectors(fingerprint: str, rows: list[tuple[int, bytes, bytes]]) -> F
     Raises:
         IntegrityError: If a row is not what was written; the message names its reference.
     """
+    import numpy as np
+
     for reference, stored, sha256 in rows:
         if not template_is_sound(reference, fingerprint, stored, sha256):
             raise IntegrityError(
