@@ -6,6 +6,8 @@ lock back when a process ends, however it ends. Where there is no such lock, on 
 """
 
 import os
+import weakref
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -24,7 +26,7 @@ class Occupancy:
     """
 
     def __init__(self, folder: Path, kind: Literal["shared", "exclusive"]) -> None:
-        self._descriptor: int | None = None
+        self._give_back: Callable[[], object] | None = None
         if os.name == "nt":
             if kind == "exclusive":
                 raise UsageError(f"The folder {str(folder)!r} cannot be locked on Windows; make a new gallery.")
@@ -46,13 +48,13 @@ class Occupancy:
             if kind == "exclusive":
                 raise UsageError(f"The folder {str(folder)!r} cannot be locked ({error}); move the gallery.") from error
             return
-        self._descriptor = descriptor
+        # Whoever forgets to close a gallery gives its lock back with the memory.
+        self._give_back = weakref.finalize(self, os.close, descriptor)
 
     def close(self) -> None:
         """Give the lock back. Closing twice is harmless."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        if self._give_back is not None:
+            self._give_back()
 
 
 def _occupied(folder: Path, kind: str) -> UsageError:

@@ -95,14 +95,14 @@ def _alone(driver: Any, path: Path, keys: DerivedKeys | None) -> Any:
         if keys is not None:
             unlock(connection, keys)
         connection.execute("PRAGMA temp_store = MEMORY")
-        mode = connection.execute("PRAGMA journal_mode = TRUNCATE").fetchone()[0]
+        mode = connection.execute("PRAGMA journal_mode = DELETE").fetchone()[0]
         version = connection.execute("PRAGMA user_version").fetchone()[0]
     except BaseException:
         connection.close()
         raise
-    if mode != "truncate" or version != len(MIGRATIONS):
+    if mode != "delete" or version != len(MIGRATIONS):
         connection.close()
-        if mode != "truncate":
+        if mode != "delete":
             raise UsageError(f"Another program has the database {str(path)!r} open; end it and try again.")
         raise UsageError(
             f"The gallery's database {str(path)!r} has schema {version}, expected {len(MIGRATIONS)}; bring it up to "
