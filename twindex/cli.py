@@ -30,6 +30,7 @@ COMMANDS = {
     "calibrate": "Set the gallery's operating threshold.",
     "train": "Train the twin and write a model bundle.",
     "models": "Model bundles: list, show, install.",
+    "rekey": "Encrypt the gallery, or change its key.",
     "compact": "Write a fresh snapshot of the index.",
     "doctor": "Check the gallery's promises.",
     "demo": "Run the main job on people who do not exist.",

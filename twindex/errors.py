@@ -2,6 +2,7 @@
 
     TwindexError                 base; one line for people, a code for programs, an exit status
     ├── UsageError               the request cannot be carried out as given              exit 2
+    │   └── EncryptionKeyError   a gallery's key is missing, wrong, unusable or not due  exit 2
     ├── PhotoError               the photo has no usable face; `code` says why           exit 3
     ├── ModelMismatchError       templates of two models would be compared               exit 5
     └── IntegrityError           stored bytes are not what was written                   exit 6
@@ -25,6 +26,12 @@ class UsageError(TwindexError):
 
     code = "usage"
     exit_code = 2
+
+
+class EncryptionKeyError(UsageError):
+    """A gallery's key is missing, wrong, unusable, or given to a gallery that is not encrypted."""
+
+    code = "key"
 
 
 class PhotoError(TwindexError):

@@ -1,5 +1,6 @@
 """Options that every command takes, before or after its name."""
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import click
 
 from twindex.config import Settings, default_gallery
+from twindex.keys import KEY_FILE_VARIABLE, KEY_VARIABLE
 
 Command = Callable[..., Any]
 
@@ -20,7 +22,14 @@ model_option = click.option(
 
 
 def common_options(command: Command) -> Command:
-    """Add `--gallery` and `--json`, kept in the context as `Settings`."""
+    """Add `--gallery` and `--json`, kept in the context as `Settings`, and `--key-file`."""
+    command = click.option(
+        "--key-file",
+        type=click.Path(path_type=Path, dir_okay=False),
+        expose_value=False,
+        callback=_name_key_file,
+        help="File with an encrypted gallery's key (default: $TWINDEX_KEY_FILE, or the key itself in $TWINDEX_KEY).",
+    )(command)
     command = click.option(
         "--json", "as_json", is_flag=True, expose_value=False, callback=_keep_json, help="Print results as JSON."
     )(command)
@@ -44,6 +53,19 @@ def settings_of(context: click.Context) -> Settings:
 def _keep_json(context: click.Context, _: click.Parameter, value: bool) -> None:
     if value:
         context.find_root().obj = replace(settings_of(context), json=True)
+
+
+def _name_key_file(context: click.Context, _: click.Parameter, value: Path | None) -> None:
+    """Name the file in the environment, where whatever opens a gallery looks for its key, until the call ends."""
+    if value is None:
+        return
+    before = {name: os.environ.pop(name, None) for name in (KEY_VARIABLE, KEY_FILE_VARIABLE)}
+    os.environ[KEY_FILE_VARIABLE] = str(value)
+
+    @context.call_on_close
+    def restore() -> None:
+        os.environ.pop(KEY_FILE_VARIABLE, None)
+        os.environ.update({name: was for name, was in before.items() if was is not None})
 
 
 def _keep_gallery(context: click.Context, _: click.Parameter, value: Path | None) -> None:

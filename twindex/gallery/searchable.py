@@ -145,7 +145,7 @@ class SearchableGeneration:
         before = self._store.generations.get(self.generation.id).snapshot
         identity = _identity(self._store, self.generation, self._dim, self.revision, self._index.count)
         try:
-            written = write_snapshot(self._index, self._folder / name, identity)
+            written = write_snapshot(self._index, self._folder / name, identity, self._store.sealer)
         except FileNotFoundError:
             # An erasure removes every file of the folder, also one that is being written.
             return None
@@ -216,7 +216,7 @@ def open_snapshot(store: Store, folder: Path, generation: Generation, dim: int) 
         raise IntegrityError(f"Generation {generation.id} has no snapshot.")
     expected = SnapshotFile(snapshot.length, snapshot.sha256)
     identity = _identity(store, generation, dim, snapshot.revision, snapshot.count)
-    return read_snapshot(folder / snapshot.file, expected, identity)
+    return read_snapshot(folder / snapshot.file, expected, identity, store.sealer)
 
 
 def _identity(store: Store, generation: Generation, dim: int, revision: int, count: int) -> SnapshotIdentity:

@@ -17,6 +17,7 @@ from twindex.gallery.answers import FaceAnswer, ProbeAnswer
 from twindex.gallery.candidates import best_subjects
 from twindex.gallery.searchable import SearchableGeneration
 from twindex.index.choice import AUTO
+from twindex.keys import GalleryKey
 from twindex.scoring import Head, decide
 from twindex.storage import Enrolment, EnrolmentRequest, Erasure, Generation, GenerationSpec, Store
 from twindex.types import Float32, Sample
@@ -44,8 +45,11 @@ class Gallery:
         self._counted: tuple[int, int] | None = None  # revision and subjects
 
     @classmethod
-    def create(cls, folder: Path, model: Bundle | None = None, *, keep_crops: bool = True) -> Self:
-        """Make an empty gallery for one model, the shipped one by default.
+    def create(
+        cls, folder: Path, model: Bundle | None = None, *, keep_crops: bool = True, key: GalleryKey | None = None
+    ) -> Self:
+        """Make an empty gallery for one model, the shipped one by default; encrypted if there is a key here or in the
+        environment.
 
         Raises:
             UsageError: There is a gallery in that folder already.
@@ -53,19 +57,20 @@ class Gallery:
         bundle = model or find_model("default")
         folder.mkdir(parents=True, exist_ok=True)
         generation = GenerationSpec(bundle.card.fingerprint, AUTO)
-        return cls(folder, Store.create(folder / DATABASE, keep_crops=keep_crops, generation=generation))
+        return cls(folder, Store.create(folder / DATABASE, keep_crops=keep_crops, generation=generation, key=key))
 
     @classmethod
-    def open(cls, folder: Path, *, read_only: bool = False) -> Self:
-        """Open an existing gallery.
+    def open(cls, folder: Path, *, read_only: bool = False, key: GalleryKey | None = None) -> Self:
+        """Open an existing gallery, with its key or the environment's if it is encrypted.
 
         Raises:
             UsageError: There is none.
+            EncryptionKeyError: The key is missing or wrong, or there is one and the gallery is not encrypted.
             IntegrityError: Its database is damaged.
         """
         if not (folder / DATABASE).exists():
             raise UsageError(f"There is no gallery in {folder}; `twindex enroll` makes one.")
-        return cls(folder, Store.open(folder / DATABASE, read_only=read_only))
+        return cls(folder, Store.open(folder / DATABASE, read_only=read_only, key=key))
 
     @classmethod
     def open_or_create(cls, folder: Path) -> Self:

@@ -3,18 +3,23 @@
 A snapshot file is the 8 bytes "TWINDEX\\x01", the length of the header as an unsigned 32-bit and of the payload as an
 unsigned 64-bit little-endian integer, the header (a JSON object in UTF-8, keys sorted, no spaces: "identity" with the
 fields of `SnapshotIdentity`, and "structure", the FAISS factory string), and the payload (FAISS's serialised index).
+An encrypted gallery's is all of that, sealed (`sealing.py`) with the identity, as the header has it, for associated
+data.
 """
 
 import hashlib
 import json
 import struct
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from twindex.errors import IntegrityError, UsageError
 from twindex.index.atomic_file import remove_leftovers, write_atomically
 from twindex.index.faiss_index import FaissIndex
 from twindex.index.spec import parse_spec
+from twindex.sealing import FileSealer
 
 __all__ = ["SnapshotFile", "SnapshotIdentity", "read_snapshot", "remove_leftovers", "write_snapshot"]
 
@@ -54,13 +59,16 @@ class SnapshotFile:
     sha256: str
 
 
-def write_snapshot(index: FaissIndex, path: Path, identity: SnapshotIdentity) -> SnapshotFile:
+def write_snapshot(
+    index: FaissIndex, path: Path, identity: SnapshotIdentity, sealer: FileSealer | None = None
+) -> SnapshotFile:
     """Write an index to a file, whole or not at all.
 
     Args:
         index: What to write; nothing may change it meanwhile.
         path: Replaced in one step if it exists.
         identity: What the index is; its dim and count must be the index's.
+        sealer: What encrypts the file, in an encrypted gallery.
 
     Returns:
         What to record, and to give to `read_snapshot`.
@@ -77,21 +85,32 @@ def write_snapshot(index: FaissIndex, path: Path, identity: SnapshotIdentity) ->
         )
     payload = index.serialize()
     header = _header(identity, index.spec.text)
-    pieces = (_PREAMBLE.pack(_MAGIC, len(header), len(payload)), header, payload)
-    digest = hashlib.sha256()
-    for piece in pieces:
-        digest.update(piece)
-    write_atomically(path, pieces)
-    return SnapshotFile(sum(map(len, pieces)), digest.hexdigest())
+    pieces: Iterable[bytes] = (_PREAMBLE.pack(_MAGIC, len(header), len(payload)), header, payload)
+    if sealer is not None:
+        pieces = sealer.seal(pieces, _canonical(asdict(identity)))
+    digest, length = hashlib.sha256(), 0
+
+    def written() -> Iterator[bytes]:
+        nonlocal length
+        for piece in pieces:
+            digest.update(piece)
+            length += len(piece)
+            yield piece
+
+    write_atomically(path, written())
+    return SnapshotFile(length, digest.hexdigest())
 
 
-def read_snapshot(path: Path, expected: SnapshotFile, identity: SnapshotIdentity) -> FaissIndex:
+def read_snapshot(
+    path: Path, expected: SnapshotFile, identity: SnapshotIdentity, sealer: FileSealer | None = None
+) -> FaissIndex:
     """Open a snapshot, if it is the one expected in every respect.
 
     Args:
         path: The file.
         expected: What was recorded when it was written.
         identity: What it must hold.
+        sealer: What decrypts the file, in an encrypted gallery.
 
     Returns:
         The index, equal to the one that was written.
@@ -100,6 +119,8 @@ def read_snapshot(path: Path, expected: SnapshotFile, identity: SnapshotIdentity
         IntegrityError: Missing, unreadable, changed, of another identity, or not an index. Rebuild from the store.
     """
     content = memoryview(_recorded_bytes(path, expected))
+    if sealer is not None:
+        content = memoryview(sealer.open(content, _canonical(asdict(identity)), path.name))
     structure, payload = _opened(path, content, identity)
     try:
         spec = parse_spec(structure, identity.count)
@@ -148,5 +169,8 @@ def _opened(path: Path, content: memoryview, identity: SnapshotIdentity) -> tupl
 
 
 def _header(identity: SnapshotIdentity, structure: str) -> bytes:
-    fields = {"identity": asdict(identity), "structure": structure}
+    return _canonical({"identity": asdict(identity), "structure": structure})
+
+
+def _canonical(fields: dict[str, Any]) -> bytes:
     return json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()

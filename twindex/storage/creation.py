@@ -9,6 +9,7 @@ from pathlib import Path
 from sqlalchemy import insert
 
 from twindex.errors import UsageError
+from twindex.keys import DerivedKeys, GalleryKey, new_keys
 from twindex.storage.database import Database
 from twindex.storage.generations import activate_generation, insert_generation
 from twindex.storage.journal import APPLICATION_ID
@@ -17,13 +18,16 @@ from twindex.storage.records import GenerationSpec
 from twindex.storage.schema import GALLERY
 
 
-def create_database(path: Path, *, keep_crops: bool, generation: GenerationSpec | None) -> None:
+def create_database(
+    path: Path, *, keep_crops: bool, generation: GenerationSpec | None, key: GalleryKey | None = None
+) -> None:
     """Make a new database; a crash leaves at most a temporary file that nothing ever reads.
 
     Args:
         path: Where no file exists yet.
         keep_crops: Whether the gallery keeps the crops it enrols from.
         generation: The first one, active from the start.
+        key: What it is encrypted with, if it is to be.
 
     Raises:
         UsageError: If there is a file already, or the folder cannot be written.
@@ -31,22 +35,42 @@ def create_database(path: Path, *, keep_crops: bool, generation: GenerationSpec 
     """
     if os.path.lexists(path):
         raise _exists(path)
+    keys = None if key is None else new_keys(key)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
     try:
-        # Faces can be rebuilt from templates: the file is for its owner alone, and SQLite gives journals its mode.
-        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        make_private_file(temporary)
     except OSError as error:
         raise UsageError(f"No gallery can be made at {str(path)!r} ({error}); check the folder.") from error
     try:
-        _fill(temporary, keep_crops=keep_crops, generation=generation)
+        _fill(temporary, keys, keep_crops=keep_crops, generation=generation)
         _publish(temporary, path)
     finally:
         for suffix in ("", "-journal", "-wal", "-shm"):
             temporary.with_name(temporary.name + suffix).unlink(missing_ok=True)
 
 
-def _fill(path: Path, *, keep_crops: bool, generation: GenerationSpec | None) -> None:
-    database = Database(path, read_only=False)
+def make_private_file(path: Path) -> None:
+    """An empty file for a new database.
+
+    Raises:
+        OSError: It cannot be made, or there is one.
+    """
+    # Faces can be rebuilt from templates: the file is for its owner alone, and SQLite gives journals its mode.
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a folder's names durable, where the system can."""
+    if hasattr(os, "O_DIRECTORY"):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _fill(path: Path, keys: DerivedKeys | None, *, keep_crops: bool, generation: GenerationSpec | None) -> None:
+    database = Database(path, read_only=False, keys=keys)
     try:
         with database.write() as connection:
             connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -73,12 +97,7 @@ def _publish(temporary: Path, path: Path) -> None:
         if os.path.lexists(path):
             raise _exists(path) from None
         temporary.rename(path)
-    if hasattr(os, "O_DIRECTORY"):
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+    sync_folder(path.parent)
 
 
 def _exists(path: Path) -> UsageError:

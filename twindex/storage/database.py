@@ -12,8 +12,11 @@ from typing import Any
 from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
 
 from twindex.errors import TwindexError, UsageError
+from twindex.keys import DerivedKeys
+from twindex.storage.driver import driver_for, unlock
 from twindex.storage.faults import needs_recovery, translated_faults
 from twindex.storage.journal import connection_uri, journal_mode
+from twindex.storage.occupancy import Occupancy
 
 _BUSY_SECONDS = 30.0
 _CHECKPOINT_MILLISECONDS = 1000
@@ -30,15 +33,23 @@ class Database:
     Args:
         path: An existing file.
         read_only: Open it without the means to change it.
+        keys: What it is encrypted with, if it is.
+
+    Raises:
+        UsageError: The gallery is being given another key, or what decrypts it is not installed.
     """
 
-    def __init__(self, path: Path, *, read_only: bool) -> None:
+    def __init__(self, path: Path, *, read_only: bool, keys: DerivedKeys | None = None) -> None:
         self.path = path
         self.read_only = read_only
+        self.keys = keys
+        self._driver = driver_for(keys)
+        self._occupancy = Occupancy(path.parent, "shared")
         self._closed = False
         # Where the pool lends without limit, a thread waits for SQLite's lock, never for a connection.
         self._readers = create_engine(
             "sqlite+pysqlite://",
+            module=self._driver,
             creator=partial(self._connect, read_only=read_only),
             poolclass=QueuePool,
             pool_size=4,
@@ -95,7 +106,7 @@ class Database:
             True if no journal holds old bytes now; False while a reader still needs the log.
         """
         self._refuse_closed()
-        with translated_faults(self.path):
+        with translated_faults(self.path, self._driver.Error):
             connection = self._readers.raw_connection()
             try:
                 cursor = connection.cursor()
@@ -111,6 +122,7 @@ class Database:
         """Close every connection. Closing twice is harmless."""
         self._closed = True
         self._readers.dispose()
+        self._occupancy.close()
 
     def _held(self) -> Connection | None:
         held: Connection | None = getattr(self._thread, "connection", None)
@@ -119,7 +131,7 @@ class Database:
     @contextmanager
     def _transaction(self, engine: Engine) -> Iterator[Connection]:
         self._refuse_closed()
-        with translated_faults(self.path), engine.begin() as connection:
+        with translated_faults(self.path, self._driver.Error), engine.begin() as connection:
             yield connection
 
     def _refuse_closed(self) -> None:
@@ -141,8 +153,8 @@ class Database:
         """
         try:
             connection.execute(_FIRST_READ)
-        except sqlite3.OperationalError as error:
-            if not needs_recovery(error):
+        except self._driver.OperationalError as error:
+            if not needs_recovery(error, primary_only=self.keys is not None):
                 raise
             writer = self._connect(read_only=False)
             try:
@@ -152,7 +164,7 @@ class Database:
             connection.execute(_FIRST_READ)
 
     def _connect(self, *, read_only: bool) -> sqlite3.Connection:
-        connection = sqlite3.connect(
+        connection: sqlite3.Connection = self._driver.connect(
             connection_uri(self.path, read_only=read_only),
             uri=True,
             timeout=_BUSY_SECONDS,
@@ -162,6 +174,8 @@ class Database:
             isolation_level=None,
         )
         try:
+            if self.keys is not None:
+                unlock(connection, self.keys)
             connection.execute("PRAGMA foreign_keys = ON")
             # A spilled page or statement journal would put vectors into a temporary file.
             connection.execute("PRAGMA temp_store = MEMORY")
@@ -179,7 +193,7 @@ class Database:
         return connection
 
     def _set_journal(self, connection: sqlite3.Connection) -> None:
-        wanted = journal_mode(sqlite3.sqlite_version_info)
+        wanted = journal_mode(self._driver.sqlite_version_info)
         got = connection.execute(f"PRAGMA journal_mode = {wanted}").fetchone()[0]
         if got != wanted:
             raise TwindexError(

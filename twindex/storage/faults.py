@@ -57,17 +57,27 @@ def translated(error: BaseException | None, path: Path) -> TwindexError:
     return kind(f"The gallery's database {str(path)!r}: {happened} ({error}); {remedy}.")
 
 
-def needs_recovery(error: sqlite3.Error) -> bool:
-    """Whether a connection that may write would undo what stopped a read-only one."""
-    return getattr(error, "sqlite_errorcode", None) in _CUT_SHORT
+def needs_recovery(error: Exception, *, primary_only: bool = False) -> bool:
+    """Whether a connection that may write would undo what stopped a read-only one from reading.
+
+    Args:
+        error: What the driver raised.
+        primary_only: Whether the driver tells primary codes only, as SQLCipher's does.
+    """
+    return getattr(error, "sqlite_errorcode", None) in ((sqlite3.SQLITE_READONLY,) if primary_only else _CUT_SHORT)
 
 
 @contextmanager
-def translated_faults(path: Path) -> Iterator[None]:
-    """Turn what SQLite raises inside the block into a Twindex error about the database at `path`."""
+def translated_faults(path: Path, driver_error: type[Exception] = sqlite3.Error) -> Iterator[None]:
+    """Turn what SQLite raises inside the block into a Twindex error about the database at `path`.
+
+    Args:
+        path: The database, for the message.
+        driver_error: The base of the errors of the driver in use.
+    """
     try:
         yield
     except DBAPIError as error:
         raise translated(error.orig, path) from error
-    except sqlite3.Error as error:
+    except driver_error as error:
         raise translated(error, path) from error

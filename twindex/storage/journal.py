@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from twindex.errors import IntegrityError, UsageError
+from twindex.keys import HEADER_BYTES, is_encrypted
 
 APPLICATION_ID = 0x54776478  # "Twdx": tells a gallery from any other SQLite file
 
@@ -17,10 +18,15 @@ JournalMode = Literal["wal", "truncate"]
 
 @dataclass(frozen=True)
 class Header:
-    """What the file header tells before SQLite touches the file (https://www.sqlite.org/fileformat2.html)."""
+    """What the file header tells before SQLite touches the file (https://www.sqlite.org/fileformat2.html).
 
-    application_id: int
+    Attributes:
+        wal: Whether there may be a write-ahead log; always so of an encrypted database, which hides it.
+        encryption: The 16 bytes that an encrypted database begins with, else None.
+    """
+
     wal: bool
+    encryption: bytes | None = None
 
 
 def journal_mode(version: tuple[int, int, int]) -> JournalMode:
@@ -49,15 +55,25 @@ def read_header(path: Path) -> Header:
         raise UsageError(f"The gallery at {str(path)!r} cannot be read ({error}); check the path.") from error
     if not header:
         raise IntegrityError(f"The gallery's database {str(path)!r} has zero length; restore a backup.")
+    if len(header) == _HEADER_LENGTH and is_encrypted(header):
+        return Header(wal=True, encryption=header[:HEADER_BYTES])
     if len(header) < _HEADER_LENGTH or not header.startswith(_MAGIC):
         raise IntegrityError(f"{str(path)!r} is no SQLite database: its header is wrong; restore a backup.")
-    application_id = int.from_bytes(header[68:72], "big")
+    refuse_stranger(int.from_bytes(header[68:72], "big"), path)
+    return Header(wal=header[18] == 2)
+
+
+def refuse_stranger(application_id: int, path: Path) -> None:
+    """Refuse a SQLite database that is no gallery.
+
+    Raises:
+        IntegrityError: The application id is not a gallery's.
+    """
     if application_id != APPLICATION_ID:
         raise IntegrityError(
             f"{str(path)!r} is a SQLite database but not a gallery: expected application id {APPLICATION_ID:#x}, "
             f"got {application_id:#x}; check the path."
         )
-    return Header(application_id, wal=header[18] == 2)
 
 
 def connection_uri(path: Path, *, read_only: bool) -> str:

@@ -9,16 +9,19 @@ from typing import Self
 from sqlalchemy import Connection, select, update
 
 from twindex.errors import IntegrityError, UsageError
+from twindex.keys import GalleryKey, environment_key, matching_keys
+from twindex.sealing import FileSealer
 from twindex.storage.changes import Changes
 from twindex.storage.creation import create_database
 from twindex.storage.database import Database
 from twindex.storage.generations import Generations
 from twindex.storage.inspection import inspect
 from twindex.storage.jobs import Jobs
-from twindex.storage.journal import read_header
+from twindex.storage.journal import read_header, refuse_stranger
 from twindex.storage.migrations import MIGRATIONS, migrate, schema_version
 from twindex.storage.records import Damage, GalleryRecord, GenerationSpec, StoredThreshold
 from twindex.storage.references import References
+from twindex.storage.rekeying import remove_leftovers
 from twindex.storage.schema import GALLERY, METADATA
 from twindex.storage.subjects import Subjects
 
@@ -43,32 +46,51 @@ class Store:
         self.jobs = Jobs(database)
 
     @classmethod
-    def create(cls, path: Path, *, keep_crops: bool = True, generation: GenerationSpec | None = None) -> Self:
+    def create(
+        cls,
+        path: Path,
+        *,
+        keep_crops: bool = True,
+        generation: GenerationSpec | None = None,
+        key: GalleryKey | None = None,
+    ) -> Self:
         """Make a new gallery database and open it.
 
         Args:
             path: Where no file exists yet.
             keep_crops: Whether crops are kept, so that another model can re-embed them.
             generation: The first generation, active from the start; None makes a gallery that answers nothing yet.
+            key: What the gallery is encrypted with; by default the environment's, and without one it is not encrypted.
 
         Raises:
             UsageError: If there is a file already, or the folder cannot be written.
+            EncryptionKeyError: If the environment names a key that cannot be used.
             ValueError: If the generation's fingerprint is not ASCII.
         """
-        create_database(path, keep_crops=keep_crops, generation=generation)
-        return cls.open(path)
+        key = key or environment_key()
+        create_database(path, keep_crops=keep_crops, generation=generation, key=key)
+        return cls.open(path, key=key)
 
     @classmethod
-    def open(cls, path: Path, *, read_only: bool = False) -> Self:
+    def open(cls, path: Path, *, read_only: bool = False, key: GalleryKey | None = None) -> Self:
         """Open a gallery database, and bring an older schema up to date unless `read_only`.
+
+        Args:
+            path: Of the database.
+            read_only: Open it without the means to change it.
+            key: What it is encrypted with; by default the environment's.
 
         Raises:
             UsageError: If there is none, or it is read-only and of an older schema.
+            EncryptionKeyError: If the key is missing, wrong, or given to a gallery that is not encrypted.
             IntegrityError: If the file is empty, damaged, not a gallery's, or of a newer schema.
         """
-        read_header(path)
-        database = Database(path, read_only=read_only)
+        header = read_header(path)
+        keys = matching_keys(path, header.encryption, key or environment_key())
+        database = Database(path, read_only=read_only, keys=keys)
         try:
+            if not read_only:
+                remove_leftovers(path)
             _bring_up_to_date(database)
         except BaseException:
             database.close()
@@ -90,6 +112,12 @@ class Store:
     def one_state(self) -> AbstractContextManager[None]:
         """Let what this thread reads inside the block be of one state, whatever other processes write; for short."""
         return self._database.one_state()
+
+    @property
+    def sealer(self) -> FileSealer | None:
+        """What encrypts the files beside the database; None for a gallery that is not encrypted."""
+        keys = self._database.keys
+        return None if keys is None else FileSealer(keys.files)
 
     def gallery(self) -> GalleryRecord:
         """What the gallery says of itself."""
@@ -120,6 +148,8 @@ class Store:
 
 def _bring_up_to_date(database: Database) -> None:
     with database.read() as connection:
+        # An encrypted file that was cut short to less than a page is an empty database to SQLCipher.
+        refuse_stranger(connection.exec_driver_sql("PRAGMA application_id").scalar_one(), database.path)
         version = schema_version(connection)
     if version > len(MIGRATIONS):
         raise IntegrityError(

@@ -1,0 +1,49 @@
+"""`twindex rekey`: encrypt the gallery, change its key, or take the key away."""
+
+from pathlib import Path
+
+import click
+
+from twindex.commands.options import common_options, settings_of
+from twindex.commands.terminal import say, show
+
+EXAMPLES = """\b
+Examples:
+  (umask 077; openssl rand -hex 32 > gallery.key)
+  twindex rekey --new-key-file gallery.key                       encrypts a gallery that is not
+  twindex rekey --key-file gallery.key --new-key-file other.key  changes the key
+  twindex rekey --key-file other.key --remove-key
+"""
+
+
+@click.command(epilog=EXAMPLES)
+@click.option(
+    "--new-key-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File that holds the new key: 64 hexadecimal digits, or a passphrase of 16 bytes and more.",
+)
+@click.option("--remove-key", is_flag=True, help="Leave the gallery without encryption.")
+@common_options
+@click.pass_context
+def rekey(context: click.Context, new_key_file: Path | None, remove_key: bool) -> None:
+    """Encrypt the gallery, change its key, or take the key away.
+
+    A new database is written beside the old one, checked, and given its name; the old one is overwritten. No other
+    program may have the gallery open. Nobody can open an encrypted gallery without its key: keep it elsewhere too.
+    """
+    from twindex.gallery.rekeying import rekey as rekey_gallery
+    from twindex.keys import environment_key, read_key_file
+
+    settings = settings_of(context)
+    new = None if new_key_file is None else read_key_file(new_key_file)
+    done = rekey_gallery(settings.gallery, environment_key(), new, remove=remove_key)
+    value = {
+        "encrypted": done.encrypted,
+        "was_encrypted": done.was_encrypted,
+        "key_source": done.key_source or None,
+        "snapshots_removed": done.snapshots,
+    }
+    state = f"encrypted with the key from {done.key_source}" if done.encrypted else "not encrypted any more"
+    show(settings, value, [f"The gallery is {state}."])
+    if done.snapshots:
+        say("Its index files are gone, for they were written with the old key or none; `twindex compact` writes one.")

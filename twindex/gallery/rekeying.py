@@ -1,0 +1,66 @@
+"""Encrypting a gallery, changing its key, or taking the key away."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from twindex.config import DATABASE, SNAPSHOTS
+from twindex.errors import EncryptionKeyError, UsageError
+from twindex.keys import GalleryKey
+from twindex.storage.journal import read_header
+from twindex.storage.rekeying import overwrite, rekey_database
+
+
+@dataclass(frozen=True)
+class Rekeyed:
+    """What was done.
+
+    Attributes:
+        was_encrypted, encrypted: Whether the gallery was, and is now.
+        key_source: Where the key that opens it now came from, or "".
+        snapshots: How many index files were removed; the next query builds the index from the database.
+    """
+
+    was_encrypted: bool
+    encrypted: bool
+    key_source: str
+    snapshots: int
+
+
+def rekey(folder: Path, key: GalleryKey | None, new: GalleryKey | None, *, remove: bool = False) -> Rekeyed:
+    """Give a gallery another key; nobody else may have it open.
+
+    Args:
+        folder: Of the gallery.
+        key: What opens it now; for one that is not encrypted yet, what it is encrypted with unless there is a new key.
+        new: The key that opens it afterwards.
+        remove: Leave it without encryption instead.
+
+    Raises:
+        UsageError: There is no gallery, or somebody has it open.
+        EncryptionKeyError: A key is missing or wrong, or there is one too many.
+        IntegrityError: The gallery is damaged; it is as it was.
+    """
+    path = folder / DATABASE
+    if not path.exists():
+        raise UsageError(f"There is no gallery in {folder}; `twindex enroll` makes one.")
+    if remove and new is not None:
+        raise EncryptionKeyError("A new key was given, and the key is to be removed; choose one.")
+    was_encrypted = read_header(path).encryption is not None
+    present = key if was_encrypted else None
+    wanted = new if was_encrypted or new is not None else key
+    if remove and not was_encrypted:
+        raise EncryptionKeyError(f"The gallery in {folder} is not encrypted; there is no key to remove.")
+    if not remove and wanted is None:
+        raise EncryptionKeyError(f"No new key for the gallery in {folder}; name a file that holds it (--new-key-file).")
+    removed = 0
+
+    def discard_snapshots() -> None:
+        nonlocal removed
+        for file in (folder / SNAPSHOTS).glob("*"):
+            with file.open("r+b", buffering=0) as stale:
+                overwrite(stale.fileno())
+            file.unlink()
+            removed += 1
+
+    rekey_database(path, present, wanted, discard_snapshots)
+    return Rekeyed(was_encrypted, not remove, wanted.source if wanted is not None else "", removed)

@@ -1,0 +1,161 @@
+"""Giving a gallery's database another key, its first one, or none: a sound new file takes the old one's name.
+
+SQLCipher can change a key in place but not encrypt a plain file, and leaves the salt, which tells a wrong key here.
+"""
+
+import os
+import secrets
+import shutil
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from twindex.errors import EncryptionKeyError, IntegrityError, UsageError
+from twindex.keys import DerivedKeys, GalleryKey, matching_keys, new_keys
+from twindex.storage.creation import make_private_file, sync_folder
+from twindex.storage.database import Database
+from twindex.storage.driver import key_literal, settle, sqlcipher, unlock
+from twindex.storage.faults import translated_faults
+from twindex.storage.inspection import inspect
+from twindex.storage.journal import APPLICATION_ID, connection_uri, read_header
+from twindex.storage.migrations import MIGRATIONS
+from twindex.storage.occupancy import Occupancy
+
+_BLOCK = 1 << 20
+_LEFTOVERS = "rekey"
+
+
+def rekey_database(
+    path: Path, present: GalleryKey | None, wanted: GalleryKey | None, discard_copies: Callable[[], None]
+) -> None:
+    """Encrypt a database with another key, or with none.
+
+    A crash leaves the old file or the new one under the database's name, and at most a folder that the next opening
+    for writing removes. The old file's bytes are overwritten where they lie.
+
+    Args:
+        path: Of the database.
+        present: What it is encrypted with, if it is.
+        wanted: What it is to be encrypted with; None for not at all.
+        discard_copies: Removes what else is encrypted with the present key, or not at all; called when the new file is
+            sound and before it takes the name. It must be nothing that the database cannot do without.
+
+    Raises:
+        UsageError: Somebody has the gallery open, it is of an older schema, or it is not encrypted and shall stay so.
+        EncryptionKeyError: The present key is missing, wrong, or given to a gallery that is not encrypted.
+        IntegrityError: The gallery is damaged; it is as it was.
+    """
+    before = matching_keys(path, read_header(path).encryption, present)
+    if before is None and wanted is None:
+        raise EncryptionKeyError(f"The gallery's database {str(path)!r} is not encrypted, and no new key was given.")
+    occupancy = Occupancy(path.parent, "exclusive")
+    try:
+        remove_leftovers(path)
+        folder = path.with_name(f".{path.name}.{secrets.token_hex(8)}.{_LEFTOVERS}")
+        folder.mkdir(mode=0o700)
+        try:
+            _replace(path, before, folder / path.name, None if wanted is None else new_keys(wanted), discard_copies)
+        finally:
+            shutil.rmtree(folder)
+    finally:
+        occupancy.close()
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what a killed `rekey_database` left beside a database; not while one is under way.
+
+    Raises:
+        OSError: It cannot be removed.
+    """
+    for folder in path.parent.glob(f".{path.name}.*.{_LEFTOVERS}"):
+        shutil.rmtree(folder)
+
+
+def _replace(
+    path: Path, before: DerivedKeys | None, new: Path, keys: DerivedKeys | None, discard_copies: Callable[[], None]
+) -> None:
+    make_private_file(new)
+    driver = sqlcipher()
+    with translated_faults(path, driver.Error), closing(_alone(driver, path, before)) as connection:
+        _copy(connection, path, new, keys)
+    _refuse_unsound(new, keys)
+    discard_copies()
+    with path.open("r+b", buffering=0) as old:
+        new.replace(path)
+        sync_folder(path.parent)
+        overwrite(old.fileno())
+
+
+def _alone(driver: Any, path: Path, keys: DerivedKeys | None) -> Any:
+    """A connection to a database that no other program has open with a write-ahead log, and that has none now."""
+    connection = driver.connect(connection_uri(path, read_only=False), uri=True, isolation_level=None, timeout=1.0)
+    try:
+        settle(connection)
+        if keys is not None:
+            unlock(connection, keys)
+        connection.execute("PRAGMA temp_store = MEMORY")
+        mode = connection.execute("PRAGMA journal_mode = DELETE").fetchone()[0]
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+    except BaseException:
+        connection.close()
+        raise
+    if mode != "delete" or version != len(MIGRATIONS):
+        connection.close()
+        if mode != "delete":
+            raise UsageError(f"Another program has the database {str(path)!r} open; end it and try again.")
+        raise UsageError(
+            f"The gallery's database {str(path)!r} has schema {version}, expected {len(MIGRATIONS)}; bring it up to "
+            "date with `twindex compact` first."
+        )
+    return connection
+
+
+def _copy(connection: Any, path: Path, new: Path, keys: DerivedKeys | None) -> None:
+    """Write the whole content of a database, but for the snapshots it lists, to an empty file."""
+    literal = "" if keys is None else key_literal(keys)
+    connection.execute("ATTACH DATABASE ? AS new KEY ?", (connection_uri(new, read_only=False), literal))
+    connection.execute("BEGIN EXCLUSIVE")
+    connection.execute("SELECT sqlcipher_export('new')").fetchone()
+    connection.execute("UPDATE new.generations SET snapshot = NULL")
+    # The export carries neither over.
+    connection.execute(f"PRAGMA new.application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA new.user_version = {len(MIGRATIONS)}")
+    tables = [name for (name,) in connection.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'")]
+    for table in tables:
+        old_rows, new_rows = (
+            connection.execute(f'SELECT count(*) FROM {schema}."{table}"').fetchone()[0] for schema in ("main", "new")
+        )
+        if old_rows != new_rows:
+            raise IntegrityError(
+                f"The copy of the gallery's database {str(path)!r} has {new_rows} rows in {table!r}, expected "
+                f"{old_rows}; the gallery is as it was. Run `twindex doctor`."
+            )
+    connection.execute("COMMIT")
+    connection.execute("DETACH DATABASE new")
+
+
+def _refuse_unsound(new: Path, keys: DerivedKeys | None) -> None:
+    database = Database(new, read_only=False, keys=keys)
+    try:
+        findings = inspect(database)
+    finally:
+        database.close()
+    if findings:
+        raise IntegrityError(
+            f"The gallery is damaged, and is as it was: {findings[0].text} ({len(findings)} findings) "
+            "Run `twindex doctor --repair` first."
+        )
+
+
+def overwrite(descriptor: int) -> None:
+    """Write zeros over a file where it lies; a file system or disk that writes elsewhere keeps what was there.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    left = os.fstat(descriptor).st_size
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    while left > 0:
+        left -= os.write(descriptor, bytes(min(_BLOCK, left)))
+    os.fsync(descriptor)
