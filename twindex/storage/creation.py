@@ -13,6 +13,7 @@ from twindex.storage.database import Database
 from twindex.storage.generations import activate_generation, insert_generation
 from twindex.storage.journal import APPLICATION_ID
 from twindex.storage.migrations import migrate
+from twindex.storage.publishing import publish
 from twindex.storage.records import GenerationSpec
 from twindex.storage.schema import GALLERY
 
@@ -39,7 +40,9 @@ def create_database(path: Path, *, keep_crops: bool, generation: GenerationSpec 
         raise UsageError(f"No gallery can be made at {str(path)!r} ({error}); check the folder.") from error
     try:
         _fill(temporary, keep_crops=keep_crops, generation=generation)
-        _publish(temporary, path)
+        publish(temporary, path)
+    except FileExistsError as error:
+        raise _exists(path) from error
     finally:
         for suffix in ("", "-journal", "-wal", "-shm"):
             temporary.with_name(temporary.name + suffix).unlink(missing_ok=True)
@@ -60,25 +63,6 @@ def _fill(path: Path, *, keep_crops: bool, generation: GenerationSpec | None) ->
                 activate_generation(connection, insert_generation(connection, generation))
     finally:
         database.close()
-
-
-def _publish(temporary: Path, path: Path) -> None:
-    """Give the finished file its name without ever replacing another, and make that durable."""
-    try:
-        os.link(temporary, path)
-    except FileExistsError as error:
-        raise _exists(path) from error
-    except OSError:
-        # A file system without hard links: two processes creating at the same instant are told apart by luck only.
-        if os.path.lexists(path):
-            raise _exists(path) from None
-        temporary.rename(path)
-    if hasattr(os, "O_DIRECTORY"):
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
 
 def _exists(path: Path) -> UsageError:

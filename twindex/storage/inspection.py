@@ -52,7 +52,7 @@ def _templates(database: Database) -> Iterator[Damage]:
         for _, reference, fingerprint, vector, sha256 in rows:
             if not template_is_sound(reference, fingerprint, vector, sha256):
                 text = f"The template of reference {reference} under model {fingerprint} is damaged."
-                yield Damage(text, TemplateKey(reference, fingerprint))
+                yield Damage(text, TemplateKey(reference, fingerprint), "template")
         if not rows:
             return
         after = rows[-1].id
@@ -68,7 +68,7 @@ def _crops(database: Database) -> Iterator[Damage]:
             rows = connection.execute(statement.where(SAMPLES.c.id > after).limit(_PAGE)).all()
         for number, source_name, crop, sha256 in rows:
             if (None if crop is None else crop_sha256(crop)) != sha256:
-                yield Damage(f"The crop of sample {number}, from {source_name!r}, is damaged.")
+                yield Damage(f"The crop of sample {number}, from {source_name!r}, is damaged.", code="crop")
         if not rows:
             return
         after = rows[-1].id

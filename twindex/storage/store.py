@@ -9,9 +9,11 @@ from sqlalchemy import Connection, select, update
 
 from twindex.errors import IntegrityError, UsageError
 from twindex.storage.changes import Changes
+from twindex.storage.consistency import Inconsistency, erase_orphans, inconsistencies, raise_counters
+from twindex.storage.contents import Contents, read_contents
 from twindex.storage.creation import create_database
 from twindex.storage.database import Database
-from twindex.storage.generations import Generations
+from twindex.storage.generations import Generations, forget_all_snapshots
 from twindex.storage.inspection import inspect
 from twindex.storage.jobs import Jobs
 from twindex.storage.journal import read_header
@@ -107,6 +109,35 @@ class Store:
             True if none are left; False while a reader still needs the log.
         """
         return self._database.truncate_journal()
+
+    def copy_to(self, path: Path) -> None:
+        """Copy one state of the database into an empty file, while others may write.
+
+        Raises:
+            TwindexError: The copy cannot be written, or this database cannot be read.
+        """
+        self._database.copy_to(path)
+
+    def contents(self) -> Contents:
+        """What the database holds, in numbers."""
+        return read_contents(self._database)
+
+    def forget_snapshots(self) -> None:
+        """Say of every generation that no file holds its index, as after a move to another place."""
+        with self._database.write() as connection:
+            forget_all_snapshots(connection)
+
+    def inconsistencies(self) -> list[Inconsistency]:
+        """Where tables do not agree with each other; an empty list if they do."""
+        return inconsistencies(self._database)
+
+    def erase_orphans(self) -> int:
+        """Remove captured faces that no reference holds, which an erasure would not reach; returns how many."""
+        return erase_orphans(self._database)
+
+    def raise_counters(self) -> None:
+        """Make sure that no id that was ever given is given again."""
+        raise_counters(self._database)
 
     def check(self) -> list[Damage]:
         """What is wrong with the database; an empty list if it is sound."""
