@@ -78,7 +78,8 @@ def raise_counters(database: Database) -> None:
 
 
 def _counters(connection: Connection) -> dict[str, int]:
-    return dict(connection.exec_driver_sql("SELECT name, seq FROM sqlite_sequence").tuples())
+    rows: list[tuple[str, int]] = connection.exec_driver_sql("SELECT name, seq FROM sqlite_sequence").tuples().all()  # type: ignore[assignment]  # no types in text
+    return dict(rows)
 
 
 def _carried_out(code: Code, check: Callable[[Database], list[str]], database: Database) -> list[Inconsistency]:

@@ -25,10 +25,16 @@ _NO_MARKS = str.maketrans("", "", "\"'`[] \t\r\n")
 
 
 def schema_differences(database: Database) -> list[str]:
-    """One sentence for each table, index, view or trigger that is missing, changed or not ours."""
+    """One sentence for each table, index, view or trigger that is missing, changed or not ours.
+
+    A database of a newer schema gives none: nobody here knows what it should hold.
+    """
     with database.read() as connection:
         found = {(kind, name): _plain(sql) for kind, name, sql in connection.exec_driver_sql(_OBJECTS)}
-        expected = _expected(schema_version(connection))
+        version = schema_version(connection)
+    if version > len(MIGRATIONS):
+        return []
+    expected = _expected(version)
     differences = [f"The database lacks the {kind} {name!r}." for kind, name in expected.keys() - found.keys()]
     differences += [
         f"The database has a {kind} {name!r}, which no gallery has." for kind, name in found.keys() - expected
@@ -65,7 +71,7 @@ def _type_differences(connection: Connection) -> Iterator[str]:
 def _expected(version: int) -> dict[tuple[str, str], str]:
     """What so many migrations make, asked of SQLite itself."""
     with closing(sqlite3.connect(":memory:")) as connection:
-        for migration in MIGRATIONS[:version]:
+        for migration in MIGRATIONS[: max(0, version)]:
             for statement in migration:
                 connection.execute(statement)
         return {(kind, name): _plain(sql) for kind, name, sql in connection.execute(_OBJECTS)}

@@ -13,6 +13,7 @@ from twindex.storage.consistency import Inconsistency, erase_orphans, inconsiste
 from twindex.storage.contents import Contents, read_contents
 from twindex.storage.creation import create_database
 from twindex.storage.database import Database
+from twindex.storage.expected_schema import schema_differences
 from twindex.storage.generations import Generations, forget_all_snapshots
 from twindex.storage.inspection import inspect
 from twindex.storage.jobs import Jobs
@@ -75,6 +76,21 @@ class Store:
             database.close()
             raise
         return cls(database)
+
+    @staticmethod
+    def foreign_definitions(path: Path) -> list[str]:
+        """What in a database from elsewhere is not as Twindex makes it; nothing that it defines is run or changed.
+
+        Raises:
+            UsageError: If there is no file.
+            IntegrityError: If the file is empty, damaged or not a gallery's.
+        """
+        read_header(path)
+        database = Database(path, read_only=True)
+        try:
+            return schema_differences(database)
+        finally:
+            database.close()
 
     def close(self) -> None:
         """Close every connection. Closing twice is harmless."""
