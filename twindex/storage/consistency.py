@@ -7,6 +7,7 @@ from typing import Literal
 from sqlalchemy import Connection, delete, func, select
 
 from twindex.errors import TwindexError
+from twindex.storage.changes import append_changes
 from twindex.storage.database import Database
 from twindex.storage.expected_schema import schema_differences, type_differences
 from twindex.storage.readable_values import unreadable_values
@@ -22,7 +23,7 @@ _COUNTED = {
     "generations": "SELECT max(id) FROM generations",
 }
 # In a grouped statement with max(), SQLite takes the other columns from the row of the maximum.
-_UNLOGGED = """SELECT count(*) FROM "references" AS enrolled LEFT JOIN
+_UNLOGGED = """SELECT enrolled.id FROM "references" AS enrolled LEFT JOIN
     (SELECT reference, kind, max(revision) FROM changes GROUP BY reference) AS latest
     ON latest.reference = enrolled.id WHERE latest.kind IS NOT 'enrolled'"""
 
@@ -66,6 +67,12 @@ def erase_orphans(database: Database) -> int:
         return connection.execute(delete(SAMPLES).where(SAMPLES.c.id.not_in(held))).rowcount
 
 
+def log_enrolments(database: Database) -> None:
+    """Log those references as enrolled of which the log does not say so, so that every index takes them up."""
+    with database.write() as connection:
+        append_changes(connection, "enrolled", list(connection.exec_driver_sql(_UNLOGGED).scalars()))
+
+
 def raise_counters(database: Database) -> None:
     """Set every counter of ids so that no id that was ever given is given again."""
     with database.write() as connection:
@@ -78,8 +85,8 @@ def raise_counters(database: Database) -> None:
 
 
 def _counters(connection: Connection) -> dict[str, int]:
-    rows: list[tuple[str, int]] = connection.exec_driver_sql("SELECT name, seq FROM sqlite_sequence").tuples().all()  # type: ignore[assignment]  # no types in text
-    return dict(rows)
+    rows = connection.exec_driver_sql("SELECT name, seq FROM sqlite_sequence").all()
+    return {str(table): int(last) for table, last in rows}
 
 
 def _carried_out(code: Code, check: Callable[[Database], list[str]], database: Database) -> list[Inconsistency]:
@@ -113,7 +120,7 @@ def _lengths(database: Database) -> list[str]:
 
 def _unlogged(database: Database) -> list[str]:
     with database.read() as connection:
-        count = connection.exec_driver_sql(_UNLOGGED).scalar_one()
+        count = len(connection.exec_driver_sql(_UNLOGGED).scalars().all())
     text = f"The log of changes does not say of {count} references that they are enrolled: an index may miss them."
     return [text] if count else []
 

@@ -44,7 +44,7 @@ def read_contents(database: Database) -> Contents:
             subjects=_count(connection, SUBJECTS.c.id),
             samples=_count(connection, SAMPLES.c.id),
             references=_count(connection, REFERENCES.c.id),
-            templates=dict(connection.execute(by_model).tuples().all()),
+            templates={str(fingerprint): int(count) for fingerprint, count in connection.execute(by_model)},
             model=connection.scalar(active),
         )
 

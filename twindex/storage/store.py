@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select, update
 
 from twindex.errors import IntegrityError, UsageError
 from twindex.storage.changes import Changes
-from twindex.storage.consistency import Inconsistency, erase_orphans, inconsistencies, raise_counters
+from twindex.storage.consistency import Inconsistency, erase_orphans, inconsistencies, log_enrolments, raise_counters
 from twindex.storage.contents import Contents, read_contents
 from twindex.storage.creation import create_database
 from twindex.storage.database import Database
@@ -150,6 +150,10 @@ class Store:
     def erase_orphans(self) -> int:
         """Remove captured faces that no reference holds, which an erasure would not reach; returns how many."""
         return erase_orphans(self._database)
+
+    def log_enrolments(self) -> None:
+        """Log those references as enrolled of which the log of changes does not say so."""
+        log_enrolments(self._database)
 
     def raise_counters(self) -> None:
         """Make sure that no id that was ever given is given again."""
