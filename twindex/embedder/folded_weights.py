@@ -83,7 +83,7 @@ def check_folded_weights(file: Path) -> None:
 
 
 def _check_array(file: Path, name: str, expected: tuple[int, ...], opened: BinaryIO, length: int) -> None:
-    """The header of one array against the architecture and the length of its entry, more than which NumPy never reads."""
+    """The header of one array against the architecture, and against the length of its entry: NumPy reads no more."""
     version = npy.read_magic(opened)
     if version not in ((1, 0), (2, 0)):
         raise ValueError(f"{name} has format {version}")

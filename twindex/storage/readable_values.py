@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from twindex.errors import UsageError
 from twindex.storage.database import Database
 from twindex.storage.face_json import face_from_json
 from twindex.storage.generations import Generations
@@ -17,7 +18,7 @@ from twindex.storage.names import subject_name
 from twindex.storage.schema import GALLERY, REFERENCES, SAMPLES, SUBJECTS
 
 _PAGE = 1000
-_NOT_READABLE = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
+_NOT_READABLE = (UsageError, ValueError, TypeError, KeyError, AttributeError, RecursionError)
 
 
 def unreadable_values(database: Database) -> list[str]:
