@@ -33,9 +33,12 @@ COMMANDS = {
     "rekey": "Encrypt the gallery, or change its key.",
     "compact": "Write a fresh snapshot of the index.",
     "doctor": "Check the gallery's promises.",
+    "export": "Write the gallery to one portable file.",
+    "import": "Make a gallery from an exported file.",
     "demo": "Run the main job on people who do not exist.",
     "completion": "Print the shell's completion script.",
 }
+_MODULES = {"export": "export_gallery", "import": "import_gallery"}  # `import` is a word of the language
 
 
 class LazyCommands(click.Group):
@@ -47,8 +50,8 @@ class LazyCommands(click.Group):
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        module = importlib.import_module(f"twindex.commands.{name}")
-        command = getattr(module, name)
+        place = _MODULES.get(name, name)
+        command = getattr(importlib.import_module(f"twindex.commands.{place}"), place)
         return command if isinstance(command, click.Command) else None
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:

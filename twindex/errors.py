@@ -6,7 +6,9 @@
     ├── PhotoError               the photo has no usable face; `code` says why           exit 3
     ├── ModelMismatchError       templates of two models would be compared               exit 5
     └── IntegrityError           stored bytes are not what was written                   exit 6
-        └── BundleError          a model bundle is damaged, incomplete or not a bundle   exit 6
+        ├── BundleError          a model bundle is damaged, incomplete or not a bundle   exit 6
+        │   └── ForeignFileError a file offered as a model or weights that is neither    exit 6
+        └── ArchiveError         a gallery archive is damaged, or not one; `code` says why  exit 6
 
 A message says what happened, what was expected, what was got, and the remedy.
 """
@@ -80,3 +82,53 @@ class BundleError(IntegrityError):
     """A model bundle is damaged, incomplete, or not a bundle."""
 
     code = "bundle"
+
+
+class ForeignFileError(BundleError):
+    """A file offered as a model or as initial weights is something else; nothing of it was run or read as arrays.
+
+    Args:
+        code: One of `FOREIGN_REASONS`, stable, for programs.
+        message: One line for people.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        if code not in FOREIGN_REASONS:
+            raise ValueError(f"Unknown reason {code!r}; expected one of {FOREIGN_REASONS}.")
+        super().__init__(message)
+        self.code = code
+
+
+FOREIGN_REASONS = (
+    "pickled",  # a pickle, or an archive that holds one: reading it runs its maker's program
+    "runs_code",  # a saved network with a Lambda layer or another that brings its own program
+    "not_weights",  # of another kind than its name says, or damaged
+    "outside_data",  # its arrays would be read from other files
+    "wrong_arrays",  # names, shapes or types are not those of the architecture
+    "too_large",  # it claims more than it holds
+)
+
+
+class ArchiveError(IntegrityError):
+    """A gallery archive is damaged, or is none.
+
+    Args:
+        code: One of `ARCHIVE_REASONS`, stable, for programs.
+        message: One line for people.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        if code not in ARCHIVE_REASONS:
+            raise ValueError(f"Unknown reason {code!r}; expected one of {ARCHIVE_REASONS}.")
+        super().__init__(message)
+        self.code = code
+
+
+ARCHIVE_REASONS = (
+    "not_an_archive",  # no zip file as `twindex export` writes it
+    "archive_changed",  # its bytes are not those that were written
+    "unsafe_entry",  # an entry would be written elsewhere, is a link, compressed, encrypted or there twice
+    "archive_too_large",  # it claims more bytes than it holds
+    "archive_manifest",  # the manifest cannot be read, or the entries are not those it lists
+    "archive_database",  # the database in it is damaged, not a gallery's, or not as the manifest says
+)

@@ -40,11 +40,12 @@ def test_auto_sets_it_only_when_it_no_longer_fits(run: Run, gallery: Path, peopl
     assert first["changed"]
     again = run("--gallery", gallery, "--json", "calibrate", "--auto").json
     assert again == {**first, "changed": False}
-    assert not run("--gallery", gallery, "--json", "doctor").json["notes"]
+    assert run("--gallery", gallery, "--json", "doctor").json == []
     run("--gallery", gallery, "enroll", people / "strangers")
     notes = run("--gallery", gallery, "--json", "doctor")
     assert notes.status == 0
-    assert "set for 12 people, there are 18 now" in notes.json["notes"][0]
+    assert [(one["code"], one["severity"]) for one in notes.json] == [("threshold_age", "note")]
+    assert "set for 12 people, there are 18 now" in notes.json[0]["message"]
     photo = next((people / "probes").rglob("*.jpg"))
     assert "calibrate --auto" in run("--gallery", gallery, "query", photo).err
     grown = run("--gallery", gallery, "--json", "calibrate", "--auto").json

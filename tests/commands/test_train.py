@@ -40,9 +40,8 @@ def test_weights_may_be_an_installed_model(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("TWINDEX_HOME", str(tmp_path / "home"))
     shipped = find_model("default")
     assert _weights(shipped.card.name) == str(shipped.path)
-    file = tmp_path / "weights.npz"
-    file.touch()
-    assert [_weights(text) for text in (None, "imagenet", str(file))] == [None, "imagenet", str(file)]
+    texts = [None, "imagenet", str(shipped.path)]
+    assert [_weights(text) for text in texts] == texts
     with pytest.raises(UsageError, match="No model 'missing'"):
         _weights("missing")
 
@@ -50,3 +49,12 @@ def test_weights_may_be_an_installed_model(tmp_path: Path, monkeypatch: pytest.M
 def test_an_output_that_exists_is_refused_before_any_work(run: Run, people: Path, tmp_path: Path) -> None:
     result = run("train", people / "enrolled", "--output", tmp_path)
     assert (result.status, "exists already" in result.err) == (2, True)
+
+
+def test_weights_of_another_kind_are_refused_before_any_work(run: Run, people: Path, tmp_path: Path) -> None:
+    file = tmp_path / "weights.npz"
+    file.write_bytes(b"\x80\x04N.")
+    command = ("--json", "train", people / "enrolled", "--output", tmp_path / "model", "--weights", file)
+    result = run(*command)
+    assert (result.status, result.json["error"]["code"]) == (6, "pickled")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["weights.npz"]

@@ -30,7 +30,7 @@ def test_a_bit_flip_in_a_template_is_reported(closed: Path) -> None:
     flip_bit(closed, unit_vector(2).tobytes())
     with Store.open(closed) as store:
         text = f"The template of reference 2 under model {MODEL} is damaged."
-        assert store.check() == [Damage(text, TemplateKey(2, MODEL))]
+        assert store.check() == [Damage(text, TemplateKey(2, MODEL), "template")]
         with pytest.raises(IntegrityError, match="template of reference 2 is damaged"):
             store.references.vectors(MODEL, [1, 2])
         with pytest.raises(IntegrityError, match=r"template of reference 2 is damaged.*run `twindex doctor --repair`"):
@@ -41,7 +41,7 @@ def test_a_bit_flip_in_a_template_is_reported(closed: Path) -> None:
 def test_a_bit_flip_in_a_crop_is_reported(closed: Path) -> None:
     flip_bit(closed, crop_bytes(1))
     with Store.open(closed) as store:
-        assert store.check() == [Damage("The crop of sample 1, from 'photo.jpg', is damaged.")]
+        assert store.check() == [Damage("The crop of sample 1, from 'photo.jpg', is damaged.", code="crop")]
         with pytest.raises(IntegrityError, match="crop of reference 1 is damaged"):
             store.references.crop(1)
         with pytest.raises(IntegrityError, match="crop of reference 1 is damaged"):
@@ -91,7 +91,7 @@ def test_a_destroyed_page_is_a_finding_and_the_other_checks_go_on(closed: Path) 
     with Store.open(closed) as store:
         findings = store.check()
     assert any("the file is damaged (" in damage.text for damage in findings)
-    assert Damage("The crop of sample 1, from 'photo.jpg', is damaged.") in findings
+    assert Damage("The crop of sample 1, from 'photo.jpg', is damaged.", code="crop") in findings
 
 
 def test_an_index_that_disagrees_with_its_table_is_found_by_sqlite(closed: Path) -> None:

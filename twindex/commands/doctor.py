@@ -1,5 +1,6 @@
 """`twindex doctor`: does the gallery keep its promises?"""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -9,7 +10,7 @@ from twindex.commands.terminal import show
 from twindex.errors import IntegrityError
 
 if TYPE_CHECKING:
-    from twindex.gallery.service import Gallery
+    from twindex.gallery.findings import Finding
 
 EXAMPLES = """\b
 Examples:
@@ -23,46 +24,58 @@ Examples:
 @common_options
 @click.pass_context
 def doctor(context: click.Context, repair: bool) -> int:
-    """Check the database, every stored template and crop, the index's snapshots, the model and the threshold's age.
+    """Check every promise: database, templates and crops, the index's snapshots, the model, the folder, the libraries.
 
-    Exits with 6 when something is wrong that was not mended.
+    Exits with 6 when something is wrong that was not mended; warnings and notes leave it at 0.
     """
-    from twindex.gallery.checkup import PENDING_ERASURE, examine, mend
+    settings = settings_of(context)
+    found, mended = _repaired(settings.gallery) if repair else (_found(settings.gallery), [])
+    left = [one for one in found if one.severity == "error" and one not in mended]
+    lines = []
+    for one in found:
+        state = "mended" if one in mended else one.severity
+        lines.append(f"{state} ({one.code}): {one.text}")
+        if one not in mended and one.severity != "note":
+            lines.append(f"  {one.to_json(mended=False)['remedy']}")
+    lines.append(f"{len(left)} findings are left." if left else "The gallery is sound.")
+    show(settings, [one.to_json(mended=one in mended) for one in found], lines)
+    return IntegrityError.exit_code if left else 0
+
+
+def _found(folder: Path) -> "list[Finding]":
+    """Everything that is found, without changing anything."""
+    from twindex.gallery.checkup import examine, notes
+    from twindex.gallery.folder_checks import check_folder, unopenable
     from twindex.gallery.service import Gallery
 
-    settings = settings_of(context)
-    with Gallery.open(settings.gallery, read_only=not repair) as gallery:
-        findings = examine(gallery)
-        mended = mend(gallery, findings) if repair else []
-        left = examine(gallery) if repair else findings
-        notes = _notes(gallery) if gallery.store.generations.active() else []
-    pending = PENDING_ERASURE in mended
-    mended = [text for text in mended if text != PENDING_ERASURE]
-    remaining = [one.text for one in left] + [PENDING_ERASURE] * pending
-    value = {
-        "findings": [{"text": one.text, "mendable": one.mendable} for one in findings],
-        "mended": mended,
-        "left": remaining,
-        "notes": notes,
-    }
-    lines = [f"{'can be mended' if one.mendable else 'damage'}: {one.text}" for one in findings]
-    lines += [f"mended: {text}" for text in mended] + [PENDING_ERASURE] * pending
-    lines += [f"note: {note}" for note in notes]
-    sound = not remaining
-    show(settings, value, [*lines, "The gallery is sound." if sound else f"{len(remaining)} findings are left."])
-    return 0 if sound else IntegrityError.exit_code
+    try:
+        with Gallery.open(folder, read_only=True) as gallery:
+            inside = examine(gallery)
+            return inside + check_folder(folder) + ([] if _unreadable(inside) else notes(gallery))
+    except IntegrityError as error:
+        return [unopenable(folder, error), *check_folder(folder)]
 
 
-def _notes(gallery: "Gallery") -> list[str]:
-    """What is no damage, but worth knowing: the threshold's age, and what an approximate index keeps."""
-    from twindex.gallery.threshold_age import threshold_age
+def _repaired(folder: Path) -> "tuple[list[Finding], list[Finding]]":
+    """What was found before and what is new after mending, and which of it is mended."""
+    from twindex.gallery.checkup import PENDING_ERASURE, examine, mend
+    from twindex.gallery.findings import REPAIR, Finding
+    from twindex.gallery.folder_checks import check_folder, unopenable
+    from twindex.gallery.service import Gallery
 
-    notes = [note] if (note := threshold_age(gallery).note) else []
-    active = gallery.active()
-    recall = None if active.snapshot is None else active.snapshot.recall
-    if recall is not None:
-        notes.append(
-            f"the index {recall.structure} keeps {100 * recall.share:.1f} % of the exact nearest references among "
-            f"{recall.candidates} candidates (measured on {recall.probes} of {recall.references} references)."
-        )
-    return notes
+    before = check_folder(folder)
+    try:
+        with Gallery.open(folder) as gallery:
+            before = examine(gallery) + before
+            # A database with definitions of somebody else is not written to: they might run.
+            done = [] if any(one.code == "schema" for one in before) else mend(gallery, before)
+    except IntegrityError as error:
+        return [unopenable(folder, error), *before], []
+    after = _found(folder)
+    mended = [one for one in before if one.text in done and one not in after]
+    pending = Finding(PENDING_ERASURE, code="erasure_pending", advice=REPAIR)
+    return [*mended, *after, *([pending] if PENDING_ERASURE in done else [])], mended
+
+
+def _unreadable(found: "list[Finding]") -> bool:
+    return any(one.code in ("schema", "value") for one in found)

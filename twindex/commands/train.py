@@ -132,6 +132,7 @@ def train(
     # TensorFlow turns oneDNN's kernels on by itself on some processors only; on others they train half as fast again.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     recipe = read_recipe(recipe_file) if recipe_file else _recipe(output, options)
+    initial = _weights(weights)
     head_pairs = None if calibrate_on is None else _head_pairs(calibrate_on)
     from twindex.embedder.export import export_bundle
     from twindex.embedder.training import StepReport
@@ -141,7 +142,7 @@ def train(
 
     folder = run_folder or Path(f"{output}.run")
     crops = _aligned(faces, folder / "crops") if align else faces
-    run = TrainingRun(TrainingFaces.scan(crops), recipe, folder, teacher, _weights(weights), start_at)
+    run = TrainingRun(TrainingFaces.scan(crops), recipe, folder, teacher, initial, start_at)
     say(f"{len(run.faces.paths)} photos of {len(set(run.faces.subjects.tolist()))} subjects")
     total = sum(stage.steps for stage in recipe.stages)
     with progress(total, "step", recipe.name) as bar:
@@ -159,7 +160,14 @@ def train(
 
 
 def _weights(text: str | None) -> str | None:
-    """What a run knows as its initial weights; an installed model's name becomes its folder."""
+    """What a run knows as its initial weights; an installed model's name becomes its folder.
+
+    A file is checked before any work is done.
+    """
+    if text is not None and Path(text).exists() and not Path(text).is_dir():
+        from twindex.embedder.weights_file import check_weights_file
+
+        check_weights_file(Path(text))
     if text is None or text == "imagenet" or Path(text).exists():
         return text
     from twindex.embedder.registry import find_model

@@ -110,6 +110,23 @@ def copy_bundle(bundle: Bundle, path: Path) -> Bundle:
     return Bundle(path, bundle.card)
 
 
+def decode_card(content: bytes, name: str = CARD_FILE) -> Card:
+    """A card from the bytes of its file.
+
+    Args:
+        content: Any bytes.
+        name: What messages call the file.
+
+    Raises:
+        BundleError: It is no JSON, or no card.
+    """
+    try:
+        values = json.loads(content, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"{name} is not valid JSON: {error}. Install the model again.") from error
+    return Card.from_json(values)
+
+
 def _write_files(path: Path, weights: bytes, card: Card) -> None:
     text = json.dumps(card.to_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     with _new_folder(path) as folder:
@@ -122,11 +139,7 @@ def _read_card(file: Path) -> Card:
     length = file.stat().st_size
     if length > _LARGEST_CARD:
         raise BundleError(f"{file} is {length} bytes long; a card has at most {_LARGEST_CARD}.")
-    try:
-        values = json.loads(file.read_bytes(), parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise BundleError(f"{file} is not valid JSON: {error}. Install the model again.") from error
-    return Card.from_json(values)
+    return decode_card(file.read_bytes(), str(file))
 
 
 def _refuse_constant(constant: str) -> NoReturn:

@@ -15,34 +15,10 @@ import numpy as np
 from keras import layers
 from numpy.typing import NDArray
 
+from twindex.embedder.folded_weights import layer_names
 from twindex.embedder.network import BATCH_NORM_EPSILON, convolutions
 from twindex.errors import UsageError
 from twindex.types import UInt8
-
-_INNER = {
-    **dict.fromkeys(
-        ("mixed", "mixed_1", "mixed_2"),
-        "conv tower_conv tower_conv_1 tower_1_conv tower_1_conv_1 tower_1_conv_2 tower_2_conv",
-    ),
-    "mixed_3": "conv tower_conv tower_conv_1 tower_conv_2",
-    **dict.fromkeys(
-        ("mixed_4", "mixed_5", "mixed_6", "mixed_7"),
-        "conv tower_conv tower_conv_1 tower_conv_2 tower_1_conv tower_1_conv_1 tower_1_conv_2 tower_1_conv_3 "
-        "tower_1_conv_4 tower_2_conv",
-    ),
-    "mixed_8": "tower_conv tower_conv_1 tower_1_conv tower_1_conv_1 tower_1_conv_2 tower_1_conv_3",
-    **dict.fromkeys(
-        ("mixed_9", "mixed_10"),
-        "conv tower_conv tower_mixed_conv tower_mixed_conv_1 tower_1_conv tower_1_conv_1 tower_1_mixed_conv "
-        "tower_1_mixed_conv_1 tower_2_conv",
-    ),
-}
-
-
-def layer_names() -> list[str]:
-    """The file's 94 layer names in the order in which Keras creates the convolutions."""
-    stem = ["conv", *(f"conv_{number}" for number in range(1, 5))]
-    return stem + [f"{block}_{inner}" for block, names in _INNER.items() for inner in names.split()]
 
 
 def initialise_from_folded(branch: keras.Model, path: Path, faces: UInt8) -> list[str]:

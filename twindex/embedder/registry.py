@@ -12,6 +12,7 @@ import platformdirs
 
 import twindex
 from twindex.embedder.bundle import CARD_FILE, Bundle, copy_bundle, load_bundle
+from twindex.embedder.foreign_file import BUNDLE, refusal
 from twindex.errors import BundleError, UsageError
 
 DEFAULT = "default"
@@ -108,7 +109,10 @@ def install_model(source: str | Path, precision: str | None = None) -> Bundle:
     Raises:
         UsageError: There is no such bundle.
         BundleError: It is damaged, or cannot compute in that precision.
+        ForeignFileError: It is a file: a saved network, a pickle or weights alone; nothing of it is run.
     """
+    if Path(source).is_file():
+        raise refusal(Path(source), BUNDLE)
     bundle = load_bundle(Path(source)) if _is_bundle(Path(source)) else find_model(str(source))
     if precision is not None:
         bundle = replace(bundle, card=bundle.card.with_precision(precision))

@@ -7,6 +7,7 @@ from pathlib import Path
 from twindex.embedder.bundle import Bundle, load_bundle
 from twindex.embedder.recipe import Recipe
 from twindex.embedder.training_faces import TrainingFaces
+from twindex.embedder.weights_file import check_weights_file
 from twindex.errors import UsageError
 from twindex.types import Int64
 
@@ -84,11 +85,20 @@ class TrainingRun:
         }
 
     def weights_origin(self) -> str:
-        """What the initial weights are: a word, the SHA-256 of a file, or a bundle's fingerprint."""
+        """What the initial weights are: a word, the SHA-256 of a file, or a bundle's fingerprint.
+
+        Raises:
+            UsageError: The file cannot be read.
+            ForeignFileError: The file is not what its name says, or would run a program; nothing of it is read then.
+        """
         if self.weights is None or self.weights == "imagenet":
             return self.weights or _NONE
         bundle = self.initial_bundle()
-        return bundle.card.fingerprint if bundle else _file_sha256(Path(self.weights))
+        if bundle is not None:
+            return bundle.card.fingerprint
+        if Path(self.weights).exists():
+            check_weights_file(Path(self.weights))
+        return _file_sha256(Path(self.weights))
 
     def teacher_sha256(self) -> str:
         """SHA-256, hex, of the teacher's file, or "none".

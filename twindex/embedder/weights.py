@@ -7,13 +7,14 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from twindex.embedder.foreign_file import BUNDLE, kind_of_file, refusal
 from twindex.embedder.inception import array_shapes
 from twindex.errors import BundleError
 
@@ -44,18 +45,37 @@ def check_weights_header(file: Path, dim: int) -> None:
 
     Raises:
         BundleError: They are not those of a branch with templates of length `dim`.
+        ForeignFileError: The file is a pickle, a zip file or another in disguise.
     """
-    header, start = _read_header(file)
+    if kind_of_file(file) in ("hdf5", "zip", "pickle"):
+        raise refusal(file, BUNDLE)
+    with file.open("rb") as opened:
+        check_weights_stream(opened, file.stat().st_size, dim, str(file))
+
+
+def check_weights_stream(stream: BinaryIO, length: int, dim: int, name: str = "The weights file") -> None:
+    """Check what the head of a weights file says against the architecture; its arrays are not read.
+
+    Args:
+        stream: At the file's start; any bytes.
+        length: Of the whole file, in bytes.
+        dim: Length of the template.
+        name: What messages call the file.
+
+    Raises:
+        BundleError: It is not the head of a branch's weights.
+    """
+    header, start = _read_header(stream, name)
     header.pop("__metadata__", None)
-    entries = {name: entry if isinstance(entry, dict) else {} for name, entry in header.items()}
+    entries = {array: entry if isinstance(entry, dict) else {} for array, entry in header.items()}
     dtypes = {str(entry.get("dtype")) for entry in entries.values()}
     if dtypes != {"F16"}:
-        raise BundleError(f"{file} holds arrays of dtype {', '.join(sorted(dtypes)) or 'none'}; expected F16.")
-    _check_shapes({name: entry.get("shape") for name, entry in entries.items()}, dim)
-    length, expected = file.stat().st_size, start + _data_bytes(dim)
+        raise BundleError(f"{name} holds arrays of dtype {', '.join(sorted(dtypes)) or 'none'}; expected F16.")
+    _check_shapes({array: entry.get("shape") for array, entry in entries.items()}, dim)
+    expected = start + _data_bytes(dim)
     if length != expected:
         raise BundleError(
-            f"{file} is {length} bytes long, expected {expected}: it is damaged. Install the model again."
+            f"{name} is {length} bytes long, expected {expected}: it is damaged. Install the model again."
         )
 
 
@@ -95,18 +115,17 @@ def decode_weights(content: bytes, dim: int) -> dict[str, NDArray[np.float16]]:
     return arrays
 
 
-def _read_header(file: Path) -> tuple[dict[str, Any], int]:
+def _read_header(stream: BinaryIO, name: str) -> tuple[dict[str, Any], int]:
     """The header of a safetensors file, and where its data start."""
-    with file.open("rb") as opened:
-        length = int.from_bytes(opened.read(_LENGTH_BYTES), "little")
-        if length > _LARGEST_HEADER:
-            raise BundleError(f"{file} is not a safetensors file: its header would be {length} bytes long.")
-        try:
-            header = json.loads(opened.read(length))
-        except (ValueError, RecursionError) as error:
-            raise BundleError(f"{file} is not a safetensors file: its header is not JSON ({error}).") from error
+    length = int.from_bytes(stream.read(_LENGTH_BYTES), "little")
+    if length > _LARGEST_HEADER:
+        raise BundleError(f"{name} is not a safetensors file: its header would be {length} bytes long.")
+    try:
+        header = json.loads(stream.read(length))
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"{name} is not a safetensors file: its header is not JSON ({error}).") from error
     if not isinstance(header, dict):
-        raise BundleError(f"{file} is not a safetensors file: its header is not an object.")
+        raise BundleError(f"{name} is not a safetensors file: its header is not an object.")
     return header, _LENGTH_BYTES + length
 
 

@@ -27,7 +27,7 @@ def threshold_age(gallery: Gallery) -> ThresholdAge:
     if stored.fingerprint != active:
         note = f"The gallery's threshold was set for another model ({stored.fingerprint[:12]}); the model's default is "
         return ThresholdAge("other model", note + "used until `twindex calibrate --auto` sets it again.")
-    measured = int(stored.report["subjects"])
+    measured = int(stored.report.get("subjects", 0))
     if subjects > measured * (1 + GROWTH):
         note = f"The threshold was set for {measured} people, there are {subjects} now: more strangers than "
         note += f"{100 * stored.target_fpir:g} % may be called somebody until `twindex calibrate --auto` sets it again."

@@ -1,5 +1,7 @@
 """The metadata store: SQLite through SQLAlchemy. `Store` is the way in; the rest are the values it speaks in."""
 
+from twindex.storage.consistency import Inconsistency
+from twindex.storage.contents import Contents
 from twindex.storage.journal import APPLICATION_ID
 from twindex.storage.names import MAX_NAME_LENGTH, subject_name
 from twindex.storage.records import (
@@ -34,6 +36,7 @@ __all__ = [
     "MAX_NAME_LENGTH",
     "Change",
     "ChangeKind",
+    "Contents",
     "Damage",
     "Enrolment",
     "EnrolmentRequest",
@@ -43,6 +46,7 @@ __all__ = [
     "Generation",
     "GenerationSpec",
     "GenerationState",
+    "Inconsistency",
     "ItemStatus",
     "Job",
     "JobItem",

@@ -14,6 +14,7 @@ from twindex.storage.database import Database
 from twindex.storage.generations import activate_generation, insert_generation
 from twindex.storage.journal import APPLICATION_ID
 from twindex.storage.migrations import migrate
+from twindex.storage.publishing import publish
 from twindex.storage.records import GenerationSpec
 from twindex.storage.schema import GALLERY
 
@@ -43,7 +44,9 @@ def create_database(
         raise UsageError(f"No gallery can be made at {str(path)!r} ({error}); check the folder.") from error
     try:
         _fill(temporary, keys, keep_crops=keep_crops, generation=generation)
-        _publish(temporary, path)
+        publish(temporary, path)
+    except FileExistsError as error:
+        raise _exists(path) from error
     finally:
         for suffix in ("", "-journal", "-wal", "-shm"):
             temporary.with_name(temporary.name + suffix).unlink(missing_ok=True)
@@ -57,16 +60,6 @@ def make_private_file(path: Path) -> None:
     """
     # Faces can be rebuilt from templates: the file is for its owner alone, and SQLite gives journals its mode.
     os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-
-
-def sync_folder(folder: Path) -> None:
-    """Make a folder's names durable, where the system can."""
-    if hasattr(os, "O_DIRECTORY"):
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _fill(path: Path, keys: DerivedKeys | None, *, keep_crops: bool, generation: GenerationSpec | None) -> None:
@@ -84,20 +77,6 @@ def _fill(path: Path, keys: DerivedKeys | None, *, keep_crops: bool, generation:
                 activate_generation(connection, insert_generation(connection, generation))
     finally:
         database.close()
-
-
-def _publish(temporary: Path, path: Path) -> None:
-    """Give the finished file its name without ever replacing another, and make that durable."""
-    try:
-        os.link(temporary, path)
-    except FileExistsError as error:
-        raise _exists(path) from error
-    except OSError:
-        # A file system without hard links: two processes creating at the same instant are told apart by luck only.
-        if os.path.lexists(path):
-            raise _exists(path) from None
-        temporary.rename(path)
-    sync_folder(path.parent)
 
 
 def _exists(path: Path) -> UsageError:

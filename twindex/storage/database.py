@@ -3,7 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from threading import local
@@ -22,6 +22,7 @@ _BUSY_SECONDS = 30.0
 _CHECKPOINT_MILLISECONDS = 1000
 # At most. A search of a large gallery reads pages all over it, inner ones again and again: it takes half as long.
 _CACHE_KIB = 32_768
+_PAGES_AT_ONCE = 4096  # of a copy, between which a signal is heard
 _FIRST_READ = "SELECT 1 FROM sqlite_master LIMIT 1"
 
 canonical_json = partial(json.dumps, sort_keys=True, separators=(",", ":"), allow_nan=False)
@@ -117,6 +118,25 @@ class Database:
             finally:
                 connection.close()
         return bool(busy == 0)
+
+    def copy_to(self, path: Path) -> None:
+        """Copy one state of the database while others may write, by SQLite's online backup.
+
+        Args:
+            path: An empty file, which becomes a database with a rollback journal: whole in one file.
+
+        Raises:
+            TwindexError: The copy cannot be written, or this database cannot be read.
+        """
+        self._refuse_closed()
+        with translated_faults(self.path):
+            source = self._connect(read_only=self.read_only)
+        with closing(source), translated_faults(path), closing(sqlite3.connect(path, isolation_level=None)) as copy:
+            # Without a transaction of its own the copy would begin again whenever somebody writes.
+            source.execute("BEGIN")
+            source.execute(_FIRST_READ)
+            source.backup(copy, pages=_PAGES_AT_ONCE)
+            copy.execute("PRAGMA journal_mode = DELETE")
 
     def close(self) -> None:
         """Close every connection. Closing twice is harmless."""

@@ -50,9 +50,11 @@ def _templates(database: Database) -> Iterator[Damage]:
         with database.read() as connection:
             rows = connection.execute(statement.where(TEMPLATES.c.id > after).limit(_PAGE)).all()
         for _, reference, fingerprint, vector, sha256 in rows:
-            if not template_is_sound(reference, fingerprint, vector, sha256):
+            # SQLite keeps values of any type in any column, and only these can be hashed.
+            typed = isinstance(reference, int) and isinstance(fingerprint, str) and isinstance(vector, bytes)
+            if not (typed and fingerprint.isascii() and template_is_sound(reference, fingerprint, vector, sha256)):
                 text = f"The template of reference {reference} under model {fingerprint} is damaged."
-                yield Damage(text, TemplateKey(reference, fingerprint))
+                yield Damage(text, TemplateKey(reference, fingerprint), "template")
         if not rows:
             return
         after = rows[-1].id
@@ -67,8 +69,8 @@ def _crops(database: Database) -> Iterator[Damage]:
         with database.read() as connection:
             rows = connection.execute(statement.where(SAMPLES.c.id > after).limit(_PAGE)).all()
         for number, source_name, crop, sha256 in rows:
-            if (None if crop is None else crop_sha256(crop)) != sha256:
-                yield Damage(f"The crop of sample {number}, from {source_name!r}, is damaged.")
+            if (crop_sha256(crop) if isinstance(crop, bytes) else crop) != sha256:
+                yield Damage(f"The crop of sample {number}, from {source_name!r}, is damaged.", code="crop")
         if not rows:
             return
         after = rows[-1].id

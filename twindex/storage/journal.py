@@ -1,6 +1,7 @@
 """Which journal a database uses, and what its first hundred bytes say."""
 
 import os
+import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -37,6 +38,11 @@ def journal_mode(version: tuple[int, int, int]) -> JournalMode:
     """
     mended = version >= (3, 51, 3) or (3, 50, 7) <= version < (3, 51, 0) or (3, 44, 6) <= version < (3, 45, 0)
     return "wal" if mended else "truncate"
+
+
+def journal_is_unsafe(header: Header) -> bool:
+    """Whether a database still keeps the log that the linked SQLite can damage; the next writer changes it."""
+    return header.wal and journal_mode(sqlite3.sqlite_version_info) != "wal"
 
 
 def read_header(path: Path) -> Header:

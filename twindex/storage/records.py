@@ -15,6 +15,7 @@ ChangeKind = Literal["enrolled", "erased"]
 EnrolmentStatus = Literal["enrolled", "already_enrolled", "withdrawn"]
 GenerationState = Literal["building", "active", "retired"]
 JobState = Literal["running", "finished", "interrupted", "failed"]
+DamageCode = Literal["database", "template", "crop"]
 ItemStatus = Literal["pending", "enrolled", "skipped", "failed"]
 
 
@@ -206,10 +207,12 @@ class Damage:
     Attributes:
         text: One sentence for people.
         template: The template that is damaged, if it is one.
+        code: What is damaged.
     """
 
     text: str
     template: TemplateKey | None = None
+    code: DamageCode = "database"
 
 
 @dataclass(frozen=True)

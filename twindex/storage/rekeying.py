@@ -13,7 +13,7 @@ from typing import Any
 
 from twindex.errors import EncryptionKeyError, IntegrityError, UsageError
 from twindex.keys import DerivedKeys, GalleryKey, matching_keys, new_keys
-from twindex.storage.creation import make_private_file, sync_folder
+from twindex.storage.creation import make_private_file
 from twindex.storage.database import Database
 from twindex.storage.driver import key_literal, settle, sqlcipher, unlock
 from twindex.storage.faults import translated_faults
@@ -21,6 +21,7 @@ from twindex.storage.inspection import inspect
 from twindex.storage.journal import APPLICATION_ID, connection_uri, read_header
 from twindex.storage.migrations import MIGRATIONS
 from twindex.storage.occupancy import Occupancy
+from twindex.storage.publishing import synchronise
 
 _BLOCK = 1 << 20
 _LEFTOVERS = "rekey"
@@ -83,7 +84,7 @@ def _replace(
     discard_copies()
     with path.open("r+b", buffering=0) as old:
         new.replace(path)
-        sync_folder(path.parent)
+        synchronise(path.parent)
         overwrite(old.fileno())
 
 

@@ -12,9 +12,12 @@ from twindex.errors import IntegrityError, UsageError
 from twindex.keys import GalleryKey, environment_key, matching_keys
 from twindex.sealing import FileSealer
 from twindex.storage.changes import Changes
+from twindex.storage.consistency import Inconsistency, erase_orphans, inconsistencies, log_enrolments, raise_counters
+from twindex.storage.contents import Contents, read_contents
 from twindex.storage.creation import create_database
 from twindex.storage.database import Database
-from twindex.storage.generations import Generations
+from twindex.storage.expected_schema import schema_differences
+from twindex.storage.generations import Generations, forget_all_snapshots
 from twindex.storage.inspection import inspect
 from twindex.storage.jobs import Jobs
 from twindex.storage.journal import read_header, refuse_stranger
@@ -97,6 +100,21 @@ class Store:
             raise
         return cls(database)
 
+    @staticmethod
+    def foreign_definitions(path: Path) -> list[str]:
+        """What in a database from elsewhere is not as Twindex makes it; nothing that it defines is run or changed.
+
+        Raises:
+            UsageError: If there is no file.
+            IntegrityError: If the file is empty, damaged or not a gallery's.
+        """
+        read_header(path)
+        database = Database(path, read_only=True)
+        try:
+            return schema_differences(database)
+        finally:
+            database.close()
+
     def close(self) -> None:
         """Close every connection. Closing twice is harmless."""
         self._database.close()
@@ -140,6 +158,39 @@ class Store:
             True if none are left; False while a reader still needs the log.
         """
         return self._database.truncate_journal()
+
+    def copy_to(self, path: Path) -> None:
+        """Copy one state of the database into an empty file, while others may write.
+
+        Raises:
+            TwindexError: The copy cannot be written, or this database cannot be read.
+        """
+        self._database.copy_to(path)
+
+    def contents(self) -> Contents:
+        """What the database holds, in numbers."""
+        return read_contents(self._database)
+
+    def forget_snapshots(self) -> None:
+        """Say of every generation that no file holds its index, as after a move to another place."""
+        with self._database.write() as connection:
+            forget_all_snapshots(connection)
+
+    def inconsistencies(self) -> list[Inconsistency]:
+        """Where tables do not agree with each other; an empty list if they do."""
+        return inconsistencies(self._database)
+
+    def erase_orphans(self) -> int:
+        """Remove captured faces that no reference holds, which an erasure would not reach; returns how many."""
+        return erase_orphans(self._database)
+
+    def log_enrolments(self) -> None:
+        """Log those references as enrolled of which the log of changes does not say so."""
+        log_enrolments(self._database)
+
+    def raise_counters(self) -> None:
+        """Make sure that no id that was ever given is given again."""
+        raise_counters(self._database)
 
     def check(self) -> list[Damage]:
         """What is wrong with the database; an empty list if it is sound."""

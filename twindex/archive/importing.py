@@ -1,0 +1,141 @@
+"""Making a gallery from an archive: everything is checked in a folder beside before anything has the gallery's name."""
+
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from twindex.archive.container import Archive
+from twindex.archive.manifest import DATABASE_ENTRY, Manifest
+from twindex.config import DATABASE
+from twindex.embedder.bundle import load_bundle
+from twindex.embedder.registry import install_model, list_models
+from twindex.errors import ArchiveError, ModelMismatchError, TwindexError, UsageError
+from twindex.gallery.partial import partial_folder
+from twindex.storage import Store
+from twindex.storage.publishing import publish
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A gallery that was made, the manifest of its archive, and whether a model was installed with it."""
+
+    gallery: Path
+    manifest: Manifest
+    model_installed: bool
+
+
+def import_gallery(archive: Path, gallery: Path, *, without_model: bool = False) -> Imported:
+    """Make a gallery from an archive; it keeps its id.
+
+    Args:
+        archive: What `export_gallery` wrote.
+        gallery: The folder to make; it may exist, but hold no gallery.
+        without_model: Go on although the model that answers is neither installed nor in the archive.
+
+    Raises:
+        UsageError: There is no such archive, or a gallery in that folder.
+        ArchiveError: The archive is not as it was written, or was never one; nothing is left of it.
+        ModelMismatchError: The model that answers is not installed and not in the archive.
+        OSError: The gallery cannot be written.
+    """
+    if os.path.lexists(gallery / DATABASE):
+        raise _holds_one(gallery)
+    if not archive.is_file():
+        raise UsageError(f"There is no archive {str(archive)!r}.")
+    with archive.open("rb") as stream:
+        opened = Archive(stream)
+        if not without_model:
+            _refuse_unknown_model(opened.manifest)
+        gallery.absolute().parent.mkdir(parents=True, exist_ok=True)
+        with partial_folder(gallery.absolute()) as folder:
+            return _unpacked(opened, folder, gallery)
+
+
+def _unpacked(opened: Archive, folder: Path, gallery: Path) -> Imported:
+    manifest = opened.manifest
+    for file in manifest.files:
+        target = folder / file.name
+        target.parent.mkdir(mode=0o700, exist_ok=True)
+        _write(target, partial(opened.extract, file))
+    _check_database(folder / DATABASE_ENTRY, manifest)
+    installed = manifest.holds_model and _install(folder / "model", manifest)
+    gallery.mkdir(exist_ok=True)
+    try:
+        publish(folder / DATABASE_ENTRY, gallery / DATABASE)
+    except FileExistsError as error:
+        raise _holds_one(gallery) from error
+    return Imported(gallery, manifest, installed)
+
+
+def _write(path: Path, read: Callable[[Callable[[bytes], object]], None]) -> None:
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    with os.fdopen(descriptor, "wb") as stream:
+        read(stream.write)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _check_database(path: Path, manifest: Manifest) -> None:
+    """Refuse a database that is not a sound gallery's, or not the one that the manifest describes.
+
+    Snapshots do not travel, so none stays recorded.
+    """
+    try:
+        # Reading alone first: nothing that a stranger defined may run, not even while the schema is brought up to date.
+        wrong = Store.foreign_definitions(path)
+        if not wrong:
+            with Store.open(path) as store:
+                wrong = [damage.text for damage in store.check()] or [one.text for one in store.inconsistencies()]
+                wrong = wrong or _differences(store, manifest)
+                store.forget_snapshots()
+    except TwindexError as error:
+        raise ArchiveError("archive_database", f"The archive's database is refused: {error}") from error
+    if wrong:
+        raise ArchiveError(
+            "archive_database",
+            f"The archive's database is refused, {len(wrong)} findings such as: {wrong[0]} Export the gallery again.",
+        )
+
+
+def _differences(store: Store, manifest: Manifest) -> list[str]:
+    # Opening has brought an older schema up to date.
+    found = asdict(replace(store.contents(), schema=manifest.contents.schema))
+    described = asdict(manifest.contents)
+    return [
+        f"{name} is {found[name]}, its manifest says {described[name]}."
+        for name in found
+        if found[name] != described[name]
+    ]
+
+
+def _refuse_unknown_model(manifest: Manifest) -> None:
+    wanted = manifest.contents.model
+    if wanted is None or manifest.holds_model or wanted in {model.fingerprint for model in list_models()}:
+        return
+    raise ModelMismatchError(
+        f"The archive's gallery answers with model {wanted}, which is not installed here. Install it with `twindex "
+        "models install FOLDER`, or export with --with-model; or import with --without-model and move the gallery to "
+        "an installed model with `twindex reindex --model`."
+    )
+
+
+def _install(folder: Path, manifest: Manifest) -> bool:
+    """Install the model that came with the archive; False where it was installed already."""
+    bundle = load_bundle(folder)
+    if bundle.card.fingerprint != manifest.contents.model:
+        raise ArchiveError(
+            "archive_manifest",
+            f"The archive holds model {bundle.card.fingerprint[:12]}, but its gallery answers with another; "
+            "do not trust this file.",
+        )
+    known = any(model.fingerprint == bundle.card.fingerprint for model in list_models())
+    install_model(folder)
+    return not known
+
+
+def _holds_one(gallery: Path) -> UsageError:
+    return UsageError(
+        f"There is a gallery in {str(gallery)!r} already; an import never replaces one. Give another --gallery folder."
+    )

@@ -1,0 +1,44 @@
+"""`twindex export`: the gallery as one portable file."""
+
+from pathlib import Path
+
+import click
+
+from twindex.commands.options import common_options, settings_of
+from twindex.commands.terminal import show
+
+EXAMPLES = """\b
+Examples:
+  twindex export backup.twindex
+  twindex export for-the-other-office.twindex --with-model
+"""
+
+
+@click.command("export", epilog=EXAMPLES)
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--with-model", is_flag=True, help="Put the model into it too; otherwise only its fingerprint.")
+@common_options
+@click.pass_context
+def export_gallery(context: click.Context, file: Path, with_model: bool) -> None:
+    """Write the whole gallery to FILE, while others go on enrolling and searching.
+
+    FILE holds faces and templates of everybody enrolled: keep it as carefully as their photos. An erasure does not
+    reach it.
+    """
+    from twindex.archive.exporting import export_gallery as write
+
+    settings = settings_of(context)
+    written = write(settings.gallery, file, with_model=with_model)
+    contents = written.manifest.contents
+    value = {
+        "archive": str(written.path),
+        "bytes": written.length,
+        "gallery_id": contents.gallery_id,
+        "revision": contents.revision,
+        "subjects": contents.subjects,
+        "references": contents.references,
+        "model": contents.model,
+        "with_model": written.manifest.holds_model,
+    }
+    people = f"{contents.subjects} subjects, {contents.references} references"
+    show(settings, value, [f"{written.path}: {people}, {written.length} bytes"])

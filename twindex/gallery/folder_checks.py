@@ -1,0 +1,97 @@
+"""What can be told of a gallery's folder before its database is opened."""
+
+import os
+import stat
+from pathlib import Path
+
+from twindex.config import DATABASE, SNAPSHOTS
+from twindex.errors import IntegrityError, TwindexError
+from twindex.gallery.findings import RESTORE, Finding
+from twindex.gallery.library_checks import check_libraries
+from twindex.gallery.partial import partial_folders
+from twindex.storage.journal import journal_is_unsafe, read_header
+
+_OTHERS_ACCESS = 0o007
+_OTHERS_WRITE = 0o002
+
+
+def check_folder(folder: Path) -> list[Finding]:
+    """Left-over files, access of other users, the journal, and libraries with known defects."""
+    return [*_leftovers(folder), *_access(folder), *_journal(folder), *check_libraries()]
+
+
+def unopenable(folder: Path, error: TwindexError) -> Finding:
+    """The finding about a database that cannot be opened.
+
+    Args:
+        folder: Of the gallery.
+        error: What opening it raised.
+    """
+    database = folder / DATABASE
+    code = "database_unusable"
+    if database.is_file() and database.stat().st_size == 0:
+        code = "database_empty"
+    elif "not a gallery" in str(error):
+        code = "database_foreign"
+    return Finding(str(error), code=code, advice=RESTORE)
+
+
+def leftovers(folder: Path) -> list[Path]:
+    """Files of a making or an import of this gallery that was killed; where there is a gallery, nobody needs them."""
+    made = [path for path in folder.glob(f".{DATABASE}.*.new*") if path.is_file()]
+    return sorted(made) + partial_folders(folder)
+
+
+def open_to_others(folder: Path) -> list[Path]:
+    """Files of the gallery that every user of this machine may read or change, and folders that all may write to."""
+    if os.name == "nt":
+        return []
+    files = [path for path in (*folder.glob(f"{DATABASE}*"), *(folder / SNAPSHOTS).glob("*")) if path.is_file()]
+    found = [path for path in sorted(files) if path.stat().st_mode & _OTHERS_ACCESS]
+    return found + [path for path in (folder, folder / SNAPSHOTS) if path.is_dir() and _mode(path) & _OTHERS_WRITE]
+
+
+def close_to_others(path: Path) -> None:
+    """Take from everybody but owner and group what `open_to_others` complains of."""
+    path.chmod(_mode(path) & ~(_OTHERS_WRITE if path.is_dir() else _OTHERS_ACCESS))
+
+
+def _mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def _leftovers(folder: Path) -> list[Finding]:
+    return [
+        Finding(
+            f"{path.name} was left by a process that was killed, and may hold faces and templates.",
+            "remove_leftover",
+            file=str(path),
+            code="leftover",
+            severity="warning",
+        )
+        for path in leftovers(folder)
+    ]
+
+
+def _access(folder: Path) -> list[Finding]:
+    return [
+        Finding(
+            f"Every user of this machine can get at {path.name}: faces can be rebuilt from templates.",
+            "close_to_others",
+            file=str(path),
+            code="open_to_others",
+            severity="warning",
+        )
+        for path in open_to_others(folder)
+    ]
+
+
+def _journal(folder: Path) -> list[Finding]:
+    try:
+        unsafe = journal_is_unsafe(read_header(folder / DATABASE))
+    except IntegrityError:
+        return []  # opening it says so
+    if not unsafe:
+        return []
+    text = "The database keeps a write-ahead log, which this SQLite can damage when two processes write."
+    return [Finding(text, "change_journal", code="sqlite_wal", severity="warning")]

@@ -1,0 +1,101 @@
+"""Whether every structured value can be read as what it stands for: times, faces, the threshold, snapshots' names.
+
+Twindex writes no other; a database that was tampered with, or comes from a stranger, may hold anything.
+"""
+
+from collections.abc import Callable
+from math import isfinite
+from typing import Any
+
+from sqlalchemy import select
+
+from twindex.errors import UsageError
+from twindex.storage.database import Database
+from twindex.storage.face_json import face_from_json
+from twindex.storage.generations import Generations
+from twindex.storage.jobs import Jobs
+from twindex.storage.names import subject_name
+from twindex.storage.schema import GALLERY, REFERENCES, SAMPLES, SUBJECTS
+
+_PAGE = 1000
+_NOT_READABLE = (UsageError, ValueError, TypeError, KeyError, AttributeError, RecursionError)
+
+
+def unreadable_values(database: Database) -> list[str]:
+    """One sentence for each table with a value that cannot be read."""
+    checks: dict[str, Callable[[Database], None]] = {
+        "gallery": _gallery,
+        "subjects": _subjects,
+        "samples": _samples,
+        "references": _references,
+        "generations": _generations,
+        "jobs": lambda one: _each(Jobs(one).list(), lambda job: None),
+    }
+    found = []
+    for table, check in checks.items():
+        try:
+            check(database)
+        except _NOT_READABLE as error:
+            found.append(f"A value in {table!r} cannot be read: {error}")
+    return found
+
+
+def _each(values: Any, check: Callable[[Any], None]) -> None:
+    for value in values:
+        check(value)
+
+
+def _gallery(database: Database) -> None:
+    with database.read() as connection:
+        row = connection.execute(select(GALLERY.c.created, GALLERY.c.threshold)).one_or_none()
+    if row is None:
+        raise ValueError("expected one row, got none")
+    if row.threshold is None:
+        return
+    numbers = [row.threshold[name] for name in ("probability", "target_fpir", "gallery_size")]
+    if not all(isinstance(one, int | float) and isfinite(one) for one in numbers):
+        raise ValueError(f"expected the threshold's numbers to be finite, got {numbers}")
+    texts = [row.threshold[name] for name in ("fingerprint", "method")]
+    report = row.threshold["report"]
+    if not all(isinstance(one, str) for one in texts) or not isinstance(report.get("subjects", 0), int):
+        raise ValueError("expected the threshold's model and method to be texts, and its number of subjects a number")
+
+
+def _subjects(database: Database) -> None:
+    with database.read() as connection:
+        for name, details, _ in connection.execute(select(SUBJECTS.c.name, SUBJECTS.c.details, SUBJECTS.c.created)):
+            if subject_name(name) != name or not isinstance(details, dict):
+                raise ValueError(f"the subject {name!r} is not stored as Twindex stores it")
+
+
+def _samples(database: Database) -> None:
+    after = 0
+    statement = select(SAMPLES.c.id, SAMPLES.c.face).order_by(SAMPLES.c.id).limit(_PAGE)
+    while True:
+        with database.read() as connection:
+            rows = connection.execute(statement.where(SAMPLES.c.id > after)).all()
+        for _, face in rows:
+            if face is not None:
+                face_from_json(face)
+        if not rows:
+            return
+        after = rows[-1].id
+
+
+def _references(database: Database) -> None:
+    with database.read() as connection:
+        _each(
+            connection.scalars(select(REFERENCES.c.enrolled), execution_options={"yield_per": _PAGE}), lambda one: None
+        )
+
+
+def _generations(database: Database) -> None:
+    for generation in Generations(database).list():
+        file = None if generation.snapshot is None else generation.snapshot.file
+        if file is not None and not is_plain_name(file):
+            raise ValueError(f"the snapshot of generation {generation.id} is not named by a plain file name: {file!r}")
+
+
+def is_plain_name(text: str) -> bool:
+    """Whether this names a file in a folder, and cannot lead out of it."""
+    return text not in ("", ".", "..") and not set(text) & set("/\\:\0")
