@@ -1,5 +1,6 @@
 """`twindex doctor`: does the gallery keep its promises?"""
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -23,7 +24,7 @@ Examples:
 @common_options
 @click.pass_context
 def doctor(context: click.Context, repair: bool) -> int:
-    """Check the database, every stored template and crop, the index's snapshots, the model and the threshold's age.
+    """Check the database, every stored template and crop, the audit, erasures, the index's snapshots and the model.
 
     Exits with 6 when something is wrong that was not mended.
     """
@@ -54,10 +55,14 @@ def doctor(context: click.Context, repair: bool) -> int:
 
 
 def _notes(gallery: "Gallery") -> list[str]:
-    """What is no damage, but worth knowing: the threshold's age, and what an approximate index keeps."""
+    """What is no damage, but worth knowing: the threshold's age, the expired, and what an approximate index keeps."""
     from twindex.gallery.threshold_age import threshold_age
 
     notes = [note] if (note := threshold_age(gallery).note) else []
+    if expired := gallery.store.subjects.expired(datetime.now(UTC)):
+        notes.append(
+            f"{len(expired)} references have expired and answer no query; `twindex subjects purge` erases them."
+        )
     active = gallery.active()
     recall = None if active.snapshot is None else active.snapshot.recall
     if recall is not None:

@@ -6,11 +6,12 @@ from typing import Literal
 from twindex.embedder.alignment import decode_crop
 from twindex.embedder.registry import find_model
 from twindex.errors import IntegrityError, ModelMismatchError, UsageError
+from twindex.gallery.erasing import finish
 from twindex.gallery.searchable import open_snapshot
 from twindex.gallery.service import Gallery
 from twindex.storage import Damage
 
-Remedy = Literal["none", "forget_snapshot", "unlink_file", "embed_again"]
+Remedy = Literal["none", "forget_snapshot", "unlink_file", "embed_again", "finish_erasure"]
 PENDING_ERASURE = (
     "An erasure is still pending: another process reads the database, whose journal may hold erased bytes; "
     "run `twindex doctor --repair` again when it has finished."
@@ -27,6 +28,7 @@ class Finding:
         generation: Whose snapshot it is about, or 0.
         file: The file it is about, or "".
         reference: Whose damaged template it is about, or 0.
+        erasure: Which row of the audit it is about, or 0.
         model: The fingerprint of that template's model, or "".
     """
 
@@ -36,6 +38,7 @@ class Finding:
     file: str = ""
     reference: int = 0
     model: str = ""
+    erasure: int = 0
 
     @property
     def mendable(self) -> bool:
@@ -45,6 +48,7 @@ class Finding:
 def examine(gallery: Gallery) -> list[Finding]:
     """All findings; an empty list means that every promise that can be checked here holds."""
     findings = [_damage(gallery, damage) for damage in gallery.store.check()]
+    findings += _erasures(gallery)
     active = gallery.store.generations.active()
     if active is None:
         return [*findings, Finding("No generation is active.")]
@@ -61,10 +65,16 @@ def mend(gallery: Gallery, findings: list[Finding]) -> list[str]:
     """Carry out each finding's remedy, and finish what an erasure left pending.
 
     Returns:
-        A sentence for each finding mended, and `PENDING_ERASURE` while erased bytes cannot be removed yet.
+        A sentence for each finding mended, and `PENDING_ERASURE` while bytes of an erasure that the audit does not
+        know cannot be removed yet.
     """
-    mended = []
+    mended, rebuilt = [], False
     for finding in findings:
+        if finding.remedy == "finish_erasure":
+            row = gallery.store.audit.get(finding.erasure)
+            if finish(gallery.store, gallery.folder, gallery.snapshots, row).result == "erased":
+                mended.append(finding.text)
+            continue
         if finding.remedy == "forget_snapshot":
             gallery.store.generations.forget_snapshot(finding.generation)
         if finding.remedy in ("forget_snapshot", "unlink_file") and finding.file:
@@ -73,8 +83,11 @@ def mend(gallery: Gallery, findings: list[Finding]) -> list[str]:
             _embed_again(gallery, finding.reference, finding.model)
         if finding.mendable:
             mended.append(finding.text)
-    pending = [] if gallery.store.finish_erasure() else [PENDING_ERASURE]
-    if mended:
+            rebuilt = True
+    # The next look tells of those that the audit knows.
+    known = any(finding.erasure for finding in findings)
+    pending = [] if known or gallery.store.finish_erasure() else [PENDING_ERASURE]
+    if rebuilt:
         gallery.searchable().compact()
     return mended + pending
 
@@ -111,6 +124,16 @@ def _model(gallery: Gallery, fingerprint: str) -> list[Finding]:
     except (ModelMismatchError, IntegrityError, UsageError) as error:
         return [Finding(str(error))]
     return []
+
+
+def _erasures(gallery: Gallery) -> list[Finding]:
+    """The erasures of which nobody has seen yet that nothing is left."""
+    findings = []
+    for row in gallery.store.audit.unverified():
+        where = ", ".join(sorted(gallery.store.audit.places(row.id))) or "it was interrupted"
+        text = f"The erasure of {row.time:%Y-%m-%d %H:%M} UTC (audit {row.id}) is pending: {where}."
+        findings.append(Finding(text, "finish_erasure", erasure=row.id))
+    return findings
 
 
 def _snapshots(gallery: Gallery) -> list[Finding]:

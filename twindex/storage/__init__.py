@@ -1,7 +1,9 @@
 """The metadata store: SQLite through SQLAlchemy. `Store` is the way in; the rest are the values it speaks in."""
 
+from twindex.storage.enrolment import CONSENT_REQUIRED
 from twindex.storage.journal import APPLICATION_ID
 from twindex.storage.names import MAX_NAME_LENGTH, subject_name
+from twindex.storage.receipts import AuditRow, Erasure, ExpiredReference
 from twindex.storage.records import (
     Change,
     ChangeKind,
@@ -9,7 +11,6 @@ from twindex.storage.records import (
     Enrolment,
     EnrolmentRequest,
     EnrolmentStatus,
-    Erasure,
     GalleryRecord,
     Generation,
     GenerationSpec,
@@ -19,6 +20,7 @@ from twindex.storage.records import (
     JobItem,
     JobState,
     KeptCrop,
+    NewItem,
     OwnedTemplates,
     Recall,
     ReferenceRecord,
@@ -32,7 +34,9 @@ from twindex.storage.store import Store
 
 __all__ = [
     "APPLICATION_ID",
+    "CONSENT_REQUIRED",
     "MAX_NAME_LENGTH",
+    "AuditRow",
     "Change",
     "ChangeKind",
     "Damage",
@@ -40,6 +44,7 @@ __all__ = [
     "EnrolmentRequest",
     "EnrolmentStatus",
     "Erasure",
+    "ExpiredReference",
     "GalleryRecord",
     "Generation",
     "GenerationSpec",
@@ -49,6 +54,7 @@ __all__ = [
     "JobItem",
     "JobState",
     "KeptCrop",
+    "NewItem",
     "OwnedTemplates",
     "Recall",
     "ReferenceRecord",

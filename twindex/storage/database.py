@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
 from twindex.errors import TwindexError, UsageError
 from twindex.storage.faults import needs_recovery, translated_faults
 from twindex.storage.journal import connection_uri, journal_mode
+from twindex.storage.raw_files import RawFiles
 
 _BUSY_SECONDS = 30.0
 _CHECKPOINT_MILLISECONDS = 1000
@@ -34,6 +35,7 @@ class Database:
     def __init__(self, path: Path, *, read_only: bool) -> None:
         self.path = path
         self.read_only = read_only
+        self.raw = RawFiles(path)
         self._closed = False
         # Where the pool lends without limit, a thread waits for SQLite's lock, never for a connection.
         self._readers = create_engine(
@@ -61,7 +63,7 @@ class Database:
             UsageError: If the gallery was opened read-only, or another process holds the lock for 30 seconds.
         """
         if self.read_only:
-            raise UsageError(f"The gallery's database {str(self.path)!r} was opened read-only; open it for writing.")
+            raise self._opened_read_only()
         with self._transaction(self._writers) as connection:
             yield connection
 
@@ -84,16 +86,38 @@ class Database:
                 connection.close()
         return bool(busy == 0)
 
+    def rewrite(self) -> None:
+        """Write the whole file anew, from what is kept alone, so that no unused part holds anything old.
+
+        Takes about as much memory as the file is long: nothing of it may be written elsewhere.
+
+        Raises:
+            UsageError: If the gallery was opened read-only, or another process reads or writes for 30 seconds.
+        """
+        if self.read_only:
+            raise self._opened_read_only()
+        self._refuse_closed()
+        with translated_faults(self.path):
+            connection = self._readers.raw_connection()
+            try:
+                connection.cursor().execute("VACUUM")
+            finally:
+                connection.close()
+
     def close(self) -> None:
         """Close every connection. Closing twice is harmless."""
         self._closed = True
         self._readers.dispose()
+        self.raw.close()
 
     @contextmanager
     def _transaction(self, engine: Engine) -> Iterator[Connection]:
         self._refuse_closed()
         with translated_faults(self.path), engine.begin() as connection:
             yield connection
+
+    def _opened_read_only(self) -> UsageError:
+        return UsageError(f"The gallery's database {str(self.path)!r} was opened read-only; open it for writing.")
 
     def _refuse_closed(self) -> None:
         if self._closed:

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, delete, insert, select, update
 
 from twindex.errors import UsageError
+from twindex.storage.audit import record
 from twindex.storage.changes import last_erasure
 from twindex.storage.database import Database
 from twindex.storage.records import Generation, GenerationSpec, GenerationState, Recall, Snapshot
@@ -65,6 +66,9 @@ class Generations:
             if select_missing(connection, generation.fingerprint, 0, 1):
                 return False
             activate_generation(connection, number)
+            action = "rollback" if generation.state == "retired" else "reindex"
+            told = {"generation": number, "model": generation.fingerprint, "index": generation.index_spec}
+            record(connection, action, told)
             return True
 
     def delete(self, number: int) -> None:
@@ -77,6 +81,7 @@ class Generations:
             if _get(connection, number).state == "active":
                 raise UsageError(f"Generation {number} answers the queries; activate another before deleting it.")
             connection.execute(delete(GENERATIONS).where(GENERATIONS.c.id == number))
+            record(connection, "prune", {"generation": number})
 
     def record_snapshot(self, number: int, snapshot: Snapshot) -> bool:
         """Say which file holds this generation's index.

@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
+from twindex.terms import NO_TERMS, Terms
 from twindex.types import Face, Float32, Int64, Sample
 
 ChangeKind = Literal["enrolled", "erased"]
-EnrolmentStatus = Literal["enrolled", "already_enrolled", "withdrawn"]
+EnrolmentStatus = Literal["enrolled", "already_enrolled", "withdrawn", "consent_required"]
 GenerationState = Literal["building", "active", "retired"]
 JobState = Literal["running", "finished", "interrupted", "failed"]
 ItemStatus = Literal["pending", "enrolled", "skipped", "failed"]
@@ -42,6 +43,7 @@ class GalleryRecord:
     keep_crops: bool
     created: datetime
     threshold: StoredThreshold | None
+    consent_required: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,14 +54,16 @@ class EnrolmentRequest:
         sample: The captured face.
         subject: Whose it is.
         vector: (dim,) float32, unit length.
-        job_item: The item of a batch job that this settles. What the item says by then counts: its subject may have
-            been renamed, merged or erased since the request was made.
+        job_item: The item of a batch job that this settles. What the item says by then counts, its terms too: its
+            subject may have been renamed, merged or erased since the request was made.
+        terms: Those of the reference, where there is no job item.
     """
 
     sample: Sample
     subject: str
     vector: Float32
     job_item: int | None = None
+    terms: Terms = NO_TERMS
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,8 @@ class Enrolment:
     Attributes:
         reference: Id of the reference, new or found; None if nothing was enrolled.
         status: `already_enrolled` if reference and template were there before; `withdrawn` if the job's item was no
-            longer to be done, because its subject has been erased or another process has dealt with it.
+            longer to be done, because its subject has been erased or another process has dealt with it;
+            `consent_required` if the gallery demands a consent and none was named.
         collisions: Names of other subjects that hold a face of the same photo.
     """
 
@@ -91,6 +96,7 @@ class ReferenceRecord:
     quality: float
     enrolled: datetime
     has_crop: bool
+    terms: Terms = NO_TERMS
 
 
 @dataclass(frozen=True)
@@ -121,29 +127,13 @@ class SubjectSummary:
 
 @dataclass(frozen=True)
 class SubjectDetail:
-    """All that is known of a subject, vectors and crops apart."""
+    """All that is known of a subject, vectors and crops apart; the id is what the audit calls it."""
 
+    id: int
     subject: str
     metadata: dict[str, Any]
     created: datetime
     references: tuple[ReferenceRecord, ...]
-
-
-@dataclass(frozen=True)
-class Erasure:
-    """The receipt of an erasure.
-
-    Attributes:
-        subject: Name.
-        references: Ids that are gone.
-        samples: How many captured faces went with them; a face that another subject shares stays.
-        pending: True while the write-ahead log may still hold erased bytes because somebody reads it.
-    """
-
-    subject: str
-    references: tuple[int, ...]
-    samples: int
-    pending: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -257,7 +247,7 @@ class Job:
 
 @dataclass(frozen=True)
 class JobItem:
-    """One file of a job; path and subject are empty once the subject is erased."""
+    """One file of a job; path and subject are empty, and the terms gone, once the subject is erased."""
 
     id: int
     job: int
@@ -266,3 +256,12 @@ class JobItem:
     status: ItemStatus
     reason: str | None
     reference: int | None
+    terms: Terms = NO_TERMS
+
+
+class NewItem(NamedTuple):
+    """A file that a job is to deal with."""
+
+    path: str
+    subject: str
+    terms: Terms = NO_TERMS

@@ -1,12 +1,13 @@
 """References and their templates: enrolling, reading and re-embedding them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from sqlalchemy import func, select
 
 from twindex.errors import UsageError
+from twindex.storage.audit import record
 from twindex.storage.database import Database
-from twindex.storage.enrolment import enrol, refuse_stale_model
+from twindex.storage.enrolment import enrol, refuse_stale_model, set_terms, subjects_of
 from twindex.storage.names import subject_name
 from twindex.storage.records import Enrolment, EnrolmentRequest, KeptCrop, OwnedTemplates, ReferenceRecord
 from twindex.storage.reference_lookup import select_references
@@ -26,6 +27,7 @@ from twindex.storage.templates import (
     select_vectors,
     without_template,
 )
+from twindex.terms import Terms
 from twindex.types import Float32, Int64, Sample
 
 
@@ -49,8 +51,9 @@ class References:
         """Enrol several faces in one transaction: all of them, or none if one is refused.
 
         A face (photo's SHA-256 and face index) that the subject holds already with a template of this model is left
-        as it is; one without such a template gets it. A request that names a job item enrols for the item's present
-        subject, and nothing if the item is no longer pending.
+        as it is, but for the terms that the request names; one without such a template gets it. A request that names a
+        job item enrols for the item's present subject, and nothing if the item is no longer pending. In a gallery that
+        demands a consent, a new face without one is left out.
 
         Args:
             items: The faces, with vectors (dim,) float32 of unit length.
@@ -69,7 +72,16 @@ class References:
         with self._database.write() as connection:
             refuse_stale_model(connection, fingerprint)
             refuse_other_length(connection, fingerprint, {len(vector) for _, _, vector in prepared})
-            return [enrol(connection, item, subject, fingerprint, vector) for item, subject, vector in prepared]
+            done = [enrol(connection, item, subject, fingerprint, vector) for item, subject, vector in prepared]
+            new = [one.reference for one in done if one.status == "enrolled" and one.reference is not None]
+            if new:
+                record(connection, "enroll", {"references": new, "model": fingerprint}, subjects_of(connection, new))
+        return done
+
+    def renew(self, terms: Mapping[int, Terms]) -> None:
+        """Replace what the terms of some references name; what they leave open stays, as do ids that do not exist."""
+        with self._database.write() as connection:
+            set_terms(connection, terms)
 
     def vectors(self, fingerprint: str, references: Sequence[int]) -> tuple[Int64, Float32]:
         """The templates of some references.
@@ -181,15 +193,20 @@ class References:
     def drop_templates(self, fingerprint: str) -> int:
         """Remove all templates of a model; returns how many there were."""
         with self._database.write() as connection:
-            return delete_templates(connection, fingerprint)
+            dropped = delete_templates(connection, fingerprint)
+            if dropped:
+                record(connection, "prune", {"model": fingerprint, "templates": dropped})
+        return dropped
 
     def owners(self, references: Sequence[int]) -> dict[int, str]:
-        """The subject of each reference; ids that do not exist are left out."""
+        """The subject of each reference; those that do not exist or have expired are left out."""
         with self._database.read() as connection:
             return select_owners(connection, references)
 
     def owned(self, fingerprint: str, references: Sequence[int]) -> OwnedTemplates:
-        """The templates of some references and whose they are; those without one of this model are left out.
+        """The templates of some references and whose they are.
+
+        Those without one of this model are left out, and those that have expired: they answer no query.
 
         Raises:
             IntegrityError: If a template is not what was written; names its reference.
@@ -198,7 +215,7 @@ class References:
             return select_owned(connection, fingerprint, references)
 
     def of_same_subjects(self, fingerprint: str, references: Sequence[int]) -> OwnedTemplates:
-        """All templates of the subjects that some references belong to.
+        """All templates of the subjects that some references belong to, but for those that have expired.
 
         Raises:
             IntegrityError: If a template is not what was written; names its reference.

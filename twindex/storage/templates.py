@@ -1,11 +1,13 @@
 """Statements on templates, each inside a transaction of the caller."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import numpy as np
-from sqlalchemy import BindParameter, Connection, Select, bindparam, delete, exists, func, insert, select
+from sqlalchemy import BindParameter, Connection, Select, bindparam, delete, exists, func, insert, or_, select
 
 from twindex.storage.chunks import id_chunks
+from twindex.storage.column_types import UtcTime
 from twindex.storage.records import KeptCrop, OwnedTemplates
 from twindex.storage.schema import REFERENCES, SAMPLES, SUBJECTS, TEMPLATES
 from twindex.storage.template_format import checked_crop, stacked_vectors, template_sha256
@@ -22,7 +24,9 @@ _OF_REFERENCES: _StoredTemplates = (
     .where(TEMPLATES.c.fingerprint == bindparam("fingerprint"), TEMPLATES.c.reference_id.in_(_THESE))
     .order_by(TEMPLATES.c.reference_id)
 )
-_NAMED = select(REFERENCES.c.id, SUBJECTS.c.name).join(SUBJECTS, SUBJECTS.c.id == REFERENCES.c.subject_id)
+# An expired reference leaves the answers here, where its row is read anyway, and needs no change of the index.
+_LIVE = or_(REFERENCES.c.expires.is_(None), REFERENCES.c.expires > bindparam("now", type_=UtcTime))
+_NAMED = select(REFERENCES.c.id, SUBJECTS.c.name).join(SUBJECTS, SUBJECTS.c.id == REFERENCES.c.subject_id).where(_LIVE)
 _OWNER = _NAMED.where(REFERENCES.c.id.in_(_THESE))
 _FAMILY = _NAMED.where(REFERENCES.c.subject_id.in_(select(REFERENCES.c.subject_id).where(REFERENCES.c.id.in_(_THESE))))
 
@@ -36,10 +40,11 @@ def select_vectors(connection: Connection, fingerprint: str, references: Sequenc
 
 
 def select_owners(connection: Connection, references: Sequence[int], *, whole_subjects: bool = False) -> dict[int, str]:
-    """The subject's name of each of those `references`, or of every reference of their subjects."""
+    """The subject's name of each of those `references`, or of all references of their subjects, but for the expired."""
+    now = datetime.now(UTC)
     owners: dict[int, str] = {}
     for chunk in id_chunks(references):
-        owners.update(connection.execute(_FAMILY if whole_subjects else _OWNER, {"ids": chunk}).all())
+        owners.update(connection.execute(_FAMILY if whole_subjects else _OWNER, {"ids": chunk, "now": now}).all())
     return owners
 
 
