@@ -139,9 +139,7 @@ def test_an_older_file_is_brought_up_to_date_once(golden: Path, monkeypatch: pyt
     with monkeypatch.context() as unwritable:
         # Whoever runs the tests as root may write anywhere.
         unwritable.setattr("os.access", lambda path, mode: mode != os.W_OK)
-        with pytest.raises(
-            UsageError, match="has an older schema and cannot be written; run `twindex doctor`"
-        ):
+        with pytest.raises(UsageError, match="has an older schema and cannot be written; run `twindex doctor`"):
             Store.open(golden, read_only=True)
     with Store.open(golden, read_only=True) as store:
         assert store.references.count() == 2
