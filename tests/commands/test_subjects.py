@@ -56,7 +56,10 @@ def test_erase_leaves_neither_answer_nor_bytes(run: Run, gallery: Path, people: 
     files = [file for file in gallery.rglob("*") if file.is_file()]
     assert all(any(window in file.read_bytes() for file in files) for window in windows)
     result = run("--gallery", gallery, "--json", "subjects", "erase", name, "--yes").json
+    receipt = result.pop("receipt")
     assert result == {"subject": name, "status": "erased", "references": references, "samples": references}
+    assert (receipt["result"], receipt["verified_by"], receipt["references"]) == ("erased", "scan", held)
+    assert receipt["files"] >= 1
     photo = next((people / "enrolled" / name).iterdir())
     faces = run("--gallery", gallery, "--json", "query", photo).json["faces"]
     assert name not in {one["subject"] for one in faces[0]["candidates"]}

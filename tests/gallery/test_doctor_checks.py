@@ -104,10 +104,14 @@ def test_leftovers_are_found_and_removed(gallery: Gallery, folder: Path) -> None
 
 
 def test_partial_folders_are_removed_whatever_happens(tmp_path: Path) -> None:
-    with pytest.raises(KeyError, match="killed"), partial_folder(tmp_path / "a[b]*") as folder:
-        assert partial_folders(tmp_path / "a[b]*") == [folder]
-        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-        raise KeyError("killed")
+    def work() -> None:
+        with partial_folder(tmp_path / "a[b]*") as folder:
+            assert partial_folders(tmp_path / "a[b]*") == [folder]
+            assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+            raise KeyError("killed")
+
+    with pytest.raises(KeyError, match="killed"):
+        work()
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,6 +1,8 @@
 """The schema: what migrations make is what SQLAlchemy expects, and old files open."""
 
+import os
 import sqlite3
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +14,20 @@ from twindex.errors import TwindexError, UsageError
 from twindex.storage import Change, Store, StoredThreshold
 from twindex.storage.migrations import MIGRATIONS
 from twindex.storage.schema import METADATA
+from twindex.terms import NO_TERMS, Terms
 
-GOLDEN = Path(__file__).parent / "golden" / "schema_1.sql"
+GOLDEN = Path(__file__).parent / "golden"
 MODEL = "a1" * 32
 
 
 @pytest.fixture
 def golden(path: Path) -> Path:
+    return from_dump(path, "schema_1.sql")
+
+
+def from_dump(path: Path, name: str) -> Path:
     connection = sqlite3.connect(path)
-    connection.executescript(GOLDEN.read_text(encoding="ascii"))
+    connection.executescript((GOLDEN / name).read_text(encoding="ascii"))
     connection.close()
     return path
 
@@ -90,18 +97,58 @@ def test_a_file_of_schema_1_opens_with_all_it_holds(golden: Path) -> None:
         ]
 
 
+def test_a_file_of_schema_1_has_no_terms_no_demands_and_an_empty_audit(golden: Path) -> None:
+    with Store.open(golden) as store:
+        assert store.references.get(1).terms == NO_TERMS
+        assert store.gallery().consent_required is False
+        assert store.audit.rows() == []
+
+
+def test_a_file_of_schema_2_opens_with_all_it_holds(path: Path) -> None:
+    with Store.open(from_dump(path, "schema_2.sql")) as store:
+        assert store.check() == []
+        assert store.gallery().consent_required is True
+        assert store.references.get(1).terms == NO_TERMS
+        assert store.references.get(3).terms == Terms("form 17", datetime(2999, 12, 31, tzinfo=UTC))
+        assert [item.terms for item in store.jobs.items(1)] == [
+            NO_TERMS,
+            NO_TERMS,
+            Terms("form 18", datetime(2031, 1, 1, tzinfo=UTC)),
+        ]
+        rows = store.audit.rows()
+        assert [(row.id, row.actor, row.action, row.subjects) for row in rows] == [
+            (1, "root", "enroll", (1, 3)),
+            (2, "root", "erase", (2,)),
+            (3, "root", "verify", (2,)),
+        ]
+        assert rows[0].time == datetime(2025, 1, 2, 3, 4, 5, 678900, tzinfo=UTC)
+        assert rows[1].details == {"crops": 1, "references": [2], "samples": 1, "subjects": 1, "templates": 1}
+        assert store.audit.unverified() == [rows[1]]
+        assert store.audit.places(2) == {"journal"}
+
+
+def test_every_schema_has_a_golden_file() -> None:
+    made = {f"schema_{number}.sql" for number in range(1, len(MIGRATIONS) + 1)}
+    assert {file.name for file in GOLDEN.iterdir()} == made
+
+
 def test_an_older_file_is_brought_up_to_date_once(golden: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     later = (*MIGRATIONS, ("ALTER TABLE subjects ADD COLUMN motto TEXT", "UPDATE subjects SET motto = 'per ' || name"))
     monkeypatch.setattr("twindex.storage.migrations.MIGRATIONS", later)
     monkeypatch.setattr("twindex.storage.store.MIGRATIONS", later)
-    with pytest.raises(UsageError, match="older schema 1; open it once for writing"):
-        Store.open(golden, read_only=True)
+    with monkeypatch.context() as unwritable:
+        # Whoever runs the tests as root may write anywhere.
+        unwritable.setattr("os.access", lambda path, mode: mode != os.W_OK)
+        with pytest.raises(UsageError, match="has an older schema and cannot be written; run `twindex doctor`"):
+            Store.open(golden, read_only=True)
+    with Store.open(golden, read_only=True) as store:
+        assert store.references.count() == 2
     for _ in range(2):
         with Store.open(golden) as store:
             assert store.references.count() == 2
     connection = sqlite3.connect(golden)
     assert connection.execute("SELECT motto FROM subjects ORDER BY id").fetchall() == [("per ada",), ("per zoë",)]
-    assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+    assert connection.execute("PRAGMA user_version").fetchone() == (len(later),)
     connection.close()
 
 

@@ -16,7 +16,7 @@ from tests.storage.builders import (
     unit_vector,
 )
 from twindex.errors import UsageError
-from twindex.storage import Change, Erasure, Store
+from twindex.storage import Change, Store
 
 
 def names(store: Store) -> dict[str, int]:
@@ -104,7 +104,8 @@ def test_merge_refuses_one_name_twice(store: Store) -> None:
 
 def test_erase_says_what_is_gone_and_leaves_what_is_shared(store: Store) -> None:
     store.references.enroll_many([request(1, "ada"), request(2, "ada"), request(1, "bob")], MODEL)
-    assert store.subjects.erase("ada") == Erasure("ada", (1, 2), samples=1, pending=False)
+    erasure = store.subjects.erase("ada")
+    assert (erasure.subjects, erasure.references, erasure.samples, erasure.pending) == (("ada",), (1, 2), 1, False)
     assert names(store) == {"bob": 1}
     assert store.references.crop(3) == crop_bytes(1)
     assert store.references.vectors(MODEL, [1, 2, 3])[0].tolist() == [3]

@@ -2,8 +2,9 @@
 
 import hashlib
 import json
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,11 +13,15 @@ from twindex.commands.terminal import above_bar, emit, progress, say
 from twindex.config import BATCH_FAILED, DATABASE, Settings
 from twindex.errors import UsageError
 
+if TYPE_CHECKING:
+    from twindex.terms import Terms
+
 EXAMPLES = """\b
 Examples:
   twindex enroll people/                         one sub-folder per subject
   twindex enroll me.jpg --subject "Zoë"
-  twindex enroll --manifest staff.csv            columns: path, subject
+  twindex enroll --manifest staff.csv            columns: path, subject; perhaps consent, expires
+  twindex enroll guests/ --expires 2030-12-31 --consent "form 17"
   twindex enroll faces/ --pre-cropped            each file is one aligned face
 """
 
@@ -25,6 +30,12 @@ Examples:
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--subject", help="Who all the photos show.")
 @click.option("--manifest", type=click.Path(path_type=Path), help="CSV file with the columns path and subject.")
+@click.option("--consent", metavar="REF", help="Where the consent is documented; kept with every reference.")
+@click.option(
+    "--expires",
+    metavar="DATE",
+    help="From this date on (00:00 UTC) the references answer no query, and `subjects purge` erases them.",
+)
 @pre_cropped_option
 @click.option("--model", help="For a new gallery: the model it uses (a name, a fingerprint or a folder).")
 @click.option(
@@ -37,6 +48,8 @@ def enroll(
     paths: tuple[Path, ...],
     subject: str | None,
     manifest: Path | None,
+    consent: str | None,
+    expires: str | None,
     pre_cropped: bool,
     model: str | None,
     discard_crops: bool,
@@ -45,23 +58,27 @@ def enroll(
 
     PATHS are folders with one sub-folder per subject, or any photos and folders together with --subject. Every photo is
     reported; a bad one never stops the others (exit 4). Running the same command again enrols nothing twice and goes on
-    where an interrupted run was.
+    where an interrupted run was; for photos that are enrolled already it sets the consent and the expiry that it names.
     """
     from twindex.jobs.enroll import plan_job
     from twindex.jobs.plan import plan_manifest, plan_paths
-    from twindex.storage import subject_name
+    from twindex.storage import CONSENT_REQUIRED, subject_name
+    from twindex.terms import parse_terms
 
     settings = settings_of(context)
     if bool(paths) == bool(manifest):
         raise UsageError("Name photos or folders, or a --manifest; see `twindex enroll --help`.")
-    photos = [*(plan_manifest(manifest) if manifest else plan_paths(list(paths), subject))]
+    terms = parse_terms(consent, expires, datetime.now(UTC))
+    photos = [*(plan_manifest(manifest, terms) if manifest else plan_paths(list(paths), subject, terms))]
     if not photos:
         raise UsageError("There are no photos to enrol in what you named.")
     for name in {photo.subject for photo in photos}:
         subject_name(name)
     with _gallery(settings, model, keep_crops=not discard_crops) as gallery:
         asked = [str(path.resolve()) for path in ([manifest] if manifest else paths)]
-        job = plan_job(gallery, photos, {"request": _digest(asked, subject), "pre_cropped": pre_cropped})
+        if gallery.store.gallery().consent_required and not any(photo.terms.consent for photo in photos):
+            raise UsageError(f"Nothing was enrolled. {CONSENT_REQUIRED}.")
+        job = plan_job(gallery, photos, {"request": _digest(asked, subject, terms), "pre_cropped": pre_cropped})
         return run_and_report(settings, gallery, job)
 
 
@@ -95,9 +112,10 @@ def run_and_report(settings: Settings, gallery: Any, job: Any) -> int:
     return BATCH_FAILED if counts["failed"] else 0
 
 
-def _digest(paths: list[str], subject: str | None) -> str:
+def _digest(paths: list[str], subject: str | None, terms: "Terms") -> str:
     """What was asked, so that the same request finds its job again; a digest, since names must not outlive erasure."""
-    return hashlib.sha256(json.dumps([paths, subject]).encode()).hexdigest()
+    asked = [paths, subject, *([terms.consent, str(terms.expires)] if terms.given else [])]
+    return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
 
 
 def _gallery(settings: Settings, model: str | None, *, keep_crops: bool) -> Any:

@@ -1,10 +1,13 @@
 """`twindex subjects`: the enrolled people."""
 
 import json
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import click
 
+from twindex.commands.erasing import erase_subject, purge_expired
 from twindex.commands.options import common_options, settings_of
 from twindex.commands.terminal import say, show, table
 from twindex.errors import UsageError
@@ -14,13 +17,15 @@ Examples:
   twindex subjects list
   twindex subjects rename "ada l" "Ada Lovelace"
   twindex subjects merge "Ada (2)" "Ada Lovelace"
+  twindex subjects export "Ada Lovelace" ada.zip
   twindex subjects erase "Ada Lovelace" --yes
+  twindex subjects purge --dry-run               whose references have expired
 """
 
 
 @click.group(epilog=EXAMPLES)
 def subjects() -> None:
-    """List, show, rename, merge and erase the enrolled."""
+    """List, show, rename, merge, export, erase and purge the enrolled."""
 
 
 @subjects.command("list")
@@ -44,19 +49,31 @@ def show_subject(context: click.Context, name: str) -> None:
     with open_store(context, read_only=True) as store:
         detail = store.subjects.show(name)
     value = {
+        "id": detail.id,
         "subject": detail.subject,
         "created": detail.created.isoformat(),
         "metadata": detail.metadata,
         "references": [_reference(one) for one in detail.references],
     }
     rows = [
-        (one.reference, one.source_name, f"{one.quality:.0f}", one.enrolled.strftime("%Y-%m-%d %H:%M"))
+        (
+            one.reference,
+            one.source_name,
+            f"{one.quality:.0f}",
+            one.enrolled.strftime("%Y-%m-%d %H:%M"),
+            _expiry(one.terms.expires),
+            one.terms.consent or "",
+        )
         for one in detail.references
     ]
-    lines = [f"{detail.subject}, enrolled since {detail.created:%Y-%m-%d}"]
+    lines = [f"{detail.subject}, subject {detail.id}, enrolled since {detail.created:%Y-%m-%d}"]
     if detail.metadata:
         lines.append(json.dumps(detail.metadata, ensure_ascii=False))
-    show(settings_of(context), value, lines + table(("reference", "photo", "sharpness", "enrolled"), rows))
+    show(
+        settings_of(context),
+        value,
+        lines + table(("reference", "photo", "sharpness", "enrolled", "expires", "consent"), rows),
+    )
 
 
 @subjects.command("rename")
@@ -84,39 +101,28 @@ def merge_subjects(context: click.Context, source: str, target: str) -> None:
     show(settings_of(context), value, [f"{moved} references of {source} now belong to {target}"])
 
 
-@subjects.command("erase")
+@subjects.command("export")
 @click.argument("name")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.argument("file", type=click.Path(path_type=Path))
 @common_options
 @click.pass_context
-def erase_subject(context: click.Context, name: str, yes: bool) -> None:
-    """Erase NAME: templates, crops, and every index file that may hold them."""
-    from twindex.gallery.service import Gallery
-
-    settings = settings_of(context)
-    with Gallery.open(settings.gallery) as gallery:
-        held = len(gallery.store.subjects.show(name).references)
-        if not yes and not _confirmed(f"Erase {name} with {held} references for good?"):
-            raise UsageError("Nothing was erased; --yes erases without asking.")
-        erasure = gallery.erase(name)
-    status = "pending" if erasure.pending else "erased"
-    value = {
-        "subject": name,
-        "status": status,
-        "references": len(erasure.references),
-        "samples": erasure.samples,
-    }
-    if erasure.pending:
-        say("Another process is reading the database; its journal still holds bytes. Run `twindex doctor --repair`.")
-    show(settings, value, [f"{name}: {status}, {len(erasure.references)} references, {erasure.samples} samples"])
+def export_subject(context: click.Context, name: str, file: Path) -> None:
+    """Write everything held about NAME to FILE, a new ZIP archive: templates, crops, terms, jobs and audit."""
+    with open_store(context) as store:
+        references = store.export_subject(name, file)
+    value = {"subject": name, "file": str(file), "references": references}
+    show(settings_of(context), value, [f"{file}: {references} references of {name}"])
+    say("The file is as sensitive as the photographs: give it to nobody else, and delete it when it is handed over.")
 
 
-def _confirmed(question: str) -> bool:
-    """Whether the user agrees; nobody to ask is a no."""
-    try:
-        return click.confirm(question, err=True)
-    except click.Abort:
-        return False
+subjects.add_command(erase_subject)
+subjects.add_command(purge_expired)
+
+
+def _expiry(moment: datetime | None) -> str:
+    if moment is None:
+        return ""
+    return f"{moment:%Y-%m-%d %H:%M}" + (" (expired)" if moment <= datetime.now(UTC) else "")
 
 
 def _reference(one: Any) -> dict[str, Any]:
@@ -130,6 +136,8 @@ def _reference(one: Any) -> dict[str, Any]:
         "quality": one.quality,
         "enrolled": one.enrolled.isoformat(),
         "crop": one.has_crop,
+        "consent": one.terms.consent,
+        "expires": None if one.terms.expires is None else one.terms.expires.isoformat(),
     }
 
 

@@ -1,6 +1,7 @@
 """Check a gallery's promises, and mend what can be mended."""
 
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from twindex.embedder.alignment import decode_crop
 from twindex.embedder.registry import find_model
 from twindex.errors import IntegrityError, ModelMismatchError, UsageError
+from twindex.gallery.erasing import finish
 from twindex.gallery.findings import RESTORE, Finding
 from twindex.gallery.folder_checks import close_to_others
 from twindex.gallery.searchable import open_snapshot
@@ -34,6 +36,7 @@ def examine(gallery: Gallery) -> list[Finding]:
     if any(one.code in ("schema", "value") for one in inconsistent):
         # Nothing that reads those values can be relied on.
         return findings
+    findings += _erasures(gallery)
     active = gallery.store.generations.active()
     if active is None:
         text = "No generation is active, so no query is answered."
@@ -45,12 +48,15 @@ def examine(gallery: Gallery) -> list[Finding]:
 
 
 def notes(gallery: Gallery) -> list[Finding]:
-    """What is no damage, but worth knowing: the threshold's age, and what an approximate index keeps."""
+    """What is no damage, but worth knowing: the threshold's age, the expired, and what an index keeps."""
     if gallery.store.generations.active() is None:
         return []
     found = []
     if text := threshold_age(gallery).note:
         found.append(Finding(text, code="threshold_age", severity="note", advice="Run `twindex calibrate`."))
+    if expired := gallery.store.subjects.expired(datetime.now(UTC)):
+        text = f"{len(expired)} references have expired and answer no query."
+        found.append(Finding(text, code="expired", severity="note", advice="Run `twindex subjects purge`."))
     active = gallery.active()
     recall = None if active.snapshot is None else active.snapshot.recall
     if recall is not None:
@@ -66,15 +72,24 @@ def mend(gallery: Gallery, findings: list[Finding]) -> list[str]:
     """Carry out each finding's remedy, and finish what an erasure left pending.
 
     Returns:
-        A sentence for each finding mended, and `PENDING_ERASURE` while erased bytes cannot be removed yet.
+        A sentence for each finding mended, and `PENDING_ERASURE` while bytes of an erasure that the audit does not
+        know cannot be removed yet.
     """
-    mended = []
+    mended, rebuilt = [], False
     for finding in findings:
+        if finding.remedy == "finish_erasure":
+            row = gallery.store.audit.get(finding.erasure)
+            if finish(gallery.store, gallery.folder, gallery.snapshots, row).result == "erased":
+                mended.append(finding.text)
+            continue
         if finding.mendable:
             _carry_out(gallery, finding)
             mended.append(finding.text)
-    pending = [] if gallery.store.finish_erasure() else [PENDING_ERASURE]
-    if mended and gallery.store.generations.active() is not None:
+            rebuilt = True
+    # The next look tells of those that the audit knows.
+    known = any(finding.erasure for finding in findings)
+    pending = [] if known or gallery.store.finish_erasure() else [PENDING_ERASURE]
+    if rebuilt and gallery.store.generations.active() is not None:
         gallery.searchable().compact()
     return mended + pending
 
@@ -158,6 +173,16 @@ def _model(gallery: Gallery, fingerprint: str) -> list[Finding]:
     except (ModelMismatchError, IntegrityError, UsageError) as error:
         return [Finding(str(error), code="model", advice=_INSTALL)]
     return []
+
+
+def _erasures(gallery: Gallery) -> list[Finding]:
+    """The erasures of which nobody has seen yet that nothing is left."""
+    findings = []
+    for row in gallery.store.audit.unverified():
+        where = ", ".join(sorted(gallery.store.audit.places(row.id))) or "it was interrupted"
+        text = f"The erasure of {row.time:%Y-%m-%d %H:%M} UTC (audit {row.id}) is pending: {where}."
+        findings.append(Finding(text, "finish_erasure", erasure=row.id, code="erasure_pending"))
+    return findings
 
 
 def _snapshots(gallery: Gallery) -> list[Finding]:

@@ -15,6 +15,7 @@ Remedy = Literal[
     "remove_leftover",
     "close_to_others",
     "change_journal",
+    "finish_erasure",
 ]
 Severity = Literal["error", "warning", "note"]
 REPAIR = "Run `twindex doctor --repair`."
@@ -32,6 +33,7 @@ class Finding:
         file: The file it is about, or "".
         reference: Whose damaged template it is about, or 0.
         model: The fingerprint of that template's model, or "".
+        erasure: Which row of the audit it is about, or 0.
         code: Stable, for programs.
         severity: "error" breaks a promise, "warning" endangers one, "note" is worth knowing.
         advice: How people mend what `mend` cannot.
@@ -43,6 +45,7 @@ class Finding:
     file: str = ""
     reference: int = 0
     model: str = ""
+    erasure: int = 0
     code: str = "damage"
     severity: Severity = "error"
     advice: str = RESTORE

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Self
 
@@ -15,11 +16,13 @@ from twindex.embedder.registry import cache_dir, find_model
 from twindex.errors import ModelMismatchError, UsageError
 from twindex.gallery.answers import FaceAnswer, ProbeAnswer
 from twindex.gallery.candidates import best_subjects
+from twindex.gallery.erasing import PURGED_AT_ONCE, Receipt, verify
 from twindex.gallery.searchable import SearchableGeneration
 from twindex.index.choice import AUTO
 from twindex.keys import GalleryKey
 from twindex.scoring import Head, decide
 from twindex.storage import Enrolment, EnrolmentRequest, Erasure, Generation, GenerationSpec, Store
+from twindex.terms import NO_TERMS, Terms
 from twindex.types import Float32, Sample
 
 
@@ -120,13 +123,18 @@ class Gallery:
         return self._embedders.setdefault(embedder.fingerprint, embedder)
 
     def enroll(
-        self, requests: Sequence[tuple[Sample, str, int | None]], embedded: Embedded | None = None
+        self,
+        requests: Sequence[tuple[Sample, str, int | None]],
+        embedded: Embedded | None = None,
+        *,
+        terms: Terms = NO_TERMS,
     ) -> list[Enrolment]:
         """Commit captured faces; durable and searchable on return.
 
         Args:
             requests: (sample, subject, job item or None) each.
             embedded: Their templates, where known already; made anew if the gallery has changed its model since.
+            terms: Those of the references; for a job item, its own count instead.
 
         Returns:
             One enrolment each, in order.
@@ -135,7 +143,7 @@ class Gallery:
             if embedded is None:
                 embedded = self.embed([sample for sample, _, _ in requests], self.active().fingerprint)
             batch = [
-                EnrolmentRequest(sample, subject, vector, item)
+                EnrolmentRequest(sample, subject, vector, item, terms)
                 for (sample, subject, item), vector in zip(requests, embedded.vectors, strict=True)
             ]
             try:
@@ -207,13 +215,24 @@ class Gallery:
             self._counted = (revision, self.store.subjects.count())
         return self._counted[1]
 
-    def erase(self, subject: str) -> Erasure:
-        """Erase a subject: rows and crops in one transaction, then every snapshot, which may hold the vectors."""
-        erasure = self.store.subjects.erase(subject)
+    def erase(self, subject: str) -> Receipt:
+        """Erase a subject and look for it in every file of the gallery; see `erasing.py`.
+
+        Raises:
+            UsageError: Nobody has this name.
+        """
+        return self._verified(self.store.subjects.erase(subject))
+
+    def purge(self, now: datetime) -> list[Receipt]:
+        """Erase every reference that has expired by a moment, like `erase`; one receipt for each thousand."""
+        receipts = []
+        while (erasure := self.store.subjects.erase_expired(now, PURGED_AT_ONCE)) is not None:
+            receipts.append(self._verified(erasure))
+        return receipts
+
+    def _verified(self, erasure: Erasure) -> Receipt:
         self._open = None
-        for file in self.snapshots.glob("*"):
-            file.unlink(missing_ok=True)
-        return erasure
+        return verify(self.store, self.folder, self.snapshots, erasure)
 
     def _search(self, searchable: SearchableGeneration, samples: Sequence[Sample], top: int) -> list[FaceAnswer]:
         """All from one generation and one state: a flip to another meanwhile changes nothing here."""

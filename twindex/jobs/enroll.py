@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,12 +12,13 @@ from twindex.errors import PhotoError
 from twindex.gallery.service import Embedded, Gallery
 from twindex.jobs.plan import PlannedPhoto
 from twindex.pipeline import READERS, batched, run_pipeline
-from twindex.storage import Job, JobItem
+from twindex.storage import CONSENT_REQUIRED, EnrolmentStatus, Job, JobItem, NewItem
 from twindex.types import Sample
 
 KIND = "enroll"
 BATCH = 16
 ALREADY_ENROLLED = "already_enrolled"
+EXPIRED = "expired: enrolled before, but answers no query any more; renew it with --expires, or purge it first"
 _PAGE = 1_000
 ItemOutcome = Literal["enrolled", "skipped", "failed"]
 
@@ -53,6 +55,12 @@ class ItemReport:
 Listener = Callable[[ItemReport], None]
 
 
+_OUTCOMES: dict[EnrolmentStatus, tuple[ItemOutcome, str | None]] = {
+    "enrolled": ("enrolled", None),
+    "consent_required": ("failed", CONSENT_REQUIRED),
+}
+
+
 @dataclass(frozen=True, eq=False)
 class _Captured:
     item: JobItem
@@ -72,7 +80,7 @@ def plan_job(gallery: Gallery, photos: Iterable[PlannedPhoto], parameters: dict[
     """The unfinished job of the same parameters, or a new one, with every planned photo as an item."""
     job = gallery.store.jobs.find_unfinished(KIND, parameters) or gallery.store.jobs.create(KIND, parameters)
     for page in batched(photos, _PAGE):
-        gallery.store.jobs.add_items(job.id, [(photo.path, photo.subject) for photo in page])
+        gallery.store.jobs.add_items(job.id, [NewItem(photo.path, photo.subject, photo.terms) for photo in page])
     return job
 
 
@@ -121,7 +129,8 @@ def _capture(gallery: Gallery, reader: FaceReader, item: JobItem, *, pre_cropped
         return _Captured(item, None, "failed", f"{error.code}: {error}")
     known = gallery.store.references.find(source_digest(data), item.subject)
     if known:
-        return _Captured(item, None, "skipped", ALREADY_ENROLLED, known[0].reference)
+        expired = known[0].terms.expired(datetime.now(UTC)) and item.terms.expires is None
+        return _Captured(item, None, "skipped", EXPIRED if expired else ALREADY_ENROLLED, known[0].reference)
     try:
         sample = reader.samples(data, item.path, pre_cropped=pre_cropped)[0]
     except PhotoError as error:
@@ -135,13 +144,14 @@ def _commit(gallery: Gallery, batch: _Batch) -> Iterator[ItemReport]:
     enrolments = iter(gallery.enroll(requests, batch.embedded) if requests else [])
     others = [one for one in batch.captured if one.sample is None]
     gallery.store.jobs.finish_items([(one.item.id, one.status, one.reason, one.reference) for one in others])
+    renewed = {one.reference: one.item.terms for one in others if one.reference is not None and one.item.terms.given}
+    if renewed:
+        gallery.store.references.renew(renewed)
     for one in batch.captured:
         path, subject = one.item.path, one.item.subject
         if one.sample is None:
             yield ItemReport(path, subject, one.status, one.reason, one.reference)
             continue
         done = next(enrolments)
-        enrolled = done.status == "enrolled"
-        status: ItemOutcome
-        status, reason = ("enrolled", None) if enrolled else ("skipped", done.status)
+        status, reason = _OUTCOMES.get(done.status, ("skipped", done.status))
         yield ItemReport(path, subject, status, reason, done.reference, done.collisions)

@@ -2,25 +2,29 @@
 
 import csv
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from twindex.embedder.photo_file import is_photo, photos_below
 from twindex.errors import UsageError
+from twindex.terms import NO_TERMS, Terms, parse_terms
 
 MANIFEST_COLUMNS = ("path", "subject")
+OPTIONAL_COLUMNS = ("consent", "expires")
 
 
 @dataclass(frozen=True)
 class PlannedPhoto:
-    """A photo to enrol: its path, as the job keeps it, and the subject it shows."""
+    """A photo to enrol: its path, as the job keeps it, the subject it shows, and the terms under which it is held."""
 
     path: str
     subject: str
+    terms: Terms = NO_TERMS
 
 
-def plan_paths(paths: list[Path], subject: str | None) -> Iterator[PlannedPhoto]:
-    """Photos named on the command line.
+def plan_paths(paths: list[Path], subject: str | None, terms: Terms = NO_TERMS) -> Iterator[PlannedPhoto]:
+    """Photos named on the command line, all under the same terms.
 
     With a `subject`, every file and every photo below every folder shows that subject. Without, each path is a folder
     whose sub-folders are subjects; photos may lie at any depth below them. Links to folders are not followed.
@@ -35,35 +39,47 @@ def plan_paths(paths: list[Path], subject: str | None) -> Iterator[PlannedPhoto]
             raise UsageError(f"{path} does not exist.")
         if subject is not None:
             files = [path] if not path.is_dir() else photos_below(path)
-            yield from (PlannedPhoto(str(file), subject) for file in files)
+            yield from (PlannedPhoto(str(file), subject, terms) for file in files)
         elif path.is_dir():
-            yield from _subject_folders(path)
+            yield from _subject_folders(path, terms)
         else:
             raise UsageError(
                 f"{path} is a file: say who it shows with --subject NAME, or give a folder of sub-folders."
             )
 
 
-def plan_manifest(manifest: Path) -> Iterator[PlannedPhoto]:
+def plan_manifest(manifest: Path, terms: Terms = NO_TERMS) -> Iterator[PlannedPhoto]:
     """Photos listed in a CSV file with the columns `path` and `subject`, UTF-8; paths are relative to the file.
 
+    The columns `consent` and `expires` may be there too; where one is missing or empty, `terms` stand in.
+
     Raises:
-        UsageError: The file cannot be read, lacks a column, or a row has no path or subject or names a photo outside
-            the manifest's folder.
+        UsageError: The file cannot be read, lacks a column, or a row has no path or subject, names a photo outside
+            the manifest's folder, or has a consent or an expiry that cannot be stored.
     """
-    home = manifest.parent.resolve()
+    home, now = manifest.parent.resolve(), datetime.now(UTC)
     try:
         with manifest.open(encoding="utf-8-sig", newline="") as opened:
             rows = csv.DictReader(opened, strict=True)
             if not set(MANIFEST_COLUMNS) <= set(rows.fieldnames or ()):
                 raise UsageError(f"{manifest.name} needs a first line with the columns path and subject.")
             for row in rows:
-                yield _listed(row, rows.line_num, manifest, home)
+                where = f"{manifest.name}, line {rows.line_num}"
+                photo = _listed(row, where, manifest, home)
+                yield replace(photo, terms=_terms(row, where, terms, now))
     except (UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"{manifest.name} is not a CSV file in UTF-8: {error}.") from error
 
 
-def _subject_folders(root: Path) -> Iterator[PlannedPhoto]:
+def _terms(row: dict[str, str | None], where: str, otherwise: Terms, now: datetime) -> Terms:
+    try:
+        given = parse_terms(row.get("consent"), row.get("expires"), now)
+    except UsageError as error:
+        raise UsageError(f"{where}: {error}") from error
+    return Terms(given.consent or otherwise.consent, given.expires or otherwise.expires)
+
+
+def _subject_folders(root: Path, terms: Terms) -> Iterator[PlannedPhoto]:
     loose = sorted(entry.name for entry in root.iterdir() if entry.is_file() and is_photo(entry.name))
     if loose:
         raise UsageError(
@@ -72,14 +88,14 @@ def _subject_folders(root: Path) -> Iterator[PlannedPhoto]:
         )
     folders = (entry for entry in root.iterdir() if entry.is_dir() and not entry.is_symlink())
     for folder in sorted(entry for entry in folders if not entry.name.startswith(".")):
-        yield from (PlannedPhoto(str(photo), folder.name) for photo in photos_below(folder))
+        yield from (PlannedPhoto(str(photo), folder.name, terms) for photo in photos_below(folder))
 
 
-def _listed(row: dict[str, str | None], line: int, manifest: Path, home: Path) -> PlannedPhoto:
+def _listed(row: dict[str, str | None], where: str, manifest: Path, home: Path) -> PlannedPhoto:
     path, subject = (row.get(column) or "" for column in MANIFEST_COLUMNS)
     if not path.strip() or not subject.strip():
-        raise UsageError(f"{manifest.name}, line {line}: path and subject must both be given.")
+        raise UsageError(f"{where}: path and subject must both be given.")
     photo = home / path
     if Path(path).is_absolute() or not photo.resolve().is_relative_to(home):
-        raise UsageError(f"{manifest.name}, line {line}: {path} lies outside the manifest's folder.")
+        raise UsageError(f"{where}: {path} lies outside the manifest's folder.")
     return PlannedPhoto(str(manifest.parent.absolute() / path), subject.strip())

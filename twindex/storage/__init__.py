@@ -2,8 +2,10 @@
 
 from twindex.storage.consistency import Inconsistency
 from twindex.storage.contents import Contents
+from twindex.storage.enrolment import CONSENT_REQUIRED
 from twindex.storage.journal import APPLICATION_ID
 from twindex.storage.names import MAX_NAME_LENGTH, subject_name
+from twindex.storage.receipts import AuditRow, Erasure, ExpiredReference
 from twindex.storage.records import (
     Change,
     ChangeKind,
@@ -11,7 +13,6 @@ from twindex.storage.records import (
     Enrolment,
     EnrolmentRequest,
     EnrolmentStatus,
-    Erasure,
     GalleryRecord,
     Generation,
     GenerationSpec,
@@ -21,6 +22,7 @@ from twindex.storage.records import (
     JobItem,
     JobState,
     KeptCrop,
+    NewItem,
     Recall,
     ReferenceRecord,
     Snapshot,
@@ -33,7 +35,9 @@ from twindex.storage.store import Store
 
 __all__ = [
     "APPLICATION_ID",
+    "CONSENT_REQUIRED",
     "MAX_NAME_LENGTH",
+    "AuditRow",
     "Change",
     "ChangeKind",
     "Contents",
@@ -42,6 +46,7 @@ __all__ = [
     "EnrolmentRequest",
     "EnrolmentStatus",
     "Erasure",
+    "ExpiredReference",
     "GalleryRecord",
     "Generation",
     "GenerationSpec",
@@ -52,6 +57,7 @@ __all__ = [
     "JobItem",
     "JobState",
     "KeptCrop",
+    "NewItem",
     "Recall",
     "ReferenceRecord",
     "Snapshot",

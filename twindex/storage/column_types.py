@@ -6,18 +6,25 @@ from sqlalchemy import Dialect, LargeBinary, String
 from sqlalchemy.types import TypeDecorator
 
 
+def utc_text(time: datetime) -> str:
+    """A time as it is stored: ISO 8601 in UTC with microseconds, so that text order is time order.
+
+    Raises:
+        ValueError: It has no time zone.
+    """
+    if time.tzinfo is None:
+        raise ValueError(f"Expected a time with a time zone, got {time!r}; use datetime.now(UTC).")
+    return time.astimezone(UTC).isoformat(timespec="microseconds")
+
+
 class UtcTime(TypeDecorator[datetime]):
-    """An aware time, stored as ISO 8601 text in UTC with microseconds, so that text order is time order."""
+    """An aware time, stored as `utc_text` writes it."""
 
     impl = String
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError(f"Expected a time with a time zone, got {value!r}; use datetime.now(UTC).")
-        return value.astimezone(UTC).isoformat(timespec="microseconds")
+        return None if value is None else utc_text(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:
         return None if value is None else datetime.fromisoformat(value)

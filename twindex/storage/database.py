@@ -17,6 +17,7 @@ from twindex.storage.driver import driver_for, unlock
 from twindex.storage.faults import needs_recovery, translated_faults
 from twindex.storage.journal import connection_uri, journal_mode
 from twindex.storage.occupancy import Occupancy
+from twindex.storage.raw_files import RawFiles
 
 _BUSY_SECONDS = 30.0
 _CHECKPOINT_MILLISECONDS = 1000
@@ -44,6 +45,7 @@ class Database:
         self.path = path
         self.read_only = read_only
         self.keys = keys
+        self.raw = RawFiles(path)
         self._driver = driver_for(keys)
         self._occupancy = Occupancy(path.parent, "shared")
         self._closed = False
@@ -96,7 +98,7 @@ class Database:
         if self._held() is not None:
             raise TwindexError("A write was begun while this thread holds one state of the gallery; end that first.")
         if self.read_only:
-            raise UsageError(f"The gallery's database {str(self.path)!r} was opened read-only; open it for writing.")
+            raise self._opened_read_only()
         with self._transaction(self._writers) as connection:
             yield connection
 
@@ -138,10 +140,29 @@ class Database:
             source.backup(copy, pages=_PAGES_AT_ONCE)
             copy.execute("PRAGMA journal_mode = DELETE")
 
+    def rewrite(self) -> None:
+        """Write the whole file anew, from what is kept alone, so that no unused part holds anything old.
+
+        Takes about as much memory as the file is long: nothing of it may be written elsewhere.
+
+        Raises:
+            UsageError: If the gallery was opened read-only, or another process reads or writes for 30 seconds.
+        """
+        if self.read_only:
+            raise self._opened_read_only()
+        self._refuse_closed()
+        with translated_faults(self.path):
+            connection = self._readers.raw_connection()
+            try:
+                connection.cursor().execute("VACUUM")
+            finally:
+                connection.close()
+
     def close(self) -> None:
         """Close every connection. Closing twice is harmless."""
         self._closed = True
         self._readers.dispose()
+        self.raw.close()
         self._occupancy.close()
 
     def _held(self) -> Connection | None:
@@ -153,6 +174,9 @@ class Database:
         self._refuse_closed()
         with translated_faults(self.path, self._driver.Error), engine.begin() as connection:
             yield connection
+
+    def _opened_read_only(self) -> UsageError:
+        return UsageError(f"The gallery's database {str(self.path)!r} was opened read-only; open it for writing.")
 
     def _refuse_closed(self) -> None:
         if self._closed:

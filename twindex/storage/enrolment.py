@@ -1,20 +1,28 @@
 """The transaction that enrols: subject, sample, reference, template, change and job item, or nothing."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Table, insert, select, update
+from sqlalchemy import Connection, Table, insert, or_, select, update
 
 from twindex.errors import ModelMismatchError, UsageError
+from twindex.storage.audit import record
 from twindex.storage.changes import append_changes
+from twindex.storage.chunks import id_chunks
 from twindex.storage.face_json import face_to_json
 from twindex.storage.names import readable_text
 from twindex.storage.records import Enrolment, EnrolmentRequest, EnrolmentStatus, ItemStatus
 from twindex.storage.schema import GALLERY, GENERATIONS, JOB_ITEMS, REFERENCES, SAMPLES, SUBJECTS
 from twindex.storage.template_format import crop_sha256
 from twindex.storage.templates import has_template, insert_templates
+from twindex.terms import Terms
 from twindex.types import Sample
+
+CONSENT_REQUIRED = (
+    "consent_required: the gallery demands a consent; name it with --consent, or in the manifest's column consent"
+)
 
 
 @dataclass(frozen=True)
@@ -24,6 +32,7 @@ class _Item:
     status: ItemStatus
     subject: str | None
     reference: int | None
+    terms: Terms
 
 
 def enrol(
@@ -41,14 +50,20 @@ def enrol(
     Raises:
         UsageError: If the request names a job item that does not exist.
     """
+    terms = request.terms
     if request.job_item is not None:
         item = _item(connection, request.job_item)
         if item.status != "pending" or item.subject is None:
             return _settled_already(item)
-        subject = item.subject
+        subject, terms = item.subject, item.terms
+    known = find_reference(connection, request.sample, subject)
+    if known is None and terms.consent is None and connection.execute(select(GALLERY.c.consent_required)).scalar_one():
+        return _refused(connection, request)
     subject_id = _ensure_subject(connection, subject)
     sample_id = _ensure_sample(connection, request.sample)
-    reference = _ensure_reference(connection, sample_id, subject_id)
+    reference = known or _insert_reference(connection, sample_id, subject_id, terms)
+    if known is not None:
+        set_terms(connection, {known: terms})
     status: EnrolmentStatus = "already_enrolled"
     if not has_template(connection, fingerprint, reference):
         insert_templates(connection, fingerprint, [(reference, vector)])
@@ -102,13 +117,52 @@ def _ensure_sample(connection: Connection, sample: Sample) -> int:
     )
 
 
-def _ensure_reference(connection: Connection, sample_id: int, subject_id: int) -> int:
-    found = connection.scalar(
-        select(REFERENCES.c.id).where(REFERENCES.c.sample_id == sample_id, REFERENCES.c.subject_id == subject_id)
+def find_reference(connection: Connection, sample: Sample, subject: str) -> int | None:
+    """The reference that a subject has to a captured face, or None."""
+    return connection.scalar(
+        select(REFERENCES.c.id)
+        .join(SAMPLES, SAMPLES.c.id == REFERENCES.c.sample_id)
+        .join(SUBJECTS, SUBJECTS.c.id == REFERENCES.c.subject_id)
+        .where(
+            SAMPLES.c.source_sha256 == sample.source_sha256,
+            SAMPLES.c.face_index == sample.face_index,
+            SUBJECTS.c.name == subject,
+        )
     )
-    if found is not None:
-        return found
-    return _insert(connection, REFERENCES, sample_id=sample_id, subject_id=subject_id, enrolled=datetime.now(UTC))
+
+
+def set_terms(connection: Connection, terms: Mapping[int, Terms]) -> None:
+    """Replace what the terms name, of references that exist, in the caller's write transaction."""
+    renewed = []
+    for reference, one in terms.items():
+        values = {"consent": one.consent, "expires": one.expires}
+        given = {column: value for column, value in values.items() if value is not None}
+        if given:
+            differs = or_(*(REFERENCES.c[column].is_distinct_from(value) for column, value in given.items()))
+            changed = update(REFERENCES).where(REFERENCES.c.id == reference, differs).values(**given)
+            renewed += [reference] * connection.execute(changed).rowcount
+    if renewed:
+        record(connection, "renew", {"references": renewed}, subjects_of(connection, renewed))
+
+
+def subjects_of(connection: Connection, references: Sequence[int]) -> list[int]:
+    """The ids of the subjects that some references belong to."""
+    found: set[int] = set()
+    for chunk in id_chunks(references):
+        found.update(connection.scalars(select(REFERENCES.c.subject_id).where(REFERENCES.c.id.in_(chunk))))
+    return sorted(found)
+
+
+def _insert_reference(connection: Connection, sample_id: int, subject_id: int, terms: Terms) -> int:
+    return _insert(
+        connection,
+        REFERENCES,
+        sample_id=sample_id,
+        subject_id=subject_id,
+        enrolled=datetime.now(UTC),
+        consent=terms.consent,
+        expires=terms.expires,
+    )
 
 
 def _insert(connection: Connection, table: Table[Any], **values: object) -> int:
@@ -117,11 +171,11 @@ def _insert(connection: Connection, table: Table[Any], **values: object) -> int:
 
 
 def _item(connection: Connection, number: int) -> _Item:
-    statement = select(JOB_ITEMS.c.status, JOB_ITEMS.c.subject, JOB_ITEMS.c.reference).where(JOB_ITEMS.c.id == number)
-    row = connection.execute(statement).first()
+    columns = (JOB_ITEMS.c.status, JOB_ITEMS.c.subject, JOB_ITEMS.c.reference, JOB_ITEMS.c.consent, JOB_ITEMS.c.expires)
+    row = connection.execute(select(*columns).where(JOB_ITEMS.c.id == number)).first()
     if row is None:
         raise UsageError(f"No job item {number}: nothing was enrolled; take the id from the job's list of items.")
-    return _Item(row.status, row.subject, row.reference)
+    return _Item(row.status, row.subject, row.reference, Terms(row.consent, row.expires))
 
 
 def _settled_already(item: _Item) -> Enrolment:
@@ -129,6 +183,14 @@ def _settled_already(item: _Item) -> Enrolment:
     if item.subject is None or item.reference is None:
         return Enrolment(None, "withdrawn", ())
     return Enrolment(item.reference, "already_enrolled", ())
+
+
+def _refused(connection: Connection, request: EnrolmentRequest) -> Enrolment:
+    """Leave a face out for want of a consent, and say so of its job item."""
+    if request.job_item is not None:
+        failed = update(JOB_ITEMS).where(JOB_ITEMS.c.id == request.job_item)
+        connection.execute(failed.values(status="failed", reason=CONSENT_REQUIRED))
+    return Enrolment(None, "consent_required", ())
 
 
 def _settle_item(connection: Connection, item: int, reference: int, status: EnrolmentStatus) -> None:

@@ -1,55 +1,117 @@
 """The statements that erase, each inside a write transaction of the caller."""
 
-from sqlalchemy import Connection, delete, select, update
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, Select, delete, select, update
 
 from twindex.storage.changes import append_changes
 from twindex.storage.chunks import id_chunks
+from twindex.storage.receipts import ExpiredReference
 from twindex.storage.schema import JOB_ITEMS, REFERENCES, SAMPLES, SUBJECTS, TEMPLATES
 
 
-def erase_references(connection: Connection, references: list[int]) -> int:
-    """Erase references, their templates, and the samples that nobody else holds; log the changes.
+@dataclass(frozen=True)
+class Erased:
+    """What has gone.
 
-    Returns:
-        How many samples are gone.
+    Attributes:
+        references: Ids.
+        templates: Their vectors in stored form, of every model.
+        samples: How many captured faces nobody else held.
+        crops: The crops kept of those faces.
     """
+
+    references: tuple[int, ...]
+    templates: tuple[bytes, ...]
+    samples: int
+    crops: tuple[bytes, ...]
+
+
+def erase_references(connection: Connection, references: list[int]) -> Erased:
+    """Erase references, their templates, and the samples that nobody else holds; log the changes."""
     samples: set[int] = set()
+    templates: list[bytes] = []
     for chunk in id_chunks(references):
         samples.update(connection.scalars(select(REFERENCES.c.sample_id).where(REFERENCES.c.id.in_(chunk))))
-        connection.execute(delete(TEMPLATES).where(TEMPLATES.c.reference_id.in_(chunk)))
+        theirs = TEMPLATES.c.reference_id.in_(chunk)
+        templates.extend(connection.scalars(select(TEMPLATES.c.vector).where(theirs)))
+        connection.execute(delete(TEMPLATES).where(theirs))
         connection.execute(delete(REFERENCES).where(REFERENCES.c.id.in_(chunk)))
     append_changes(connection, "erased", references)
     held = select(REFERENCES.c.sample_id)
+    crops: list[bytes] = []
     erased = 0
     for chunk in id_chunks(sorted(samples)):
-        orphans = delete(SAMPLES).where(SAMPLES.c.id.in_(chunk), SAMPLES.c.id.not_in(held))
-        erased += connection.execute(orphans).rowcount
-    return erased
+        orphans = (SAMPLES.c.id.in_(chunk), SAMPLES.c.id.not_in(held))
+        crops.extend(crop for crop in connection.scalars(select(SAMPLES.c.crop).where(*orphans)) if crop is not None)
+        erased += connection.execute(delete(SAMPLES).where(*orphans)).rowcount
+    return Erased(tuple(references), tuple(templates), erased, tuple(crops))
 
 
-def erase_subject(connection: Connection, subject_id: int, name: str) -> tuple[tuple[int, ...], int]:
-    """Erase a subject with everything that names or shows it.
-
-    Returns:
-        The ids of its references, and how many samples went with them.
-    """
+def erase_subject(connection: Connection, subject_id: int, name: str) -> Erased:
+    """Erase a subject with everything that names or shows it."""
     references = list(
         connection.scalars(
             select(REFERENCES.c.id).where(REFERENCES.c.subject_id == subject_id).order_by(REFERENCES.c.id)
         )
     )
     blank_items(connection, name, references)
-    samples = erase_references(connection, references)
+    erased = erase_references(connection, references)
     connection.execute(delete(SUBJECTS).where(SUBJECTS.c.id == subject_id))
-    return tuple(references), samples
+    return erased
+
+
+def erase_expired(connection: Connection, now: datetime, limit: int) -> tuple[Erased, tuple[int, ...], tuple[str, ...]]:
+    """Erase the first `limit` references that have expired, and the subjects that are left with none.
+
+    Returns:
+        What has gone, the ids of the subjects whose references they were, and the names of the subjects that are gone.
+    """
+    rows = connection.execute(_expired(now).limit(limit)).all()
+    references = [reference for reference, _, _, _ in rows]
+    subjects = {subject_id: name for _, subject_id, name, _ in rows}
+    blank_items_of(connection, references)
+    erased = erase_references(connection, references)
+    gone = []
+    for subject_id, name in subjects.items():
+        if connection.scalar(select(REFERENCES.c.id).where(REFERENCES.c.subject_id == subject_id).limit(1)) is None:
+            # Items still pending stay: they enrol the person anew, under their own terms.
+            settled = update(JOB_ITEMS).where(JOB_ITEMS.c.subject == name, JOB_ITEMS.c.status != "pending")
+            connection.execute(settled.values(**_BLANK))
+            connection.execute(delete(SUBJECTS).where(SUBJECTS.c.id == subject_id))
+            gone.append(name)
+    return erased, tuple(subjects), tuple(gone)
+
+
+def select_expired(connection: Connection, now: datetime) -> list[ExpiredReference]:
+    """The references that have expired, ascending by id."""
+    rows = connection.execute(_expired(now)).all()
+    return [ExpiredReference(number, name, expires) for number, _, name, expires in rows if expires is not None]
 
 
 def blank_items(connection: Connection, name: str, references: list[int]) -> None:
     """Blank what job items say of a subject, and skip those still pending, which would enrol it again."""
-    blank = {"path": None, "subject": None, "reason": None}
     by_name = JOB_ITEMS.c.subject == name
     pending = update(JOB_ITEMS).where(by_name, JOB_ITEMS.c.status == "pending")
-    connection.execute(pending.values(status="skipped", **blank))
-    connection.execute(update(JOB_ITEMS).where(by_name).values(**blank))
+    connection.execute(pending.values(status="skipped", **_BLANK))
+    connection.execute(update(JOB_ITEMS).where(by_name).values(**_BLANK))
+    blank_items_of(connection, references)
+
+
+def blank_items_of(connection: Connection, references: list[int]) -> None:
+    """Blank the job items that have enrolled these references."""
     for chunk in id_chunks(references):
-        connection.execute(update(JOB_ITEMS).where(JOB_ITEMS.c.reference.in_(chunk)).values(**blank))
+        connection.execute(update(JOB_ITEMS).where(JOB_ITEMS.c.reference.in_(chunk)).values(**_BLANK))
+
+
+_BLANK = {"path": None, "subject": None, "reason": None, "consent": None, "expires": None}
+
+
+def _expired(now: datetime) -> Select[int, int, str, datetime | None]:
+    return (
+        select(REFERENCES.c.id, REFERENCES.c.subject_id, SUBJECTS.c.name, REFERENCES.c.expires)
+        .join(SUBJECTS, SUBJECTS.c.id == REFERENCES.c.subject_id)
+        .where(REFERENCES.c.expires <= now)
+        .order_by(REFERENCES.c.id)
+    )

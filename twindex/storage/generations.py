@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, delete, insert, select, update
 
 from twindex.errors import UsageError
+from twindex.storage.audit import record
 from twindex.storage.changes import erased_since
 from twindex.storage.database import Database
 from twindex.storage.records import Generation, GenerationSpec, GenerationState, Recall, Snapshot
@@ -74,6 +75,9 @@ class Generations:
             if not every_reference_has(connection, generation.fingerprint):
                 return False
             activate_generation(connection, number)
+            action = "rollback" if generation.state == "retired" else "reindex"
+            told = {"generation": number, "model": generation.fingerprint, "index": generation.index_spec}
+            record(connection, action, told)
             return True
 
     def delete(self, number: int) -> None:
@@ -86,6 +90,7 @@ class Generations:
             if _get(connection, number).state == "active":
                 raise UsageError(f"Generation {number} answers the queries; activate another before deleting it.")
             connection.execute(delete(GENERATIONS).where(GENERATIONS.c.id == number))
+            record(connection, "prune", {"generation": number})
 
     def record_snapshot(self, number: int, snapshot: Snapshot) -> bool:
         """Say which file holds this generation's index.

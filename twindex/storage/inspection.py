@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from twindex.errors import TwindexError
 from twindex.storage.database import Database
 from twindex.storage.records import Damage, TemplateKey
-from twindex.storage.schema import SAMPLES, TEMPLATES
+from twindex.storage.schema import AUDIT, AUDIT_TRIGGERS, SAMPLES, TEMPLATES
 from twindex.storage.template_format import crop_sha256, template_is_sound
 
 _PAGE = 500
@@ -19,7 +19,7 @@ def inspect(database: Database) -> list[Damage]:
     A check that cannot be carried out is itself a finding, and the others go on.
     """
     findings: list[Damage] = []
-    for check in (_structure, _foreign_keys, _templates, _crops):
+    for check in (_structure, _foreign_keys, _audit, _templates, _crops):
         try:
             findings.extend(check(database))
         except TwindexError as error:
@@ -39,6 +39,19 @@ def _foreign_keys(database: Database) -> Iterator[Damage]:
     with database.read() as connection:
         for table, row, parent, _ in connection.exec_driver_sql("PRAGMA foreign_key_check"):
             yield Damage(f"Row {row} of {table!r} refers to a row of {parent!r} that does not exist.")
+
+
+def _audit(database: Database) -> Iterator[Damage]:
+    with database.read() as connection:
+        guards = set(connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'trigger'").scalars())
+        last = connection.scalar(select(func.max(AUDIT.c.id))) or 0
+        issued = connection.exec_driver_sql("SELECT seq FROM sqlite_sequence WHERE name = 'audit'").scalar() or 0
+        count = connection.execute(select(func.count()).select_from(AUDIT)).scalar_one()
+    for guard in sorted(set(AUDIT_TRIGGERS) - guards):
+        yield Damage(f"The audit is not append-only: its trigger {guard!r} is gone.")
+    # Rows are numbered without a gap: a transaction that fails takes its number back.
+    if not count == last == issued:
+        yield Damage(f"The audit lacks rows: {count} are there, {issued} were written.")
 
 
 def _templates(database: Database) -> Iterator[Damage]:

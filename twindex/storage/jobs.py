@@ -10,8 +10,9 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from twindex.errors import UsageError
 from twindex.storage.database import Database, canonical_json
 from twindex.storage.names import readable_text, subject_name
-from twindex.storage.records import ItemStatus, Job, JobItem, JobState
+from twindex.storage.records import ItemStatus, Job, JobItem, JobState, NewItem
 from twindex.storage.schema import JOB_ITEMS, JOBS
+from twindex.terms import Terms
 
 _PAGE = 1000
 
@@ -67,24 +68,37 @@ class Jobs:
         same = [job for job in jobs if canonical_json(job.parameters) == wanted]
         return same[-1] if same else None
 
-    def add_items(self, job_id: int, items: Sequence[tuple[str, str]]) -> None:
-        """Add pending items; those that the job has already are left as they are.
+    def add_items(self, job_id: int, items: Sequence[NewItem | tuple[str, str]]) -> None:
+        """Add pending items; those that the job has already are left as they are, but for the terms of pending ones.
 
         Args:
             job_id: The job.
-            items: Path and subject of each.
+            items: Path, subject and terms of each.
 
         Raises:
             UsageError: If there is no such job, or a subject's name cannot be stored.
         """
         rows = [
-            {"job_id": job_id, "path": path, "subject": subject_name(subject), "status": "pending"}
-            for path, subject in items
+            {
+                "job_id": job_id,
+                "path": item.path,
+                "subject": subject_name(item.subject),
+                "status": "pending",
+                "consent": item.terms.consent,
+                "expires": item.terms.expires,
+            }
+            for item in (NewItem(*item) for item in items)
         ]
+        added = sqlite_insert(JOB_ITEMS)
+        same_terms = added.on_conflict_do_update(
+            index_elements=["job_id", "path", "subject"],
+            set_={"consent": added.excluded.consent, "expires": added.excluded.expires},
+            where=JOB_ITEMS.c.status == "pending",
+        )
         with self._database.write() as connection:
             _get(connection, job_id)
             if rows:
-                connection.execute(sqlite_insert(JOB_ITEMS).on_conflict_do_nothing(), rows)
+                connection.execute(same_terms, rows)
 
     def pending(self, job_id: int, after: int, limit: int) -> list[JobItem]:
         """The first `limit` items with an id above `after` that are still to be done."""
@@ -146,6 +160,8 @@ _ITEMS: Select[*tuple[object, ...]] = select(
     JOB_ITEMS.c.status,
     JOB_ITEMS.c.reason,
     JOB_ITEMS.c.reference,
+    JOB_ITEMS.c.consent,
+    JOB_ITEMS.c.expires,
 ).order_by(JOB_ITEMS.c.id)
 
 
@@ -161,4 +177,5 @@ def _job(row: Row[*tuple[object, ...]]) -> Job:
 
 
 def _item(row: Row[*tuple[object, ...]]) -> JobItem:
-    return JobItem(row.id, row.job_id, row.path or "", row.subject or "", row.status, row.reason, row.reference)
+    terms = Terms(row.consent, row.expires)
+    return JobItem(row.id, row.job_id, row.path or "", row.subject or "", row.status, row.reason, row.reference, terms)

@@ -75,7 +75,30 @@ _SCHEMA_1 = (
         UNIQUE (job_id, path, subject))""",
 )
 
-MIGRATIONS: Sequence[Sequence[str]] = (_SCHEMA_1,)
+_SCHEMA_2 = (
+    "ALTER TABLE gallery ADD COLUMN consent_required BOOLEAN NOT NULL DEFAULT 0",
+    'ALTER TABLE "references" ADD COLUMN consent TEXT',
+    'ALTER TABLE "references" ADD COLUMN expires TEXT',
+    'CREATE INDEX references_expires ON "references" (expires) WHERE expires IS NOT NULL',
+    "ALTER TABLE job_items ADD COLUMN consent TEXT",
+    "ALTER TABLE job_items ADD COLUMN expires TEXT",
+    """CREATE TABLE audit (
+        id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+        time TEXT NOT NULL,
+        actor TEXT NOT NULL,
+        action TEXT NOT NULL,
+        subjects JSON NOT NULL,
+        details JSON NOT NULL)""",
+    """CREATE TRIGGER audit_keeps_rows BEFORE DELETE ON audit
+        BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END""",
+    """CREATE TRIGGER audit_keeps_words BEFORE UPDATE ON audit
+        BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END""",
+    # INSERT OR REPLACE deletes without a delete trigger.
+    """CREATE TRIGGER audit_keeps_numbers BEFORE INSERT ON audit WHEN EXISTS (SELECT 1 FROM audit WHERE id = NEW.id)
+        BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END""",
+)
+
+MIGRATIONS: Sequence[Sequence[str]] = (_SCHEMA_1, _SCHEMA_2)
 
 
 def schema_version(connection: Connection) -> int:

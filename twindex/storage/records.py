@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from twindex.terms import NO_TERMS, Terms
 from twindex.types import Face, Sample
 
 if TYPE_CHECKING:
     from twindex.types import Float32
 
 ChangeKind = Literal["enrolled", "erased"]
-EnrolmentStatus = Literal["enrolled", "already_enrolled", "withdrawn"]
+EnrolmentStatus = Literal["enrolled", "already_enrolled", "withdrawn", "consent_required"]
 GenerationState = Literal["building", "active", "retired"]
 JobState = Literal["running", "finished", "interrupted", "failed"]
 DamageCode = Literal["database", "template", "crop"]
@@ -48,6 +49,7 @@ class GalleryRecord:
     keep_crops: bool
     created: datetime
     threshold: StoredThreshold | None
+    consent_required: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,14 +60,16 @@ class EnrolmentRequest:
         sample: The captured face.
         subject: Whose it is.
         vector: (dim,) float32, unit length.
-        job_item: The item of a batch job that this settles. What the item says by then counts: its subject may have
-            been renamed, merged or erased since the request was made.
+        job_item: The item of a batch job that this settles. What the item says by then counts, its terms too: its
+            subject may have been renamed, merged or erased since the request was made.
+        terms: Those of the reference, where there is no job item.
     """
 
     sample: Sample
     subject: str
     vector: Float32
     job_item: int | None = None
+    terms: Terms = NO_TERMS
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,8 @@ class Enrolment:
     Attributes:
         reference: Id of the reference, new or found; None if nothing was enrolled.
         status: `already_enrolled` if reference and template were there before; `withdrawn` if the job's item was no
-            longer to be done, because its subject has been erased or another process has dealt with it.
+            longer to be done, because its subject has been erased or another process has dealt with it;
+            `consent_required` if the gallery demands a consent and none was named.
         collisions: Names of other subjects that hold a face of the same photo.
     """
 
@@ -97,6 +102,7 @@ class ReferenceRecord:
     quality: float
     enrolled: datetime
     has_crop: bool
+    terms: Terms = NO_TERMS
 
 
 @dataclass(frozen=True)
@@ -127,29 +133,13 @@ class SubjectSummary:
 
 @dataclass(frozen=True)
 class SubjectDetail:
-    """All that is known of a subject, vectors and crops apart."""
+    """All that is known of a subject, vectors and crops apart; the id is what the audit calls it."""
 
+    id: int
     subject: str
     metadata: dict[str, Any]
     created: datetime
     references: tuple[ReferenceRecord, ...]
-
-
-@dataclass(frozen=True)
-class Erasure:
-    """The receipt of an erasure.
-
-    Attributes:
-        subject: Name.
-        references: Ids that are gone.
-        samples: How many captured faces went with them; a face that another subject shares stays.
-        pending: True while the write-ahead log may still hold erased bytes because somebody reads it.
-    """
-
-    subject: str
-    references: tuple[int, ...]
-    samples: int
-    pending: bool
 
 
 @dataclass(frozen=True)
@@ -250,7 +240,7 @@ class Job:
 
 @dataclass(frozen=True)
 class JobItem:
-    """One file of a job; path and subject are empty once the subject is erased."""
+    """One file of a job; path and subject are empty, and the terms gone, once the subject is erased."""
 
     id: int
     job: int
@@ -259,3 +249,12 @@ class JobItem:
     status: ItemStatus
     reason: str | None
     reference: int | None
+    terms: Terms = NO_TERMS
+
+
+class NewItem(NamedTuple):
+    """A file that a job is to deal with."""
+
+    path: str
+    subject: str
+    terms: Terms = NO_TERMS

@@ -5,6 +5,7 @@ from sqlalchemy import ColumnElement, Connection, select
 from twindex.storage.face_json import face_from_json
 from twindex.storage.records import ReferenceRecord
 from twindex.storage.schema import REFERENCES, SAMPLES, SUBJECTS
+from twindex.terms import Terms
 
 
 def select_references(connection: Connection, *conditions: ColumnElement[bool]) -> list[ReferenceRecord]:
@@ -20,6 +21,8 @@ def select_references(connection: Connection, *conditions: ColumnElement[bool]) 
             SAMPLES.c.quality,
             REFERENCES.c.enrolled,
             SAMPLES.c.crop_sha256.is_not(None),
+            REFERENCES.c.consent,
+            REFERENCES.c.expires,
         )
         .join(SAMPLES, SAMPLES.c.id == REFERENCES.c.sample_id)
         .join(SUBJECTS, SUBJECTS.c.id == REFERENCES.c.subject_id)
@@ -37,6 +40,7 @@ def select_references(connection: Connection, *conditions: ColumnElement[bool]) 
             quality=quality,
             enrolled=enrolled,
             has_crop=has_crop,
+            terms=Terms(consent, expires),
         )
         for (
             reference,
@@ -48,5 +52,7 @@ def select_references(connection: Connection, *conditions: ColumnElement[bool]) 
             quality,
             enrolled,
             has_crop,
+            consent,
+            expires,
         ) in connection.execute(statement)
     ]

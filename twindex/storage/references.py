@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
 
 from twindex.errors import UsageError
+from twindex.storage.audit import record
 from twindex.storage.database import Database
-from twindex.storage.enrolment import enrol, refuse_stale_model
+from twindex.storage.enrolment import enrol, refuse_stale_model, set_terms, subjects_of
 from twindex.storage.names import subject_name
 from twindex.storage.records import Enrolment, EnrolmentRequest, KeptCrop, ReferenceRecord
 from twindex.storage.reference_lookup import select_references
@@ -28,6 +29,7 @@ from twindex.storage.templates import (
     select_vectors,
     without_template,
 )
+from twindex.terms import Terms
 from twindex.types import Sample
 
 if TYPE_CHECKING:
@@ -54,8 +56,9 @@ class References:
         """Enrol several faces in one transaction: all of them, or none if one is refused.
 
         A face (photo's SHA-256 and face index) that the subject holds already with a template of this model is left
-        as it is; one without such a template gets it. A request that names a job item enrols for the item's present
-        subject, and nothing if the item is no longer pending.
+        as it is, but for the terms that the request names; one without such a template gets it. A request that names a
+        job item enrols for the item's present subject, and nothing if the item is no longer pending. In a gallery that
+        demands a consent, a new face without one is left out.
 
         Args:
             items: The faces, with vectors (dim,) float32 of unit length.
@@ -74,7 +77,16 @@ class References:
         with self._database.write() as connection:
             refuse_stale_model(connection, fingerprint)
             refuse_other_length(connection, fingerprint, {len(vector) for _, _, vector in prepared})
-            return [enrol(connection, item, subject, fingerprint, vector) for item, subject, vector in prepared]
+            done = [enrol(connection, item, subject, fingerprint, vector) for item, subject, vector in prepared]
+            new = [one.reference for one in done if one.status == "enrolled" and one.reference is not None]
+            if new:
+                record(connection, "enroll", {"references": new, "model": fingerprint}, subjects_of(connection, new))
+        return done
+
+    def renew(self, terms: Mapping[int, Terms]) -> None:
+        """Replace what the terms of some references name; what they leave open stays, as do ids that do not exist."""
+        with self._database.write() as connection:
+            set_terms(connection, terms)
 
     def vectors(self, fingerprint: str, references: Sequence[int]) -> tuple[Int64, Float32]:
         """The templates of some references.
@@ -186,15 +198,18 @@ class References:
     def drop_templates(self, fingerprint: str) -> int:
         """Remove all templates of a model; returns how many there were."""
         with self._database.write() as connection:
-            return delete_templates(connection, fingerprint)
+            dropped = delete_templates(connection, fingerprint)
+            if dropped:
+                record(connection, "prune", {"model": fingerprint, "templates": dropped})
+        return dropped
 
     def owners(self, references: Sequence[int]) -> dict[int, str]:
-        """The subject of each reference; ids that do not exist are left out."""
+        """The subject of each reference; those that do not exist or have expired are left out."""
         with self._database.read() as connection:
             return select_owners(connection, references)
 
     def families(self, references: Sequence[int]) -> dict[int, str]:
-        """Every reference of the subjects that some references belong to, and the subject of each."""
+        """Every reference of the subjects that some references belong to, but for the expired, and whose each is."""
         with self._database.read() as connection:
             return select_owners(connection, references, whole_subjects=True)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    Boolean,
     CheckConstraint,
     Column,
     Float,
@@ -37,6 +38,7 @@ class _Gallery(TypedColumns):
     keep_crops: Named[bool]
     created: Named[datetime] = Column(UtcTime, nullable=False)
     threshold: Named[dict[str, Any] | None] = Column(JSON(none_as_null=True))
+    consent_required: Named[bool] = Column(Boolean, nullable=False, server_default=text("0"))
 
 
 GALLERY = Table("gallery", METADATA, _Gallery, CheckConstraint("id = 1"))
@@ -76,6 +78,8 @@ class _References(TypedColumns):
     sample_id: Named[int] = Column(ForeignKey("samples.id"), nullable=False)
     subject_id: Named[int] = Column(ForeignKey("subjects.id"), nullable=False)
     enrolled: Named[datetime] = Column(UtcTime, nullable=False)
+    consent: Named[str | None]
+    expires: Named[datetime | None] = Column(UtcTime)
 
 
 REFERENCES = Table(
@@ -84,6 +88,7 @@ REFERENCES = Table(
     _References,
     UniqueConstraint("sample_id", "subject_id"),
     Index("references_subject", "subject_id"),
+    Index("references_expires", "expires", sqlite_where=text("expires IS NOT NULL")),
     sqlite_autoincrement=True,
 )
 """Which sample belongs to which subject; the id is the index's id and is never reused."""
@@ -167,6 +172,8 @@ class _JobItems(TypedColumns):
     status: Named[str]
     reason: Named[str | None]
     reference: Named[int | None]
+    consent: Named[str | None]
+    expires: Named[datetime | None] = Column(UtcTime)
 
 
 JOB_ITEMS = Table(
@@ -177,4 +184,19 @@ JOB_ITEMS = Table(
     CheckConstraint("status IN ('pending', 'enrolled', 'skipped', 'failed')"),
     sqlite_autoincrement=True,
 )
-"""The files of jobs. Path and subject are NULL once the subject is erased."""
+"""The files of jobs. Path, subject and terms are NULL once the subject is erased."""
+
+
+class _Audit(TypedColumns):
+    id: Named[int] = Column(Integer, primary_key=True)
+    time: Named[datetime] = Column(UtcTime, nullable=False)
+    actor: Named[str]
+    action: Named[str]
+    subjects: Named[list[int]] = Column(JSON, nullable=False)
+    details: Named[dict[str, Any]] = Column(JSON, nullable=False)
+
+
+AUDIT = Table("audit", METADATA, _Audit, sqlite_autoincrement=True)
+"""Who did what, and when; triggers let rows only be added. Subjects are ids, which outlive names and name nobody."""
+
+AUDIT_TRIGGERS = ("audit_keeps_rows", "audit_keeps_words", "audit_keeps_numbers")

@@ -1,5 +1,7 @@
 """The gallery's database: the only truth, of which indexes are copies."""
 
+import os
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +13,7 @@ from sqlalchemy import Connection, select, update
 from twindex.errors import IntegrityError, UsageError
 from twindex.keys import GalleryKey, environment_key, matching_keys
 from twindex.sealing import FileSealer
+from twindex.storage.audit import Audit, record
 from twindex.storage.changes import Changes
 from twindex.storage.consistency import Inconsistency, erase_orphans, inconsistencies, log_enrolments, raise_counters
 from twindex.storage.contents import Contents, read_contents
@@ -26,7 +29,9 @@ from twindex.storage.records import Damage, GalleryRecord, GenerationSpec, Store
 from twindex.storage.references import References
 from twindex.storage.rekeying import remove_leftovers
 from twindex.storage.schema import GALLERY, METADATA
+from twindex.storage.subject_export import export_subject
 from twindex.storage.subjects import Subjects
+from twindex.storage.verification import FileSearch, search_files
 
 
 class Store:
@@ -38,6 +43,7 @@ class Store:
         changes: The log an index replays.
         generations: Searchable indexes.
         jobs: Batch jobs.
+        audit: Who did what.
     """
 
     def __init__(self, database: Database) -> None:
@@ -47,6 +53,7 @@ class Store:
         self.changes = Changes(database)
         self.generations = Generations(database)
         self.jobs = Jobs(database)
+        self.audit = Audit(database)
 
     @classmethod
     def create(
@@ -76,7 +83,10 @@ class Store:
 
     @classmethod
     def open(cls, path: Path, *, read_only: bool = False, key: GalleryKey | None = None) -> Self:
-        """Open a gallery database, and bring an older schema up to date unless `read_only`.
+        """Open a gallery database, and bring an older schema up to date.
+
+        Read-only means that nothing that is held is changed; an older schema is brought up to date all the same, where
+        the file can be written, so that a newer Twindex answers at once.
 
         Args:
             path: Of the database.
@@ -84,7 +94,7 @@ class Store:
             key: What it is encrypted with; by default the environment's.
 
         Raises:
-            UsageError: If there is none, or it is read-only and of an older schema.
+            UsageError: If there is none, or it is of an older schema and cannot be written.
             EncryptionKeyError: If the key is missing, wrong, or given to a gallery that is not encrypted.
             IntegrityError: If the file is empty, damaged, not a gallery's, or of a newer schema.
         """
@@ -94,6 +104,11 @@ class Store:
         try:
             if not read_only:
                 remove_leftovers(path)
+            with database.read() as connection:
+                older = schema_version(connection) < len(MIGRATIONS)
+            if older and read_only:
+                _refuse_unwritable(path)
+                cls.open(path, key=key).close()
             _bring_up_to_date(database)
         except BaseException:
             database.close()
@@ -139,17 +154,41 @@ class Store:
 
     def gallery(self) -> GalleryRecord:
         """What the gallery says of itself."""
-        statement = select(GALLERY.c.gallery_id, GALLERY.c.keep_crops, GALLERY.c.created, GALLERY.c.threshold)
+        columns = (GALLERY.c.gallery_id, GALLERY.c.keep_crops, GALLERY.c.created, GALLERY.c.threshold)
         with self._database.read() as connection:
-            row = connection.execute(statement).one()
+            row = connection.execute(select(*columns, GALLERY.c.consent_required)).one()
         threshold = None if row.threshold is None else StoredThreshold(**row.threshold)
-        return GalleryRecord(row.gallery_id, row.keep_crops, row.created, threshold)
+        return GalleryRecord(row.gallery_id, row.keep_crops, row.created, threshold, row.consent_required)
 
     def set_threshold(self, threshold: StoredThreshold | None) -> None:
         """Set the gallery's operating point, or take it away."""
         stored = None if threshold is None else asdict(threshold)
         with self._database.write() as connection:
             connection.execute(update(GALLERY).values(threshold=stored))
+            told = ("probability", "target_fpir", "gallery_size", "fingerprint", "method")
+            record(connection, "calibrate", {name: None if stored is None else stored[name] for name in told})
+
+    def require_consent(self, required: bool) -> None:
+        """Say whether enrolling a new face takes a consent; those enrolled already stay."""
+        with self._database.write() as connection:
+            connection.execute(update(GALLERY).values(consent_required=required))
+            record(connection, "settings", {"consent_required": required})
+
+    def search_files(self, folder: Path, values: Sequence[bytes]) -> FileSearch:
+        """Look for erased values in every file below a folder; see `verification.py`."""
+        return search_files(self._database, folder, values)
+
+    def rewrite(self) -> None:
+        """Write the database anew from what is kept; see `Database.rewrite`."""
+        self._database.rewrite()
+
+    def export_subject(self, name: str, path: Path) -> int:
+        """Write everything held about a subject to a new archive; see `subject_export.py`.
+
+        Returns:
+            How many references it has.
+        """
+        return export_subject(self._database, name, path)
 
     def finish_erasure(self) -> bool:
         """Remove erased bytes that a pending erasure left in the write-ahead log.
@@ -208,15 +247,18 @@ def _bring_up_to_date(database: Database) -> None:
             f"{len(MIGRATIONS)}: a newer Twindex made it; upgrade Twindex."
         )
     if version < len(MIGRATIONS):
-        if database.read_only:
-            raise UsageError(
-                f"The gallery's database {str(database.path)!r} has the older schema {version}; "
-                "open it once for writing to bring it up to date."
-            )
         with database.write() as connection:
             migrate(connection)
     with database.read() as connection:
         _refuse_missing_tables(connection, database.path)
+
+
+def _refuse_unwritable(path: Path) -> None:
+    if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+        raise UsageError(
+            f"The gallery's database {str(path)!r} has an older schema and cannot be written; run `twindex doctor` "
+            "once where it can be, to bring it up to date."
+        )
 
 
 def _refuse_missing_tables(connection: Connection, path: Path) -> None:

@@ -1,16 +1,20 @@
 """Subjects: listing, renaming, merging and erasing the enrolled."""
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, func, select, update
 
 from twindex.errors import UsageError
+from twindex.storage.audit import record
 from twindex.storage.database import Database
-from twindex.storage.erasure import erase_subject
+from twindex.storage.erasure import Erased, erase_expired, erase_subject, select_expired
 from twindex.storage.generations import forget_all_snapshots
 from twindex.storage.merging import hand_over_items, hand_over_references
 from twindex.storage.names import subject_name, unknown_subject
-from twindex.storage.records import Erasure, SubjectDetail, SubjectSummary
+from twindex.storage.receipts import Erasure, ExpiredReference
+from twindex.storage.records import SubjectDetail, SubjectSummary
 from twindex.storage.reference_lookup import select_references
 from twindex.storage.schema import REFERENCES, SUBJECTS
 
@@ -38,12 +42,12 @@ class Subjects:
             UsageError: If nobody has this name; the message gives the nearest ones.
         """
         with self._database.read() as connection:
-            subject_id = _find(connection, name)
+            subject_id = find_subject(connection, name)
             row = connection.execute(
                 select(SUBJECTS.c.name, SUBJECTS.c.details, SUBJECTS.c.created).where(SUBJECTS.c.id == subject_id)
             ).one()
             references = select_references(connection, REFERENCES.c.subject_id == subject_id)
-        return SubjectDetail(row.name, row.details, row.created, tuple(references))
+        return SubjectDetail(subject_id, row.name, row.details, row.created, tuple(references))
 
     def set_metadata(self, name: str, metadata: dict[str, Any]) -> None:
         """Replace a subject's free metadata, JSON values only.
@@ -52,8 +56,9 @@ class Subjects:
             UsageError: If nobody has this name.
         """
         with self._database.write() as connection:
-            subject_id = _find(connection, name)
+            subject_id = find_subject(connection, name)
             connection.execute(update(SUBJECTS).where(SUBJECTS.c.id == subject_id).values(details=metadata))
+            record(connection, "metadata", {}, [subject_id])
 
     def rename(self, name: str, new_name: str) -> None:
         """Give a subject another name, also in the items of jobs.
@@ -63,7 +68,7 @@ class Subjects:
         """
         new = subject_name(new_name)
         with self._database.write() as connection:
-            subject_id = _find(connection, name)
+            subject_id = find_subject(connection, name)
             taken = connection.scalar(select(SUBJECTS.c.id).where(SUBJECTS.c.name == new))
             if taken == subject_id:
                 return
@@ -71,6 +76,7 @@ class Subjects:
                 raise UsageError(f"The name {new!r} is taken; to make one subject of the two, use `subjects merge`.")
             connection.execute(update(SUBJECTS).where(SUBJECTS.c.id == subject_id).values(name=new))
             hand_over_items(connection, subject_name(name), new)
+            record(connection, "rename", {}, [subject_id])
 
     def merge(self, source: str, target: str) -> int:
         """Make two subjects one: the references of `source` become those of `target`, and `source` is gone.
@@ -84,12 +90,13 @@ class Subjects:
             UsageError: If one of the names is unknown, or both are the same.
         """
         with self._database.write() as connection:
-            source_id, target_id = _find(connection, source), _find(connection, target)
+            source_id, target_id = find_subject(connection, source), find_subject(connection, target)
             if source_id == target_id:
                 raise UsageError(f"Cannot merge {source!r} with itself; name two subjects.")
             moved = hand_over_references(connection, source_id, target_id)
             hand_over_items(connection, subject_name(source), subject_name(target))
             erase_subject(connection, source_id, subject_name(source))
+            record(connection, "merge", {"into": target_id, "moved": moved}, [source_id, target_id])
         return moved
 
     def erase(self, name: str) -> Erasure:
@@ -98,17 +105,39 @@ class Subjects:
         Every snapshot is forgotten in the same transaction; removing their files is left to the caller.
 
         Returns:
-            The receipt. While it says `pending`, erased bytes may still be in the write-ahead log.
+            What is gone, and what to look for. The audit has it as unverified until `Store.verify` is told otherwise.
 
         Raises:
             UsageError: If nobody has this name.
         """
+        stored = subject_name(name)
         with self._database.write() as connection:
-            stored = subject_name(name)
-            references, samples = erase_subject(connection, _find(connection, name), stored)
-            # Their files hold the vectors. A kill before they are removed leaves files that nothing lists.
-            forget_all_snapshots(connection)
-        return Erasure(stored, references, samples, pending=not self._database.truncate_journal())
+            subject_id = find_subject(connection, name)
+            erased = erase_subject(connection, subject_id, stored)
+            row = _account(connection, "erase", erased, [subject_id], 1)
+        return self._done(erased, (stored,), row)
+
+    def expired(self, now: datetime) -> list[ExpiredReference]:
+        """The references that have expired by a moment, ascending by id."""
+        with self._database.read() as connection:
+            return select_expired(connection, now)
+
+    def erase_expired(self, now: datetime, limit: int) -> Erasure | None:
+        """Erase the first `limit` references that have expired by a moment, like `erase`; None if there are none.
+
+        A subject that is left without a reference goes too.
+        """
+        with self._database.write() as connection:
+            erased, subjects, gone = erase_expired(connection, now, limit)
+            if not erased.references:
+                return None
+            row = _account(connection, "purge", erased, subjects, len(gone))
+        return self._done(erased, gone, row)
+
+    def _done(self, erased: Erased, subjects: tuple[str, ...], row: int) -> Erasure:
+        pending = not self._database.truncate_journal()
+        remains = (*erased.templates, *erased.crops)
+        return Erasure(subjects, erased.references, erased.samples, pending, row, remains)
 
     # Last, because below it the word would mean this method and not the built-in type.
     def list(self) -> list[SubjectSummary]:
@@ -123,7 +152,20 @@ class Subjects:
             return [SubjectSummary(name, count, created) for name, count, created in connection.execute(statement)]
 
 
-def _find(connection: Connection, name: str) -> int:
+def _account(connection: Connection, action: str, erased: Erased, subjects: Sequence[int], gone: int) -> int:
+    """Forget the snapshots and record an erasure, in its transaction; returns the row's id."""
+    # Their files hold the vectors. A kill before they are removed leaves files that nothing lists.
+    forget_all_snapshots(connection)
+    counts = {"templates": len(erased.templates), "samples": erased.samples, "crops": len(erased.crops)}
+    return record(connection, action, {"references": list(erased.references), "subjects": gone, **counts}, subjects)
+
+
+def find_subject(connection: Connection, name: str) -> int:
+    """The id of a subject, in the caller's transaction.
+
+    Raises:
+        UsageError: If nobody has this name; the message gives the nearest ones.
+    """
     stored = subject_name(name)
     found = connection.scalar(select(SUBJECTS.c.id).where(SUBJECTS.c.name == stored))
     if found is None:

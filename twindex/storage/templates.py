@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Select, delete, exists, func, insert, select
 
 from twindex.storage.chunks import id_chunks
+from twindex.storage.column_types import utc_text
 from twindex.storage.records import KeptCrop
 from twindex.storage.schema import REFERENCES, SAMPLES, TEMPLATES
 from twindex.storage.template_format import checked_crop, stacked_vectors, template_sha256
@@ -27,10 +29,12 @@ _THESE = "(SELECT value FROM json_each(?))"
 # The sign keeps SQLite from the index that has the fingerprint in each entry: six times as large, it is not in memory.
 _OF_REFERENCES = f"""SELECT reference_id, vector, sha256 FROM templates
     WHERE +fingerprint = ? AND reference_id IN {_THESE} ORDER BY reference_id"""
+# An expired reference leaves the answers here, where its row is read anyway, and needs no change of the index.
 _NAMED = """SELECT "references".id, subjects.name FROM "references"
-    JOIN subjects ON subjects.id = "references".subject_id"""
-_OWNERS = f'{_NAMED} WHERE "references".id IN {_THESE}'
-_FAMILIES = f'{_NAMED} WHERE subject_id IN (SELECT subject_id FROM "references" WHERE id IN {_THESE})'
+    JOIN subjects ON subjects.id = "references".subject_id
+    WHERE ("references".expires IS NULL OR "references".expires > ?)"""
+_OWNERS = f'{_NAMED} AND "references".id IN {_THESE}'
+_FAMILIES = f'{_NAMED} AND subject_id IN (SELECT subject_id FROM "references" WHERE id IN {_THESE})'
 
 
 def select_vectors(connection: Connection, fingerprint: str, references: Sequence[int]) -> tuple[Int64, Float32]:
@@ -40,9 +44,9 @@ def select_vectors(connection: Connection, fingerprint: str, references: Sequenc
 
 
 def select_owners(connection: Connection, references: Sequence[int], *, whole_subjects: bool = False) -> dict[int, str]:
-    """The subject's name of each of those `references`, or of every reference of their subjects."""
+    """The subject's name of each of those `references`, or of all references of their subjects, but for the expired."""
     statement = _FAMILIES if whole_subjects else _OWNERS
-    rows = connection.exec_driver_sql(statement, (_json(references),)).all()
+    rows = connection.exec_driver_sql(statement, (utc_text(datetime.now(UTC)), _json(references))).all()
     return {int(reference): str(name) for reference, name in rows}
 
 

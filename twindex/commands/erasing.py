@@ -1,0 +1,107 @@
+"""`twindex subjects erase` and `twindex subjects purge`: nothing is left behind, and a receipt says so."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from twindex.commands.options import common_options, settings_of
+from twindex.commands.terminal import say, show, table
+from twindex.errors import IntegrityError, UsageError
+
+if TYPE_CHECKING:
+    from twindex.gallery.erasing import Receipt
+
+_WHERE = {
+    "journal": "another process reads the database, whose journal or file may hold erased bytes",
+    "database": "the database holds erased bytes",
+    "index": "another process has written an index file",
+    "other": "a file in the gallery's folder that is not the gallery's holds erased bytes",
+    "unreadable": "a file in the gallery's folder could not be read",
+}
+
+
+@click.command("erase")
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@common_options
+@click.pass_context
+def erase_subject(context: click.Context, name: str, yes: bool) -> int:
+    """Erase NAME: templates, crops, and every index file that may hold them.
+
+    Afterwards every file of the gallery is searched for the erased bytes, and a receipt says what was done; the audit
+    keeps it. It ends with "erased", or with "pending" (exit 6): then something still holds the bytes, and
+    `twindex doctor --repair` finishes the erasure.
+    """
+    from twindex.gallery.service import Gallery
+
+    settings = settings_of(context)
+    with Gallery.open(settings.gallery) as gallery:
+        held = len(gallery.store.subjects.show(name).references)
+        if not yes and not _confirmed(f"Erase {name} with {held} references for good?"):
+            raise UsageError("Nothing was erased; --yes erases without asking.")
+        receipt = gallery.erase(name)
+    value = {
+        "subject": name,
+        "status": receipt.result,
+        "references": len(receipt.references),
+        "samples": receipt.samples,
+        "receipt": receipt.to_json(),
+    }
+    show(settings, value, [f"{name}: {_told(receipt)}"])
+    return _status([receipt])
+
+
+@click.command("purge")
+@click.option("--dry-run", is_flag=True, help="Only tell whose references have expired.")
+@common_options
+@click.pass_context
+def purge_expired(context: click.Context, dry_run: bool) -> int:
+    """Erase every reference that has expired, and the subjects that are left with none.
+
+    Nothing is asked, so that it can run every day. The receipt is that of `subjects erase`.
+    """
+    from twindex.gallery.service import Gallery
+
+    settings, now = settings_of(context), datetime.now(UTC)
+    with Gallery.open(settings.gallery, read_only=dry_run) as gallery:
+        expired = gallery.store.subjects.expired(now)
+        receipts = [] if dry_run or not expired else gallery.purge(now)
+    value = {
+        "expired": [
+            {"reference": one.reference, "subject": one.subject, "expires": one.expires.isoformat()} for one in expired
+        ],
+        "receipts": [receipt.to_json() for receipt in receipts],
+    }
+    rows = [(one.reference, one.subject, f"{one.expires:%Y-%m-%d %H:%M}") for one in expired]
+    lines = table(("reference", "subject", "expired"), rows) if rows else ["Nothing has expired."]
+    show(settings, value, [*lines, *map(_told, receipts)])
+    return _status(receipts)
+
+
+def _told(receipt: "Receipt") -> str:
+    return (
+        f"{receipt.result}, {len(receipt.references)} references, {receipt.samples} samples; searched "
+        f"{receipt.files} files, {receipt.bytes} bytes (receipt: audit {receipt.erasure})"
+    )
+
+
+def _status(receipts: list["Receipt"]) -> int:
+    """The exit status; what keeps an erasure pending is told."""
+    pending = [receipt for receipt in receipts if receipt.result == "pending"]
+    for receipt in pending:
+        for place in receipt.found_in:
+            say(f"pending: {_WHERE[place]}")
+        for file in receipt.files_left:
+            say(f"pending: {file}")
+    if pending:
+        say("When that is settled, `twindex doctor --repair` finishes the erasure.")
+    return IntegrityError.exit_code if pending else 0
+
+
+def _confirmed(question: str) -> bool:
+    """Whether the user agrees; nobody to ask is a no."""
+    try:
+        return click.confirm(question, err=True)
+    except click.Abort:
+        return False

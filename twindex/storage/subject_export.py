@@ -1,0 +1,145 @@
+"""Everything held about one person, in a file for that person.
+
+A ZIP archive of `subject.json` (UTF-8, JSON, "schema": 1) and `crops/REFERENCE.jpg`, the kept crops as they are stored.
+"""
+
+import json
+import os
+import zipfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from twindex.errors import UsageError
+from twindex.storage.audit import record, rows_about
+from twindex.storage.chunks import id_chunks
+from twindex.storage.database import Database
+from twindex.storage.face_json import face_to_json
+from twindex.storage.names import readable_text
+from twindex.storage.records import ReferenceRecord
+from twindex.storage.reference_lookup import select_references
+from twindex.storage.schema import GALLERY, JOB_ITEMS, REFERENCES, SAMPLES, SUBJECTS, TEMPLATES
+from twindex.storage.subjects import find_subject
+from twindex.storage.template_format import checked_crop, stacked_vectors
+
+SCHEMA = 1
+
+
+def export_subject(database: Database, name: str, path: Path) -> int:
+    """Write the archive, readable by its owner only, and record that in the audit.
+
+    Args:
+        database: Open for writing.
+        name: The subject's.
+        path: Where no file exists yet.
+
+    Returns:
+        How many references the subject has.
+
+    Raises:
+        UsageError: If nobody has this name, or there is a file already.
+        IntegrityError: If a template or a crop is not what was written.
+    """
+    try:
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    except FileExistsError as error:
+        raise UsageError(f"{path} exists and is not written over; name another file.") from error
+    try:
+        with os.fdopen(descriptor, "wb") as file, zipfile.ZipFile(file, "w") as archive, database.write() as connection:
+            subject_id = find_subject(connection, name)
+            references = select_references(connection, REFERENCES.c.subject_id == subject_id)
+            record(connection, "export", {"references": len(references)}, [subject_id])
+            held = _held(connection, subject_id, references)
+            for one in references:
+                if crop := _crop(connection, one.reference):
+                    archive.writestr(_crop_file(one), crop)
+            text = json.dumps(held, indent=1, ensure_ascii=False, allow_nan=False)
+            archive.writestr("subject.json", text, zipfile.ZIP_DEFLATED)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    return len(references)
+
+
+def _held(connection: Connection, subject_id: int, references: list[ReferenceRecord]) -> dict[str, Any]:
+    columns = (SUBJECTS.c.name, SUBJECTS.c.details, SUBJECTS.c.created)
+    subject = connection.execute(select(*columns).where(SUBJECTS.c.id == subject_id)).one()
+    ids = [one.reference for one in references]
+    return {
+        "schema": SCHEMA,
+        "exported": datetime.now(UTC).isoformat(),
+        "gallery": connection.execute(select(GALLERY.c.gallery_id)).scalar_one(),
+        "subject": {
+            "id": subject_id,
+            "name": subject.name,
+            "created": subject.created.isoformat(),
+            "metadata": subject.details,
+        },
+        "references": [_reference(connection, one) for one in references],
+        "job_items": _job_items(connection, subject.name, ids),
+        "audit": [row.to_json() for row in rows_about(connection, subject_id)],
+    }
+
+
+def _reference(connection: Connection, one: ReferenceRecord) -> dict[str, Any]:
+    return {
+        "reference": one.reference,
+        "enrolled": one.enrolled.isoformat(),
+        "photo": one.source_name,
+        "photo_sha256": one.source_sha256,
+        "face_index": one.face_index,
+        "face": None if one.face is None else face_to_json(one.face),
+        "quality": one.quality,
+        "consent": one.terms.consent,
+        "expires": None if one.terms.expires is None else one.terms.expires.isoformat(),
+        "crop": _crop_file(one) if one.has_crop else None,
+        "templates": _templates(connection, one.reference),
+    }
+
+
+def _templates(connection: Connection, reference: int) -> list[dict[str, Any]]:
+    """The vectors of every model, each number as the shortest decimal that is read back as the same float32."""
+    statement = select(TEMPLATES.c.fingerprint, TEMPLATES.c.vector, TEMPLATES.c.sha256).order_by(TEMPLATES.c.id)
+    rows = connection.execute(statement.where(TEMPLATES.c.reference_id == reference)).all()
+    return [
+        {
+            "model": fingerprint,
+            "values": [float(str(value)) for value in stacked_vectors(fingerprint, [(reference, vector, sha256)])[0]],
+        }
+        for fingerprint, vector, sha256 in rows
+    ]
+
+
+def _crop(connection: Connection, reference: int) -> bytes | None:
+    statement = (
+        select(SAMPLES.c.crop, SAMPLES.c.crop_sha256)
+        .join(REFERENCES, REFERENCES.c.sample_id == SAMPLES.c.id)
+        .where(REFERENCES.c.id == reference)
+    )
+    row = connection.execute(statement).one()
+    return checked_crop(reference, row.crop, row.crop_sha256)
+
+
+def _crop_file(one: ReferenceRecord) -> str:
+    return f"crops/{one.reference}.jpg"
+
+
+def _job_items(connection: Connection, name: str, references: list[int]) -> list[dict[str, Any]]:
+    """What batch jobs keep about the person, by name or by reference."""
+    found: dict[int, dict[str, Any]] = {}
+    conditions = [JOB_ITEMS.c.subject == name, *(JOB_ITEMS.c.reference.in_(chunk) for chunk in id_chunks(references))]
+    for condition in conditions:
+        for row in connection.execute(select(JOB_ITEMS).where(condition)):
+            found[row.id] = {
+                "job": row.job_id,
+                "path": None if row.path is None else readable_text(row.path),
+                "subject": row.subject,
+                "status": row.status,
+                "reason": row.reason,
+                "reference": row.reference,
+                "consent": row.consent,
+                "expires": None if row.expires is None else row.expires.isoformat(),
+            }
+    return [found[number] for number in sorted(found)]
