@@ -11,7 +11,7 @@ from twindex.archive.manifest import DATABASE_ENTRY, Manifest
 from twindex.config import DATABASE
 from twindex.embedder.bundle import load_bundle
 from twindex.embedder.registry import install_model, list_models
-from twindex.errors import ArchiveError, ModelMismatchError, TwindexError, UsageError
+from twindex.errors import ArchiveError, EncryptionKeyError, ModelMismatchError, TwindexError, UsageError
 from twindex.gallery.partial import partial_folder
 from twindex.storage import Store
 from twindex.storage.publishing import publish
@@ -90,6 +90,8 @@ def _check_database(path: Path, manifest: Manifest) -> None:
                 wrong = [damage.text for damage in store.check()] or [one.text for one in store.inconsistencies()]
                 wrong = wrong or _differences(store, manifest)
                 store.forget_snapshots()
+    except EncryptionKeyError:
+        raise
     except TwindexError as error:
         raise ArchiveError("archive_database", f"The archive's database is refused: {error}") from error
     if wrong:

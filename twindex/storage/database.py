@@ -122,7 +122,7 @@ class Database:
         return bool(busy == 0)
 
     def copy_to(self, path: Path) -> None:
-        """Copy one state of the database while others may write, by SQLite's online backup.
+        """Copy one state of the database while others may write, by SQLite's online backup; encrypted if this is.
 
         Args:
             path: An empty file, which becomes a database with a rollback journal: whole in one file.
@@ -131,9 +131,12 @@ class Database:
             TwindexError: The copy cannot be written, or this database cannot be read.
         """
         self._refuse_closed()
-        with translated_faults(self.path):
+        with translated_faults(self.path, self._driver.Error):
             source = self._connect(read_only=self.read_only)
-        with closing(source), translated_faults(path), closing(sqlite3.connect(path, isolation_level=None)) as copy:
+        copying = closing(self._driver.connect(path, isolation_level=None))
+        with closing(source), translated_faults(path, self._driver.Error), copying as copy:
+            if self.keys is not None:
+                unlock(copy, self.keys)
             # Without a transaction of its own the copy would begin again whenever somebody writes.
             source.execute("BEGIN")
             source.execute(_FIRST_READ)
@@ -151,7 +154,7 @@ class Database:
         if self.read_only:
             raise self._opened_read_only()
         self._refuse_closed()
-        with translated_faults(self.path):
+        with translated_faults(self.path, self._driver.Error):
             connection = self._readers.raw_connection()
             try:
                 connection.cursor().execute("VACUUM")

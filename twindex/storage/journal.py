@@ -42,7 +42,8 @@ def journal_mode(version: tuple[int, int, int]) -> JournalMode:
 
 def journal_is_unsafe(header: Header) -> bool:
     """Whether a database still keeps the log that the linked SQLite can damage; the next writer changes it."""
-    return header.wal and journal_mode(sqlite3.sqlite_version_info) != "wal"
+    # An encrypted one is never opened by the SQLite that Python links.
+    return header.encryption is None and header.wal and journal_mode(sqlite3.sqlite_version_info) != "wal"
 
 
 def read_header(path: Path) -> Header:

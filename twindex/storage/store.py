@@ -121,10 +121,11 @@ class Store:
 
         Raises:
             UsageError: If there is no file.
+            EncryptionKeyError: If the environment's key is missing, wrong, or not needed.
             IntegrityError: If the file is empty, damaged or not a gallery's.
         """
-        read_header(path)
-        database = Database(path, read_only=True)
+        keys = matching_keys(path, read_header(path).encryption, environment_key())
+        database = Database(path, read_only=True, keys=keys)
         try:
             return schema_differences(database)
         finally:
