@@ -36,16 +36,19 @@ def test_the_doctor_lists_mends_and_says_so(run: Run, gallery: Path) -> None:
     (gallery / "gallery.sqlite").chmod(0o644)
     (gallery / "index").mkdir(exist_ok=True)
     (gallery / "index" / "stray").write_bytes(b"x")
+    (gallery / "index" / "stray").chmod(0o644)
     first = run("--gallery", gallery, "--json", "doctor")
     assert first.status == 6
-    assert [(one["code"], one["severity"], one["mended"]) for one in first.json[:2]] == [
+    assert [(one["code"], one["severity"], one["mended"]) for one in first.json[:3]] == [
         ("snapshot_unlisted", "error", False),
+        ("open_to_others", "warning", False),
         ("open_to_others", "warning", False),
     ]
     second = run("--gallery", gallery, "--json", "doctor", "--repair")
     assert second.status == 0
-    assert [(one["code"], one["mended"]) for one in second.json[:2]] == [
+    assert [(one["code"], one["mended"]) for one in second.json[:3]] == [
         ("snapshot_unlisted", True),
+        ("open_to_others", True),
         ("open_to_others", True),
     ]
     assert run("--gallery", gallery, "doctor").out.endswith("The gallery is sound.\n")

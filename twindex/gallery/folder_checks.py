@@ -47,17 +47,23 @@ def open_to_others(folder: Path) -> list[Path]:
     if os.name == "nt":
         return []
     files = [path for path in (*folder.glob(f"{DATABASE}*"), *(folder / SNAPSHOTS).glob("*")) if path.is_file()]
-    found = [path for path in sorted(files) if path.stat().st_mode & _OTHERS_ACCESS]
+    found = [path for path in sorted(files) if _mode(path) & _OTHERS_ACCESS]
     return found + [path for path in (folder, folder / SNAPSHOTS) if path.is_dir() and _mode(path) & _OTHERS_WRITE]
 
 
 def close_to_others(path: Path) -> None:
-    """Take from everybody but owner and group what `open_to_others` complains of."""
+    """Take from everybody but owner and group what `open_to_others` complains of; a file that is gone needs nothing."""
+    if not path.exists():
+        return
     path.chmod(_mode(path) & ~(_OTHERS_WRITE if path.is_dir() else _OTHERS_ACCESS))
 
 
 def _mode(path: Path) -> int:
-    return stat.S_IMODE(path.stat().st_mode)
+    """Who may do what; nobody anything with a file that another process has just removed."""
+    try:
+        return stat.S_IMODE(path.stat().st_mode)
+    except FileNotFoundError:
+        return 0
 
 
 def _leftovers(folder: Path) -> list[Finding]:
