@@ -47,8 +47,11 @@ def test_an_erasure_killed_before_the_files_are_gone_is_finished_by_the_doctor(
     with Gallery.open(folder) as again:
         assert [generation.snapshot for generation in again.store.generations.list()] == [None]
         findings = examine(again)
-        assert [(finding.remedy, finding.file) for finding in findings] == [("unlink_file", file)]
-        assert mend(again, findings) == [f"{file} in the index folder belongs to no generation."]
+        assert [(one.remedy, one.file) for one in findings] == [("finish_erasure", ""), ("unlink_file", file)]
+        assert mend(again, findings) == [
+            findings[0].text,
+            f"{file} in the index folder belongs to no generation.",
+        ]
         assert remnants(folder, vector) == []
         assert examine(again) == []
         assert file_names(again.snapshots) == [again.active().snapshot.file]

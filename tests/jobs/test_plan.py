@@ -1,9 +1,11 @@
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from twindex.errors import UsageError
 from twindex.jobs.plan import PlannedPhoto, plan_manifest, plan_paths
+from twindex.terms import NO_TERMS, Terms
 
 
 @pytest.fixture
@@ -80,3 +82,20 @@ def test_manifest_lists_photos_beside_it(tmp_path: Path) -> None:
 def test_wrong_manifests_are_refused(tmp_path: Path, text: bytes, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         list(plan_manifest(manifest(tmp_path, text)))
+
+
+def test_a_manifest_may_name_terms(tmp_path: Path) -> None:
+    manifest = tmp_path / "staff.csv"
+    manifest.write_text(
+        "path,subject,consent,expires\n1.jpg,ada,form 1,2999-12-31\n2.jpg,bob, ,\n3.jpg,cleo\n", encoding="utf-8"
+    )
+    otherwise = Terms("form 0", datetime(2998, 1, 1, tzinfo=UTC))
+    assert [photo.terms for photo in plan_manifest(manifest, otherwise)] == [
+        Terms("form 1", datetime(2999, 12, 31, tzinfo=UTC)),
+        otherwise,
+        otherwise,
+    ]
+    assert [photo.terms for photo in plan_manifest(manifest)][1:] == [NO_TERMS, NO_TERMS]
+    manifest.write_text("path,subject,expires\n1.jpg,ada,2999-12-31\n2.jpg,bob,soon\n", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"staff\.csv, line 3: 'soon' is no date"):
+        list(plan_manifest(manifest))
