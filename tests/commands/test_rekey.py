@@ -43,7 +43,7 @@ def test_a_gallery_is_encrypted_changed_and_left(run: Run, folder: Path, tmp_pat
     assert first.json == {
         "encrypted": True,
         "was_encrypted": False,
-        "key_source": f"key file {str(one)!r}",
+        "key_source": f"the key file {str(one)!r}",
         "snapshots_removed": 0,
     }
     assert remnants(folder, unit_vector(1).tobytes()) == []
@@ -51,7 +51,7 @@ def test_a_gallery_is_encrypted_changed_and_left(run: Run, folder: Path, tmp_pat
         {"subject": "ada", "references": 1}
     ]
     second = run("--gallery", folder, "--key-file", one, "rekey", "--new-key-file", two)
-    assert second.out == f"The gallery is encrypted with the key from key file {str(two)!r}.\n"
+    assert second.out == f"The gallery is encrypted with the key from the key file {str(two)!r}.\n"
     wrong = run("--gallery", folder, "--key-file", one, "--json", "subjects", "list")
     assert wrong.status == 2
     assert wrong.json["error"]["code"] == "key"
@@ -88,7 +88,7 @@ def test_a_key_file_that_others_may_read_is_refused(run: Run, folder: Path, tmp_
     path.chmod(0o644)
     refused = run("--gallery", folder, "subjects", "list", "--key-file", path)
     assert refused.status == 2
-    assert "has the permissions 644" in refused.err
+    assert "(permissions 644)" in refused.err
     assert refused.err.count("\n") == 1
 
 
