@@ -48,7 +48,9 @@ def test_a_key_of_the_wrong_length_is_refused(key_file: Path, content: bytes, go
 def test_a_key_file_open_to_others_is_refused(key_file: Path, mode: int) -> None:
     key_file.write_bytes(RANDOM)
     key_file.chmod(mode)
-    with pytest.raises(EncryptionKeyError, match=rf"has the permissions {mode:o}.*`chmod 600`"):
+    with pytest.raises(
+        EncryptionKeyError, match=rf"others may read or change it \(permissions {mode:o}\); run `chmod 600`"
+    ):
         read_key_file(key_file)
 
 
@@ -60,9 +62,9 @@ def test_a_group_may_read_a_key_file(key_file: Path, mode: int) -> None:
 
 
 def test_a_key_file_that_is_none_is_told_by_its_very_path(tmp_path: Path) -> None:
-    with pytest.raises(EncryptionKeyError, match=r"The key file '.*/NoSuch\.Key' cannot be read: No such file"):
+    with pytest.raises(EncryptionKeyError, match=r"cannot be read from the key file '.*/NoSuch\.Key': No such file"):
         read_key_file(tmp_path / "NoSuch.Key")
-    with pytest.raises(EncryptionKeyError, match="cannot be read: Is a directory"):
+    with pytest.raises(EncryptionKeyError, match=r"cannot be read from .*: Is a directory"):
         read_key_file(tmp_path)
 
 
@@ -70,7 +72,7 @@ def test_the_environment_gives_a_key_or_names_its_file(key_file: Path, monkeypat
     assert environment_key() is None
     key_file.write_bytes(RANDOM)
     monkeypatch.setenv("TWINDEX_KEY_FILE", str(key_file))
-    assert environment_key() == GalleryKey(RANDOM, f"key file {str(key_file)!r}")
+    assert environment_key() == GalleryKey(RANDOM, f"the key file {str(key_file)!r}")
     monkeypatch.setenv("TWINDEX_KEY", "correct horse battery staple")
     with pytest.raises(EncryptionKeyError, match="TWINDEX_KEY and TWINDEX_KEY_FILE are both set; unset one"):
         environment_key()

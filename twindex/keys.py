@@ -90,18 +90,18 @@ def read_key_file(path: Path) -> GalleryKey:
     Raises:
         EncryptionKeyError: It cannot be read, is open to others, or holds no usable key.
     """
-    source = f"key file {str(path)!r}"
+    source = f"the key file {str(path)!r}"
     try:
         with path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode
             secret = file.read(_LONGEST + 3)
     except OSError as error:
-        raise EncryptionKeyError(f"The {source} cannot be read: {error.strerror}; check the path.") from error
+        raise EncryptionKeyError(f"The key cannot be read from {source}: {error.strerror}; check the path.") from error
     # Windows has no such bits; a group may read, because that is how containers are given secrets.
     if os.name != "nt" and stat.S_ISREG(mode) and mode & (stat.S_IWGRP | stat.S_IRWXO):
         raise EncryptionKeyError(
-            f"The {source} has the permissions {stat.S_IMODE(mode):o}: others may read or change it; "
-            "run `chmod 600` on it."
+            f"The key is not taken from {source}: others may read or change it (permissions "
+            f"{stat.S_IMODE(mode):o}); run `chmod 600` on it, or name the right file."
         )
     return GalleryKey(_without_newline(secret), source)
 

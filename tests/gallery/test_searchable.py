@@ -20,10 +20,10 @@ def before_writing(monkeypatch: pytest.MonkeyPatch, happening: Callable[[], obje
     """Let something happen just before each snapshot is written; returns the names of the files, as they come."""
     names: list[str] = []
 
-    def write(index: object, path: Path, identity: object) -> SnapshotFile:
+    def write(index: object, path: Path, *others: object) -> SnapshotFile:
         names.append(path.name)
         happening()
-        return write_snapshot(index, path, identity)  # type: ignore[arg-type]  # passed on as it came
+        return write_snapshot(index, path, *others)  # type: ignore[arg-type]  # passed on as it came
 
     monkeypatch.setattr(searchable, "write_snapshot", write)
     return names

@@ -14,6 +14,7 @@ from tests.index.galleries import ALL_SPECS, DIM, build, ids, people
 from twindex.errors import IntegrityError
 from twindex.index.faiss_index import FaissIndex
 from twindex.index.snapshot import SnapshotFile, SnapshotIdentity, read_snapshot, write_snapshot
+from twindex.sealing import FileSealer
 
 VECTORS = people(400, seed=1)
 IDS = ids(400)
@@ -170,3 +171,50 @@ def test_writing_under_a_wrong_identity_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="says 3 references of 32 dimensions, but the index has 2 of 32"):
         write_snapshot(index, tmp_path / "a", replace(_identity(index), count=3))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("text", ALL_SPECS)
+def test_a_sealed_snapshot_is_the_same_index(text: str, tmp_path: Path) -> None:
+    index = build(text, IDS, VECTORS)
+    path, sealer = tmp_path / "a.twdx", FileSealer(b"k" * 32)
+    written = write_snapshot(index, path, _identity(index), sealer)
+    assert written == _file_of(path.read_bytes())
+    probes = people(20, seed=2)
+    hits = read_snapshot(path, written, _identity(index), sealer).search(probes, 30)
+    np.testing.assert_array_equal(hits.references, index.search(probes, 30).references)
+    assert b"TWINDEX" not in path.read_bytes()
+    assert b"gallery-" not in path.read_bytes()
+
+
+def test_a_sealed_snapshot_is_refused_if_anything_is_not_as_it_was(tmp_path: Path) -> None:
+    index = build("Flat", IDS[:20], VECTORS[:20])
+    path, sealer = tmp_path / "a.twdx", FileSealer(b"k" * 32)
+    identity = _identity(index)
+    written = write_snapshot(index, path, identity, sealer)
+    content = path.read_bytes()
+    with pytest.raises(IntegrityError, match=r"cannot be opened.*another key"):
+        read_snapshot(path, written, identity, FileSealer(b"j" * 32))
+    for other in (
+        replace(identity, gallery_id="another"),
+        replace(identity, revision=18),
+        replace(identity, fingerprint="e" * 64),
+    ):
+        with pytest.raises(IntegrityError, match=r"cannot be opened.*sealed as something else"):
+            read_snapshot(path, written, other, sealer)
+    with pytest.raises(IntegrityError, match=r"no readable snapshot header|not a snapshot"):
+        read_snapshot(path, written, identity)
+    # Whoever can write to the folder cannot write to the database; a record that fits proves the seal alone.
+    for changed in (content[:-1], content[:1000] + bytes([content[1000] ^ 1]) + content[1001:], content + b"\0"):
+        path.write_bytes(changed)
+        with pytest.raises(IntegrityError, match=r"the SHA-256|bytes, expected"):
+            read_snapshot(path, written, identity, sealer)
+        with pytest.raises(IntegrityError, match="cannot be opened"):
+            read_snapshot(path, _file_of(changed), identity, sealer)
+
+
+def test_a_plain_snapshot_is_refused_where_a_sealed_one_is_due(tmp_path: Path) -> None:
+    index = build("Flat", IDS[:20], VECTORS[:20])
+    path = tmp_path / "a.twdx"
+    written = write_snapshot(index, path, _identity(index))
+    with pytest.raises(IntegrityError, match="is not sealed"):
+        read_snapshot(path, written, _identity(index), FileSealer(b"k" * 32))

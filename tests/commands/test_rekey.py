@@ -1,0 +1,104 @@
+"""Keys on the command line: named in a file or the environment, refused with words, never asked of a damaged file."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.commands.conftest import Run
+from tests.storage.builders import enrol, remnants, unit_vector
+from twindex.config import DATABASE
+from twindex.storage import Store
+
+KEY = "5e" * 32
+
+
+@pytest.fixture(autouse=True)
+def _no_key_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TWINDEX_KEY", raising=False)
+    monkeypatch.delenv("TWINDEX_KEY_FILE", raising=False)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    path = tmp_path / "gallery"
+    path.mkdir()
+    with Store.create(path / DATABASE) as store:
+        enrol(store, 1, "ada")
+    return path
+
+
+def key_file(folder: Path, name: str, key: str) -> Path:
+    path = folder / name
+    path.touch(mode=0o600)
+    path.write_text(f"{key}\n", "ascii")
+    return path
+
+
+def test_a_gallery_is_encrypted_changed_and_left(run: Run, folder: Path, tmp_path: Path) -> None:
+    one, two = key_file(tmp_path, "one.key", KEY), key_file(tmp_path, "two.key", "correct horse battery staple")
+    first = run("--gallery", folder, "--json", "rekey", "--new-key-file", one)
+    assert first.json == {
+        "encrypted": True,
+        "was_encrypted": False,
+        "key_source": f"the key file {str(one)!r}",
+        "snapshots_removed": 0,
+    }
+    assert remnants(folder, unit_vector(1).tobytes()) == []
+    assert run("--gallery", folder, "--key-file", one, "--json", "subjects", "list").json == [
+        {"subject": "ada", "references": 1}
+    ]
+    second = run("--gallery", folder, "--key-file", one, "rekey", "--new-key-file", two)
+    assert second.out == f"The gallery is encrypted with the key from the key file {str(two)!r}.\n"
+    wrong = run("--gallery", folder, "--key-file", one, "--json", "subjects", "list")
+    assert wrong.status == 2
+    assert wrong.json["error"]["code"] == "key"
+    assert "is not what the gallery's database" in wrong.err
+    assert "TWINDEX_KEY_FILE" not in os.environ
+    assert run("--gallery", folder, "rekey", "--key-file", two, "--remove-key").out == (
+        "The gallery is not encrypted any more.\n"
+    )
+    assert run("--gallery", folder, "subjects", "list").status == 0
+
+
+def test_the_environment_and_the_option(
+    run: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TWINDEX_KEY", KEY)
+    refused = run("--gallery", folder, "subjects", "list")
+    assert refused.status == 2
+    assert "is not encrypted, but there is a key from TWINDEX_KEY" in refused.err
+    # A gallery that is not encrypted yet takes the key that is given anyway.
+    assert run("--gallery", folder, "rekey").out == "The gallery is encrypted with the key from TWINDEX_KEY.\n"
+    assert run("--gallery", folder, "subjects", "list").status == 0
+    # What is said with the call goes before what is said around it.
+    other = key_file(tmp_path, "other.key", "another passphrase")
+    assert run("--gallery", folder, "subjects", "list", "--key-file", other).status == 2
+    assert os.environ["TWINDEX_KEY"] == KEY
+    monkeypatch.delenv("TWINDEX_KEY")
+    missing = run("--gallery", folder, "--json", "subjects", "list")
+    assert (missing.status, missing.json["error"]["code"]) == (2, "key")
+    assert "is encrypted: give its key in TWINDEX_KEY" in missing.err
+
+
+def test_a_key_file_that_others_may_read_is_refused(run: Run, folder: Path, tmp_path: Path) -> None:
+    path = key_file(tmp_path, "open.key", KEY)
+    path.chmod(0o644)
+    refused = run("--gallery", folder, "subjects", "list", "--key-file", path)
+    assert refused.status == 2
+    assert "(permissions 644)" in refused.err
+    assert refused.err.count("\n") == 1
+
+
+def test_without_a_key_nothing_of_encryption_is_loaded(folder: Path) -> None:
+    code = (
+        "import sys, atexit\n"
+        "atexit.register(lambda: print({'sqlcipher3', 'cryptography'} & set(sys.modules), file=sys.__stderr__))\n"
+        "from twindex.cli import main\n"
+        f"main(['--gallery', {str(folder)!r}, 'subjects', 'list'])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    assert "ada" in done.stdout
+    assert done.stderr == "set()\n"

@@ -1,0 +1,160 @@
+"""An encrypted gallery of every index type: whatever is done with it, no file of it shows a face or a name."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.encrypted import KEY, OTHER_KEY, showing
+from tests.gallery.builders import enrol
+from tests.storage.builders import DIM, crop_bytes, file_names, request, unit_vector
+from twindex.errors import EncryptionKeyError, UsageError
+from twindex.gallery import Gallery
+from twindex.gallery.checkup import examine, mend
+from twindex.gallery.rekeying import Rekeyed, rekey
+from twindex.jobs.reindex import reindex
+
+COUNT = 300
+STEM = "Ottoline Quartermaine"
+# Every type of `tests/index/galleries.py`, for templates of 16 numbers.
+SPECS = (
+    "Flat",
+    "HNSW16",
+    "IVF4,Flat",
+    "SQ8",
+    "IVF4,SQ8",
+    "PQ8x4fs",
+    "PQ8",
+    "IVF4,PQ8",
+    "IVF4,PQ8x4fs",
+    "OPQ8,PQ8x4fs",
+    "PCA12,Flat",
+)
+
+
+@pytest.fixture
+def gallery(folder: Path) -> Iterator[Gallery]:
+    with Gallery.create(folder, key=KEY) as opened:
+        yield opened
+
+
+def fill(gallery: Gallery) -> None:
+    """Enrol people whose templates and crops are drawn."""
+    requests = [request(number, f"{STEM} {number}") for number in range(COUNT)]
+    gallery.store.references.enroll_many(requests, gallery.active().fingerprint)
+
+
+def shown(folder: Path) -> list[str]:
+    """The files that show a template, a crop or a name of `fill`'s people."""
+    secrets = [part for number in range(COUNT) for part in (unit_vector(number).tobytes(), crop_bytes(number))]
+    files = [file for file in folder.rglob("*") if file.is_file()]
+    named = [file.name for file in files if STEM.encode() in file.read_bytes()]
+    return sorted({*showing(folder, secrets), *named})
+
+
+def test_a_plain_gallery_shows_all_that(folder: Path) -> None:
+    with Gallery.create(folder) as gallery:
+        fill(gallery)
+        snapshot = gallery.searchable().compact()
+        assert shown(folder) == sorted(["gallery.sqlite", snapshot.file])
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_no_file_shows_anything_whatever_is_done(gallery: Gallery, folder: Path, spec: str) -> None:
+    fill(gallery)
+    assert "gallery.sqlite-wal" in file_names(folder)
+    assert shown(folder) == []
+    reindex(gallery, None, spec, lambda *_: None)
+    searchable = gallery.searchable()
+    assert searchable.structure == spec
+    assert file_names(gallery.snapshots) == [gallery.active().snapshot.file]  # type: ignore[union-attr]
+    assert shown(folder) == []
+    gallery.erase(f"{STEM} 7")
+    assert shown(folder) == []
+    assert gallery.searchable().compact().count == COUNT - 1
+    assert shown(folder) == []
+    gallery.close()
+    assert shown(folder) == []
+    with Gallery.open(folder, key=KEY) as again:
+        hits = again.searchable().search(unit_vector(3)[None], 1)
+        assert hits.references.tolist() == [[4]]
+
+
+@pytest.mark.parametrize("change", ["cut", "flipped", "plain"])
+def test_a_sealed_snapshot_that_was_changed_is_refused_and_rebuilt(
+    gallery: Gallery, folder: Path, change: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    fill(gallery)
+    file = gallery.snapshots / gallery.searchable().compact().file
+    content = file.read_bytes()
+    flipped = content[:500] + bytes([content[500] ^ 4]) + content[501:]
+    file.write_bytes({"cut": content[:-100], "flipped": flipped, "plain": b"TWINDEX\x01" + content[8:]}[change])
+    with Gallery.open(folder, key=KEY) as other, caplog.at_level(logging.WARNING):
+        assert other.searchable().search(unit_vector(3)[None], 1).references.tolist() == [[4]]
+        assert "is refused and rebuilt" in caplog.text
+        findings = examine(other)
+        assert [finding.remedy for finding in findings] == ["forget_snapshot"]
+        mend(other, findings)
+        assert examine(other) == []
+    assert shown(folder) == []
+
+
+def test_the_doctor_works_on_an_encrypted_gallery(gallery: Gallery, folder: Path) -> None:
+    kept = [enrol(gallery, number, f"{STEM} {number}") for number in (1, 2)]
+    with gallery.store._database.write() as connection:
+        connection.exec_driver_sql("UPDATE templates SET sha256 = x'00' WHERE reference_id = 2")
+    findings = examine(gallery)
+    assert [(finding.remedy, finding.reference) for finding in findings] == [("embed_again", kept[1])]
+    assert mend(gallery, findings) == [findings[0].text]
+    assert examine(gallery) == []
+
+
+def test_a_plain_gallery_is_encrypted(folder: Path) -> None:
+    with Gallery.create(folder) as gallery:
+        fill(gallery)
+        gallery.searchable().compact()
+        before = gallery.store.gallery()
+    assert rekey(folder, KEY, None) == Rekeyed(False, True, "the test", 1)
+    assert shown(folder) == []
+    assert file_names(folder / "index") == []
+    with Gallery.open(folder, key=KEY) as gallery:
+        assert gallery.store.gallery() == before
+        assert gallery.searchable().compact().count == COUNT
+        np.testing.assert_array_equal(gallery.searchable().search(unit_vector(9)[None], 1).references, [[10]])
+        assert gallery.searchable().dim == DIM
+    assert shown(folder) == []
+
+
+def test_a_new_key_or_none(gallery: Gallery, folder: Path) -> None:
+    fill(gallery)
+    gallery.searchable().compact()
+    with pytest.raises(UsageError, match=r"has the gallery in .* open"):
+        rekey(folder, KEY, OTHER_KEY)
+    assert len(file_names(folder / "index")) == 1
+    gallery.close()
+    assert rekey(folder, KEY, OTHER_KEY) == Rekeyed(True, True, "the other test", 1)
+    with pytest.raises(EncryptionKeyError, match="The key from the test is not what"):
+        Gallery.open(folder, key=KEY)
+    assert rekey(folder, OTHER_KEY, None, remove=True) == Rekeyed(True, False, "", 0)
+    with Gallery.open(folder) as plain:
+        assert plain.store.references.count() == COUNT
+    assert shown(folder) == ["gallery.sqlite"]
+
+
+def test_what_a_rekeying_needs_is_told(folder: Path) -> None:
+    with pytest.raises(UsageError, match="There is no gallery in"):
+        rekey(folder, KEY, None)
+    Gallery.create(folder).close()
+    with pytest.raises(EncryptionKeyError, match="not encrypted; there is no key to remove"):
+        rekey(folder, None, None, remove=True)
+    with pytest.raises(EncryptionKeyError, match="No new key for the gallery"):
+        rekey(folder, None, None)
+    with pytest.raises(EncryptionKeyError, match="the key is to be removed; choose one"):
+        rekey(folder, None, KEY, remove=True)
+    rekey(folder, OTHER_KEY, KEY)
+    with pytest.raises(EncryptionKeyError, match="No new key for the gallery"):
+        rekey(folder, KEY, None)
+    with pytest.raises(EncryptionKeyError, match="The key from the other test is not what"):
+        rekey(folder, OTHER_KEY, KEY)
