@@ -20,7 +20,7 @@ from report import interleaved, machine, publish, summary
 from usearch.index import Index as UsearchIndex
 
 from twindex.config import CANDIDATES
-from twindex.gallery.recall import exact_nearest
+from twindex.gallery.recall import UNMEASURED, exact_nearest
 from twindex.index.choice import AUTO, chosen_spec
 from twindex.index.faiss_index import FaissIndex
 from twindex.types import Float32, Int64
@@ -37,18 +37,26 @@ class Built:
     seconds: float
 
 
-def twindex(text: str, templates: Float32) -> Built:
-    """Our index, its candidates compared exactly."""
+def twindex(text: str, templates: Float32, numbers: list[int]) -> dict[str, Built]:
+    """Our index, its candidates compared exactly, by how many they are."""
     count, dim = templates.shape
     started = time.perf_counter()
     index = FaissIndex.build(chosen_spec(text, count, dim), dim, lambda: _batches(templates), count)
     seconds = time.perf_counter() - started
+    size = len(index.serialize())
 
-    def nearest(probe: Float32) -> int:
-        found = index.search(probe[None], CANDIDATES).references[0]
+    def nearest(probe: Float32, candidates: int) -> int:
+        found = index.search(probe[None], candidates).references[0]
         return int(found[np.square(templates[found] - probe).sum(axis=1).argmin()])
 
-    return Built(nearest, len(index.serialize()), seconds)
+    if index.is_exhaustive:
+        numbers = numbers[:1]
+    return {
+        f"Twindex {index.spec.text}, {number} candidates": Built(
+            lambda probe, number=number: nearest(probe, number), size, seconds
+        )
+        for number in numbers
+    }
 
 
 def plain_faiss(templates: Float32) -> Built:
@@ -99,16 +107,13 @@ def measured(count: int, options: argparse.Namespace) -> list[dict[str, Any]]:
     """A row for each index over so many references."""
     templates, probes = drawn(count, options.probes, options.seed)
     exact = exact_nearest(probes, _batches(templates))
-    makers: dict[str, Callable[[Float32], Built]] = {
-        f"Twindex {chosen_spec(text, count, templates.shape[1]).text}": lambda vectors, text=text: twindex(
-            text, vectors
-        )
-        for text in dict.fromkeys([AUTO, *options.index])
-    }
-    makers["FAISS Flat"] = plain_faiss
+    built: dict[str, Built] = {}
+    for text in dict.fromkeys([AUTO, *options.index]):
+        built |= twindex(text, templates, options.candidates)
+    makers: dict[str, Callable[[Float32], Built]] = {"FAISS Flat": plain_faiss}
     if count <= options.graphs_up_to:
         makers |= {"hnswlib": plain_hnswlib, "usearch": plain_usearch}
-    built = {name: make(templates) for name, make in makers.items()}
+    built |= {name: make(templates) for name, make in makers.items()}
     timed = probes[: options.timed]
     seconds = interleaved(
         {name: lambda one=one: [one.nearest(probe) for probe in timed] for name, one in built.items()}, options.rounds
@@ -144,6 +149,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, nargs="+", default=[10_000, 100_000])
     parser.add_argument("--index", nargs="*", default=[], help="more of ours, besides auto")
+    parser.add_argument("--candidates", type=int, nargs="+", default=[CANDIDATES, UNMEASURED])
     parser.add_argument("--graphs-up-to", type=int, default=100_000, help="graphs take minutes to build beyond")
     parser.add_argument("--probes", type=int, default=1_000)
     parser.add_argument("--timed", type=int, default=50, help="probes of a round")
@@ -153,7 +159,7 @@ def main() -> None:
     options = parser.parse_args()
     rows = [row for count in options.count for row in measured(count, options)]
     about = {**machine("faiss-cpu", "hnswlib", "usearch"), "threads": faiss.omp_get_max_threads()}
-    about |= {"dim": len(Likeness.load().mean), "candidates": CANDIDATES, "probes": options.probes}
+    about |= {"dim": len(Likeness.load().mean), "probes": options.probes}
     publish("Search", {**about, "seed": options.seed}, rows, as_json=options.json)
 
 

@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from twindex.embedder.alignment import CROP_SIZE, align, centre, decode_crop, encode_crop, pre_cropped, similarity
+from twindex.embedder.alignment import (
+    CROP_SIZE,
+    align,
+    centre,
+    decode_crop,
+    encode_crop,
+    fills_crop,
+    pre_cropped,
+    similarity,
+)
 from twindex.errors import IntegrityError, PhotoError
 from twindex.types import UInt8
 
@@ -220,3 +229,8 @@ def test_pre_cropped_photos_far_from_a_faces_shape_are_refused(width: int, heigh
     with pytest.raises(PhotoError, match=f"got {width} x {height} px") as caught:
         pre_cropped(np.zeros((height, width, 3), np.uint8))
     assert caught.value.code == "wrong_shape"
+
+
+@pytest.mark.parametrize(("scale", "fills"), [(1.9, False), (1.99, False), (2.01, True), (9, True)])
+def test_a_face_of_twice_the_templates_size_fills_its_crop(scale: float, fills: bool) -> None:
+    assert fills_crop(placed(scale, 30, 400, 300).astype(np.float32)) is fills

@@ -12,6 +12,7 @@ from tests.embedder.drawn_faces import drawn_face, error, landmarks, photo
 from twindex.embedder.alignment import align, decode_crop, encode_crop, pre_cropped
 from twindex.embedder.detector import Detector
 from twindex.embedder.faces import FaceReader, Limits
+from twindex.embedder.photo import decode
 from twindex.embedder.quality import sharpness
 from twindex.errors import PhotoError
 from twindex.types import Face, UInt8
@@ -24,7 +25,7 @@ SMALL_AND_LARGE = photo((900, 400), (80, 410, 160), (200, 10, 100))
 class NoDetector(Detector):
     """Fails when it is asked."""
 
-    def detect(self, image: UInt8) -> list[Face]:
+    def detect(self, image: UInt8, size: tuple[int, int] | None = None) -> list[Face]:
         raise AssertionError(f"Searched for faces in {image.shape}.")
 
 
@@ -75,6 +76,33 @@ def test_exif_turned_photos_give_the_same_crop(reader: FaceReader, orientation: 
     (upright,) = reader.samples(png(PORTRAIT), "a")
     (turned,) = reader.samples(png(stored, orientation), "b")
     assert turned.crop == upright.crop
+
+
+def enlarged_jpeg(pixels: UInt8, times: int) -> bytes:
+    image = Image.fromarray(np.ascontiguousarray(pixels))
+    buffer = BytesIO()
+    image.resize((image.width * times, image.height * times), Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=95)
+    return buffer.getvalue()
+
+
+def test_a_large_jpeg_gives_the_same_face_as_decoded_whole(reader: FaceReader, detector: Detector) -> None:
+    data = enlarged_jpeg(PORTRAIT, 10)
+    (sample,) = reader.samples(data, "large.jpg")
+    whole = decode(data)
+    (face,) = detector.detect(whole)
+    assert sample.face is not None
+    np.testing.assert_allclose(sample.face.landmarks, face.landmarks, atol=20)  # 2 px before it was enlarged
+    mine, its = sample.face.box, face.box
+    assert (mine.x, mine.y, mine.width, mine.height) == pytest.approx((its.x, its.y, its.width, its.height), abs=40)
+    expected = align(whole, sample.face.landmarks).astype(np.int16)
+    assert np.abs(decode_crop(sample.crop) - expected).mean() < 2
+
+
+def test_a_small_face_of_a_large_jpeg_is_cut_out_of_the_whole_photo(reader: FaceReader) -> None:
+    data = enlarged_jpeg(photo((900, 700), (80, 410, 300)), 3)
+    (sample,) = reader.samples(data, "large.jpg")
+    assert sample.face is not None
+    assert sample.crop == encode_crop(align(decode(data), sample.face.landmarks))
 
 
 def test_all_faces_in_order_of_prominence(reader: FaceReader) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from twindex.embedder.photo import decode
+from twindex.embedder.photo import decode, decode_reduced
 from twindex.errors import PhotoError
 
 # Four quarters that tell every turn and mirroring apart: red, green / blue, white.
@@ -237,3 +237,45 @@ def outcome(data: bytes) -> str:
     except PhotoError as error:
         return error.code
     return "pixels" if pixels.dtype == np.uint8 and pixels.ndim == 3 and pixels.shape[2] == 3 else "no RGB"
+
+
+def waves(width: int, height: int) -> Image.Image:
+    """Smooth in every channel, and nowhere the same."""
+    across, down = np.arange(width) / width, np.arange(height)[:, None] / height
+    channels = [np.sin(7 * across) * np.cos(5 * down), np.cos(9 * across + 4 * down), np.sin(3 * across * down)]
+    return Image.fromarray((127 * (1 + np.stack(channels, axis=-1))).astype(np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("size", "factor"), [((640, 480), 4), ((481, 320), 2), ((319, 200), 1), ((2000, 40), 8), ((150, 900), 4)]
+)
+def test_a_jpeg_is_decoded_no_larger_than_needed(size: tuple[int, int], factor: int) -> None:
+    photo = decode_reduced(encoded(waves(*size), "JPEG", quality=95), 160)
+    assert (photo.factor, photo.size) == (factor, size)
+    height, width = photo.pixels.shape[:2]
+    assert (width, height) == (-(-size[0] // factor), -(-size[1] // factor))
+    expected = np.asarray(waves(*size).reduce(factor), np.int16)
+    assert np.abs(photo.pixels - expected).mean() < 2
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_reduced_jpeg_is_upright(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encoded(waves(640, 480), "JPEG", quality=95, exif=exif)
+    photo, whole = decode_reduced(data, 160), decode(data)
+    assert photo.size == (whole.shape[1], whole.shape[0])
+    expected = np.asarray(Image.fromarray(whole).reduce(4), np.int16)
+    assert np.abs(photo.pixels - expected).mean() < 2
+
+
+def test_other_formats_are_decoded_whole() -> None:
+    photo = decode_reduced(encoded(waves(640, 480), "PNG"), 160)
+    assert (photo.factor, photo.size) == (1, (640, 480))
+    np.testing.assert_array_equal(photo.pixels, np.asarray(waves(640, 480)))
+
+
+def test_the_pixel_limit_is_that_of_the_whole_photo() -> None:
+    data = encoded(waves(640, 480), "JPEG")
+    with pytest.raises(PhotoError, match="has 640 x 480 pixels; at most 307199"):
+        decode_reduced(data, 160, max_pixels=640 * 480 - 1)

@@ -89,6 +89,12 @@ def align(image: UInt8, landmarks: Float32) -> UInt8:
     return np.asarray(crop)
 
 
+def fills_crop(landmarks: Float32) -> bool:
+    """Whether a face, (5, 2) float32 pixels, has as many pixels as its crop or more, so that the crop enlarges none."""
+    to_crop = similarity(landmarks, np.array(_TEMPLATE) * _MAGNIFICATION)
+    return bool(np.hypot(to_crop[0, 0], to_crop[1, 0]) <= 1)
+
+
 def pre_cropped(image: UInt8) -> UInt8:
     """The crop of a photo that is one face already: nothing is searched for.
 

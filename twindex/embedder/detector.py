@@ -35,21 +35,25 @@ class Detector:
         self._stages: Stages | None = None
         self._lock = Lock()
 
-    def detect(self, image: UInt8) -> list[Face]:
+    def detect(self, image: UInt8, size: tuple[int, int] | None = None) -> list[Face]:
         """Find the faces of one photo.
 
         Args:
             image: (height, width, 3) uint8, RGB, upright.
+            size: Width and height of the photo, where `image` is a smaller form of it with a side of `MAX_SIDE` or
+                more; the faces are given in the photo's pixels.
 
         Returns:
             The faces, most prominent first (see `prominence`); landmarks may lie outside of the photo, boxes do not.
         """
         height, width = image.shape[:2]
+        if size is not None:
+            width, height = size
         scale = min(1.0, MAX_SIDE / max(height, width))
+        searched = (max(1, round(width * scale)), max(1, round(height * scale)))
         photo = Image.fromarray(image)
-        if scale < 1:
-            size = (max(1, round(width * scale)), max(1, round(height * scale)))
-            photo = photo.resize(size, Image.Resampling.BILINEAR, reducing_gap=1.0)
+        if photo.size != searched:
+            photo = photo.resize(searched, Image.Resampling.BILINEAR, reducing_gap=1.0)
         found = detect(self._compiled(), photo, self._min_face)
         stretch = np.array([width / photo.width, height / photo.height], dtype=np.float32)
         boxes = clipped(_stretched(found.boxes.reshape(-1, 2, 2), stretch).reshape(-1, 4), width, height)

@@ -1,10 +1,13 @@
 """From the bytes of a photo to samples: decode, find the faces, align them, measure them."""
 
 from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
 
 from twindex.embedder import alignment
-from twindex.embedder.detector import Detector
-from twindex.embedder.photo import decode
+from twindex.embedder.detector import MAX_SIDE, Detector
+from twindex.embedder.photo import ReducedPhoto, decode, decode_reduced
 from twindex.embedder.photo_file import source_digest
 from twindex.embedder.quality import eye_distance, sharpness
 from twindex.embedder.registry import cache_dir
@@ -64,16 +67,16 @@ class FaceReader:
         Raises:
             PhotoError: There is no usable face; the code and the message say why.
         """
-        image = decode(data)
         digest = source_digest(data)
         if pre_cropped:
-            return [self._measured(alignment.pre_cropped(image), digest, source_name, 0, None)]
+            return [self._measured(alignment.pre_cropped(decode(data)), digest, source_name, 0, None)]
+        photo = _Photo(data)
         samples: list[Sample] = []
         refused: list[PhotoError] = []
-        for index, face in enumerate(self._faces(image)):
+        for index, face in enumerate(self._faces(photo.reduced)):
             try:
                 self._check_size(face)
-                crop = alignment.align(image, face.landmarks)
+                crop = photo.aligned(face)
                 samples.append(self._measured(crop, digest, source_name, index, face))
             except PhotoError as error:
                 if error.code == "blurred" and not all_faces:
@@ -85,10 +88,10 @@ class FaceReader:
             raise refused[0]
         return samples
 
-    def _faces(self, image: UInt8) -> list[Face]:
-        faces = self._detector.detect(image)
+    def _faces(self, photo: ReducedPhoto) -> list[Face]:
+        faces = self._detector.detect(photo.pixels, photo.size)
         if not faces:
-            height, width = image.shape[:2]
+            width, height = photo.size
             raise PhotoError(
                 "no_face",
                 f"No face was found in the photo of {width} x {height} px. Use a photo in which a face is clearly "
@@ -114,3 +117,29 @@ class FaceReader:
                 f"{self._limits.min_sharpness:.1f} needed. Use a sharper photo.",
             )
         return Sample(digest, source_name, index, face, quality, alignment.encode_crop(crop))
+
+
+class _Photo:
+    """A photo that is decoded as large as its faces need: those that fill their crops are cut out of a smaller form.
+
+    Args:
+        data: The file's bytes.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.reduced = decode_reduced(data, MAX_SIDE)
+
+    def aligned(self, face: Face) -> UInt8:
+        """The crop of one face, whose landmarks are in the photo's pixels."""
+        if self.reduced.factor == 1:
+            return alignment.align(self.reduced.pixels, face.landmarks)
+        # Pixel centres lie at whole numbers plus a half.
+        landmarks = (face.landmarks + np.float32(0.5)) / np.float32(self.reduced.factor) - np.float32(0.5)
+        if alignment.fills_crop(landmarks):
+            return alignment.align(self.reduced.pixels, landmarks)
+        return alignment.align(self._whole, face.landmarks)
+
+    @cached_property
+    def _whole(self) -> UInt8:
+        return decode(self._data)
