@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
 
-from twindex.errors import TwindexError, UsageError
+from twindex.errors import IntegrityError, TwindexError, UsageError
 from twindex.storage.faults import needs_recovery, translated_faults
 from twindex.storage.journal import connection_uri, journal_mode
 
@@ -21,6 +21,13 @@ _CACHE_KIB = 32_768
 _FIRST_READ = "SELECT 1 FROM sqlite_master LIMIT 1"
 
 canonical_json = partial(json.dumps, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _read_json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (TypeError, ValueError) as error:
+        raise IntegrityError(f"The database holds JSON that is damaged ({error}); restore a backup.") from error
 
 
 class Database:
@@ -43,6 +50,7 @@ class Database:
             pool_size=4,
             max_overflow=-1,
             json_serializer=canonical_json,
+            json_deserializer=_read_json,
         )
         event.listen(self._readers, "begin", self._begin)
         self._writers = self._readers.execution_options(begin_statement="BEGIN IMMEDIATE")

@@ -1,0 +1,47 @@
+"""The program with a light embedder, a second model, and a seed that is printed."""
+
+import os
+import random
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.launcher import Launcher
+from tests.faults.light import light_embedder, write_other_model
+from tests.faults.operations import Surroundings
+from twindex.embedder.registry import find_model
+
+SEED = 5
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """This user's models: one besides the shipped one. Templates are made by the stand-in."""
+    folder = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch, light_embedder():
+        patch.setenv("TWINDEX_HOME", str(folder))
+        patch.setenv("OMP_NUM_THREADS", "1")  # threads for a few dozen vectors cost more than they save
+        write_other_model(folder)
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def launcher(home: Path) -> Iterator[Launcher]:
+    with Launcher({"TWINDEX_HOME": str(home)}) as started:
+        yield started
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """In memory where the system has such a folder: a kill loses nothing that was written, synced or not."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as made:
+        yield Path(made)
+
+
+@pytest.fixture
+def around(home: Path, folder: Path) -> Surroundings:
+    models = (find_model("default").card.fingerprint, find_model("other").card.fingerprint)
+    return Surroundings(random.Random(SEED), folder, models)
