@@ -1,15 +1,13 @@
 """The program with a light embedder, a second model, and a seed that is printed."""
 
-import os
 import random
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.faults.launcher import Launcher
-from tests.faults.light import light_embedder, write_other_model
+from tests.faults.light import light_embedder, memory_folder, write_other_model
 from tests.faults.operations import Surroundings
 from twindex.embedder.registry import find_model
 
@@ -17,10 +15,10 @@ SEED = 5
 
 
 @pytest.fixture(scope="session")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """This user's models: one besides the shipped one. Templates are made by the stand-in."""
-    folder = tmp_path_factory.mktemp("home")
-    with pytest.MonkeyPatch.context() as patch, light_embedder():
+def home() -> Iterator[Path]:
+    """This user's models: one besides the shipped one, for anybody to read. Templates are made by the stand-in."""
+    with memory_folder() as folder, pytest.MonkeyPatch.context() as patch, light_embedder():
+        folder.chmod(0o755)
         patch.setenv("TWINDEX_HOME", str(folder))
         patch.setenv("OMP_NUM_THREADS", "1")  # threads for a few dozen vectors cost more than they save
         write_other_model(folder)
@@ -35,10 +33,9 @@ def launcher(home: Path) -> Iterator[Launcher]:
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """In memory where the system has such a folder: a kill loses nothing that was written, synced or not."""
-    memory = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as made:
-        yield Path(made)
+    """For galleries and photos."""
+    with memory_folder() as made:
+        yield made
 
 
 @pytest.fixture

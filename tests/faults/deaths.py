@@ -43,10 +43,21 @@ _Pointer = ctypes.c_void_p
 _PWRITE = ctypes.CFUNCTYPE(ctypes.c_ssize_t, ctypes.c_int, _Pointer, ctypes.c_size_t, ctypes.c_longlong, use_errno=True)
 _TRUNCATE = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_longlong, use_errno=True)
 _UNLINK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_char_p, use_errno=True)
-_METHODS = (
-    "xOpen xDelete xAccess xFullPathname xDlOpen xDlError xDlSym xDlClose xRandomness xSleep xCurrentTime xGetLastError "
-    "xCurrentTimeInt64"
-).split()
+_METHODS = [
+    "xOpen",
+    "xDelete",
+    "xAccess",
+    "xFullPathname",
+    "xDlOpen",
+    "xDlError",
+    "xDlSym",
+    "xDlClose",
+    "xRandomness",
+    "xSleep",
+    "xCurrentTime",
+    "xGetLastError",
+    "xCurrentTimeInt64",
+]
 
 
 class _Vfs(ctypes.Structure):
@@ -204,7 +215,7 @@ class _DyingFile:
 
 
 def die() -> None:
-    """As a power-less process does: at once, nothing flushed, nothing unwound."""
+    """At once: nothing flushed, nothing unwound."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 

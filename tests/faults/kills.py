@@ -103,7 +103,7 @@ class Killing:
         return self._launcher.run("--gallery", self.world.gallery, *plan.arguments, environment=environment), point
 
     def _known_passages(self, name: str, plan: Plan) -> list[tuple[str, int]]:
-        """A point and which of its passages, each point as often as the others: counted on a copy, once an operation."""
+        """Points and which of their passages, a dozen a point at most: counted on a copy, once for each operation."""
         if name not in self._passages:
             copy = copied(self.world, self._folder / f"counted-{name}")
             passed = self._launcher.run("--gallery", copy.gallery, *plan.arguments, count=True).passed

@@ -1,13 +1,14 @@
 """A stand-in for the network, and drawn photos for it: what is tested here is what happens around them."""
 
 import json
+import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -95,6 +96,14 @@ def light_embedder() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def memory_folder() -> Iterator[Path]:
+    """In memory where the system has such a folder: a kill loses nothing that was written, synced or not."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as made:
+        yield Path(made)
+
+
 def write_other_model(home: Path) -> Bundle:
     """Install the shipped model in another precision below `home`: another fingerprint, the same file of weights."""
     shipped = find_model("default")
@@ -105,5 +114,3 @@ def write_other_model(home: Path) -> Bundle:
         (folder / WEIGHTS_FILE).symlink_to((shipped.path / WEIGHTS_FILE).resolve())
         (folder / CARD_FILE).write_text(json.dumps(card.to_json()), encoding="utf-8")
     return Bundle(folder, card)
-
-

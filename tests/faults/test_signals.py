@@ -38,10 +38,13 @@ def stop_many(
         running.signal(number)
         outcome = running.wait()
         assert "Traceback" not in outcome.err
-        assert outcome.status in (0, SIGNALS[number]), outcome
-        if outcome.status:
-            stopped += 1
+        if outcome.status == -number:
+            # So late that the interpreter was ending and had let go of its handlers; a shell shows 128 and the number.
+            assert outcome.out
+        elif outcome.status:
+            assert outcome.status == SIGNALS[number], outcome
             assert "Stopped; what was finished is kept. Run the same command again to go on." in outcome.err
+            stopped += 1
         _settle(launcher, world, plan)
     return stopped
 
