@@ -1,7 +1,7 @@
 """Named places where a process of these tests can die, or meet a full disk: every write, fsync, rename and commit.
 
-TWINDEX_KILL_AT=POINT:COUNT kills the process when it comes to a point for the COUNT-th time; TWINDEX_FAIL_AT=POINT:COUNT
-makes that one write, and every later one, fail as on a full disk. SQLite's own calls are reached through its VFS
+TWINDEX_KILL_AT=POINT:COUNT kills the process when it comes to a point for the COUNT-th time;
+TWINDEX_FAIL_AT=POINT:COUNT makes that write, and every later one, fail as on a full disk. SQLite's own calls are reached through its VFS
 (sqlite3_vfs.xSetSystemCall, https://www.sqlite.org/c3ref/vfs.html). Its fsync is not among them; for a kill it makes no
 difference whether the process dies there or before the next write, because the system keeps what was written.
 """
@@ -43,7 +43,10 @@ _Pointer = ctypes.c_void_p
 _PWRITE = ctypes.CFUNCTYPE(ctypes.c_ssize_t, ctypes.c_int, _Pointer, ctypes.c_size_t, ctypes.c_longlong, use_errno=True)
 _TRUNCATE = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_longlong, use_errno=True)
 _UNLINK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_char_p, use_errno=True)
-_METHODS = [
+_METHODS = (
+    *("xOpen", "xDelete", "xAccess", "xFullPathname", "xDlOpen", "xDlError", "xDlSym", "xDlClose", "xRandomness"),
+    *("xSleep", "xCurrentTime", "xGetLastError", "xCurrentTimeInt64"),
+)
     "xOpen",
     "xDelete",
     "xAccess",

@@ -135,6 +135,15 @@ GUARDS = (
         "index/test_atomic_file.py::test_a_kill_before_the_rename_leaves_the_old_file_and_no_obstacle",
     ),
     Guard(
+        "I3",
+        "no process replaces the file that another one records",
+        "gallery/searchable.py",
+        "SearchableGeneration._write_snapshot",
+        "-{secrets.token_hex(4)}.twdx",
+        ".twdx",
+        "gallery/test_searchable.py::test_two_that_compact_one_revision_at_once_leave_a_sound_snapshot",
+    ),
+    Guard(
         "I4",
         "templates of a model that does not answer are refused",
         "storage/references.py",

@@ -107,12 +107,13 @@ class GalleryMachine(RuleBasedStateMachine):
         self.active = (generation, find_model("default").card.fingerprint)
         self.earlier: list[tuple[int, str]] = []
         self.next_generation = generation + 1
+        self.lost: set[str] = set()
 
     def teardown(self) -> None:
         try:
             assert self.gallery.store.check() == []
             for generation in self.gallery.store.generations.list():
-                if generation.snapshot is not None:
+                if generation.snapshot is not None and generation.snapshot.file not in self.lost:
                     open_snapshot(self.gallery.store, self.gallery.snapshots, generation, DIM)
         finally:
             self.gallery.close()
@@ -210,6 +211,7 @@ class GalleryMachine(RuleBasedStateMachine):
 
     @rule()
     def lose_the_index_files(self) -> None:
+        self.lost.update(file.name for file in self.gallery.snapshots.glob("*"))
         shutil.rmtree(self.gallery.snapshots, ignore_errors=True)
         self.reopen()
 
