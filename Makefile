@@ -7,7 +7,7 @@ DEVELOPER := $(VENV)/.developer
 
 PHOTOS ?=
 
-.PHONY: demo test check bench format clean
+.PHONY: demo test check torture bench format clean
 
 demo: $(READY)
 	$(BIN)/twindex demo
@@ -20,6 +20,10 @@ check: $(DEVELOPER)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# A thousand kills, five hundred damaged snapshots, two writers; SEED=number repeats a run.
+torture: $(DEVELOPER)
+	$(BIN)/python -m tests.faults.torture $(if $(SEED),--seed $(SEED))
 
 # `make bench PHOTOS=folder` measures on your photos too, one sub-folder per subject. dlib comes compiled, and
 # face_recognition's own requirement would compile it again, hence --no-deps.

@@ -80,12 +80,12 @@ def twindex() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the program: errors become one line on stderr and an exit status, never a traceback."""
-    signal.signal(signal.SIGTERM, _stop)
     given = sys.argv[1:] if arguments is None else arguments
-    if instruction := os.environ.get(COMPLETION_VARIABLE):
-        sys.exit(shell_complete(twindex, {}, "twindex", COMPLETION_VARIABLE, instruction))
-    logging.basicConfig(format="twindex: %(message)s", level=logging.WARNING)
     try:
+        signal.signal(signal.SIGTERM, _stop)
+        if instruction := os.environ.get(COMPLETION_VARIABLE):
+            sys.exit(shell_complete(twindex, {}, "twindex", COMPLETION_VARIABLE, instruction))
+        logging.basicConfig(format="twindex: %(message)s", level=logging.WARNING)
         context = twindex.make_context("twindex", list(given))
         with context:
             status = twindex.invoke(context)

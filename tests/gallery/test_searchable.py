@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 
 from tests.gallery.builders import enrol, template
-from tests.storage.builders import file_names, remnants
+from tests.storage.builders import DIM, file_names, remnants
 from twindex.errors import UsageError
 from twindex.gallery import Gallery, searchable
-from twindex.index.snapshot import SnapshotFile, write_snapshot
+from twindex.gallery.searchable import open_snapshot
+from twindex.index.faiss_index import FaissIndex
+from twindex.index.snapshot import SnapshotFile, SnapshotIdentity, write_snapshot
+from twindex.jobs.reindex import reindex
 
 HOUR = 3600
 
@@ -43,7 +46,7 @@ def test_an_erasure_by_another_process_overtakes_a_compaction(
 
     names = before_writing(monkeypatch, erase_once)
     written = opened.compact()
-    assert names == ["generation-1-revision-2.twdx", "generation-1-revision-3.twdx"]
+    assert [name.rsplit("-", 1)[0] for name in names] == ["generation-1-revision-2", "generation-1-revision-3"]
     assert (written.file, written.revision, written.count) == (names[1], 3, 1)
     assert gallery.active().snapshot == written
     assert file_names(gallery.snapshots) == [names[1]]
@@ -63,6 +66,37 @@ def test_a_file_that_an_erasure_took_away_is_written_again(gallery: Gallery, mon
     before_writing(monkeypatch, vanish_once)
     assert gallery.searchable().compact() == gallery.active().snapshot
     assert len(attempts) == 2
+
+
+def test_two_that_compact_one_revision_at_once_leave_a_sound_snapshot(
+    gallery: Gallery, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their indexes hold the same references, but not the same bytes: one was trained when there were fewer."""
+    for number in range(20):
+        enrol(gallery, number, "ada")
+    reindex(gallery, None, "PQ8x4fs", lambda _done, _total: None)
+    opened = gallery.searchable()
+    for number in range(20, 40):
+        enrol(gallery, number, "ada")
+    opened.refresh()
+    for file in gallery.snapshots.iterdir():
+        file.unlink()
+    written: list[str] = []
+
+    def write(index: FaissIndex, path: Path, identity: SnapshotIdentity) -> SnapshotFile:
+        done = write_snapshot(index, path, identity)
+        written.append(done.sha256)
+        if len(written) == 1:
+            with Gallery.open(folder) as other:
+                other.searchable().compact()
+        return done
+
+    monkeypatch.setattr(searchable, "write_snapshot", write)
+    last = opened.compact()
+    assert written[0] != written[1]
+    assert gallery.active().snapshot == last
+    assert open_snapshot(gallery.store, gallery.snapshots, gallery.active(), DIM).count == 40
+    assert file_names(gallery.snapshots) == [last.file]
 
 
 def test_compacting_gives_up_while_others_go_on_erasing(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.storage.builders import MODEL, OTHER_MODEL, enrol, unit_vector
-from twindex.errors import UsageError
+from twindex.errors import ModelMismatchError, UsageError
 from twindex.storage import Snapshot, Store
 
 SNAPSHOT = Snapshot(file="generation-1.faiss", length=4096, sha256="c3" * 32, revision=17, count=12)
@@ -110,3 +110,23 @@ def test_a_generation_that_is_not_there(store: Store) -> None:
             call(9)
     with pytest.raises(UsageError, match="No generation 9"):
         store.generations.record_snapshot(9, SNAPSHOT)
+
+
+def test_a_model_that_does_not_answer_enrols_nobody(store: Store) -> None:
+    store.generations.activate(store.generations.add(MODEL, "Flat").id)
+    with pytest.raises(
+        ModelMismatchError, match=r"answers with model a1a1.*the templates are of b2b2.*embed the photos"
+    ):
+        enrol(store, 1, "ada", OTHER_MODEL)
+    assert store.references.count() == 0
+
+
+def test_a_generation_whose_model_lacks_a_template_does_not_become_active(store: Store) -> None:
+    first = store.generations.add(MODEL, "Flat")
+    store.generations.activate(first.id)
+    reference = enrol(store, 1, "ada").reference
+    second = store.generations.add(OTHER_MODEL, "Flat")
+    assert not store.generations.activate(second.id)
+    assert store.generations.active() == store.generations.get(first.id)
+    store.references.add_templates(OTHER_MODEL, np.array([reference]), unit_vector(2)[None])
+    assert store.generations.activate(second.id)

@@ -1,6 +1,7 @@
 """Damage is found and reported, and never an empty success."""
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -129,3 +130,19 @@ def test_a_sound_gallery_has_no_findings(store: Store) -> None:
     enrol(store, 1, "subject 1", OTHER_MODEL)
     store.subjects.erase("subject 3")
     assert store.check() == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        ("UPDATE subjects SET name = CAST(x'61c161' AS TEXT) WHERE id = 1", r"a text in it is no UTF-8.*doctor"),
+        ("UPDATE subjects SET created = '2026-13-41' WHERE id = 1", r"the time '2026-13-41', expected ISO 8601"),
+        ("UPDATE subjects SET details = '{]' WHERE id = 1", r"JSON that is damaged.*restore a backup"),
+    ],
+)
+def test_text_that_cannot_be_read_is_reported(closed: Path, statement: str, message: str) -> None:
+    with closing(sqlite3.connect(closed)) as connection:
+        connection.execute(statement)
+        connection.commit()
+    with Store.open(closed) as store, pytest.raises(IntegrityError, match=message):
+        [store.subjects.show(one.subject) for one in store.subjects.list()]

@@ -106,6 +106,12 @@ def test_of_two_that_create_at_once_one_is_refused(path: Path, monkeypatch: pyte
     assert file_names(path.parent) == [path.name]
 
 
+def test_what_a_killed_creation_left_is_in_nobodys_way(path: Path) -> None:
+    (path.parent / f".{path.name}.new").write_bytes(b"half a database")
+    with Store.create(path) as store:
+        assert store.check() == []
+
+
 def test_create_works_without_hard_links(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def unsupported(source: Path, target: Path) -> None:
         raise OSError("no hard links here")

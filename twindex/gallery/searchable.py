@@ -1,6 +1,7 @@
 """A generation that can be searched: its snapshot, if it has a sound one, and every change since."""
 
 import logging
+import secrets
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -139,10 +140,11 @@ class SearchableGeneration:
 
     def _write_snapshot(self) -> Snapshot | None:
         """One attempt; None if it was overtaken by an erasure, and no file is left of it."""
-        name = f"generation-{self.generation.id}-revision-{self.revision}.twdx"
+        # A name of its own: two indexes of one revision need not have the same bytes, and another process may be
+        # writing one. Neither may replace the file that the other records.
+        name = f"generation-{self.generation.id}-revision-{self.revision}-{secrets.token_hex(4)}.twdx"
         self._folder.mkdir(parents=True, exist_ok=True)
         remove_leftovers(self._folder, _ABANDONED_AFTER_S)
-        before = self._store.generations.get(self.generation.id).snapshot
         identity = _identity(self._store, self.generation, self._dim, self.revision, self._index.count)
         try:
             written = write_snapshot(self._index, self._folder / name, identity, self._store.sealer)
@@ -151,10 +153,11 @@ class SearchableGeneration:
             return None
         recall = self._recall if self._is_measured() else None
         snapshot = Snapshot(name, written.length, written.sha256, self.revision, self._index.count, recall)
+        before = self._store.generations.get(self.generation.id).snapshot
         if not self._store.generations.record_snapshot(self.generation.id, snapshot):
             (self._folder / name).unlink(missing_ok=True)
             return None
-        if before is not None and before.file != name:
+        if before is not None:
             (self._folder / before.file).unlink(missing_ok=True)
         return snapshot
 

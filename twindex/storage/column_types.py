@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 from sqlalchemy import Dialect, LargeBinary, String
 from sqlalchemy.types import TypeDecorator
 
+from twindex.errors import IntegrityError
+
 
 def utc_text(time: datetime) -> str:
     """A time as it is stored: ISO 8601 in UTC with microseconds, so that text order is time order.
@@ -27,7 +29,14 @@ class UtcTime(TypeDecorator[datetime]):
         return None if value is None else utc_text(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:
-        return None if value is None else datetime.fromisoformat(value)
+        if value is None:
+            return None
+        try:
+            return datetime.fromisoformat(value)
+        except (TypeError, ValueError) as error:
+            raise IntegrityError(
+                f"The database holds the time {value!r}, expected ISO 8601: it is damaged; restore a backup."
+            ) from error
 
 
 class AnyText(TypeDecorator[str]):

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
 
-from twindex.errors import TwindexError, UsageError
+from twindex.errors import IntegrityError, TwindexError, UsageError
 from twindex.keys import DerivedKeys
 from twindex.storage.driver import driver_for, unlock
 from twindex.storage.faults import needs_recovery, translated_faults
@@ -27,6 +27,13 @@ _PAGES_AT_ONCE = 4096  # of a copy, between which a signal is heard
 _FIRST_READ = "SELECT 1 FROM sqlite_master LIMIT 1"
 
 canonical_json = partial(json.dumps, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _read_json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (TypeError, ValueError) as error:
+        raise IntegrityError(f"The database holds JSON that is damaged ({error}); restore a backup.") from error
 
 
 class Database:
@@ -58,6 +65,7 @@ class Database:
             pool_size=4,
             max_overflow=-1,
             json_serializer=canonical_json,
+            json_deserializer=_read_json,
         )
         event.listen(self._readers, "begin", self._begin)
         self._writers = self._readers.execution_options(begin_statement="BEGIN IMMEDIATE")

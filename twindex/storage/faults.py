@@ -81,3 +81,9 @@ def translated_faults(path: Path, driver_error: type[Exception] = sqlite3.Error)
         raise translated(error.orig, path) from error
     except driver_error as error:
         raise translated(error, path) from error
+    except UnicodeDecodeError as error:
+        # SQLite keeps text as it is given the bytes; the driver meets damage to them only when it decodes.
+        raise IntegrityError(
+            f"The gallery's database {str(path)!r}: the file is damaged, a text in it is no UTF-8 ({error}); "
+            "restore a backup or run `twindex doctor`."
+        ) from error

@@ -1,0 +1,424 @@
+"""Every promise with its guard in the code, and the test that fails when the guard is removed.
+
+python -m tests.faults.guards            removes each guard in turn from a copy of the package and runs its test
+python -m tests.faults.guards --table    prints the table of docs/guarantees.md
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Guard:
+    """A place in the code that keeps a promise.
+
+    Attributes:
+        promise: I1 to I8, or a promise by name.
+        what: What it does.
+        file: Below `twindex/`.
+        where: The function or class.
+        old: Its text there, which occurs once.
+        new: What the code is without it.
+        test: The test that fails then, below `tests/`.
+    """
+
+    promise: str
+    what: str
+    file: str
+    where: str
+    old: str
+    new: str
+    test: str
+
+
+_KILLS = "faults/test_kills.py::test_whatever_is_killed_nothing_acknowledged_is_lost"
+_SNAPSHOTS = "faults/test_mutations.py::test_every_damaged_snapshot_is_refused_and_changes_no_answer"
+_FLAT = "gallery/test_gallery_model.py::TestFlat"
+
+GUARDS = (
+    Guard(
+        "I1",
+        "a write transaction holds the lock from its start",
+        "storage/database.py",
+        "Database",
+        'begin_statement="BEGIN IMMEDIATE"',
+        'begin_statement="BEGIN"',
+        "storage/test_concurrency.py::test_two_processes_lose_nothing",
+    ),
+    Guard(
+        "I1",
+        "a commit waits for the disk",
+        "storage/database.py",
+        "Database._connect",
+        "PRAGMA synchronous = FULL",
+        "PRAGMA synchronous = OFF",
+        "storage/test_store.py::test_every_connection_is_set_up_for_safety",
+    ),
+    Guard(
+        "I1",
+        "a write-ahead log only where SQLite's reset bug is mended",
+        "storage/journal.py",
+        "journal_mode",
+        'return "wal" if mended else "truncate"',
+        'return "wal"',
+        "storage/test_journal.py::test_a_write_ahead_log_only_where_its_bug_is_mended",
+    ),
+    Guard(
+        "I1",
+        "an open index replays what was enrolled since",
+        "gallery/searchable.py",
+        "SearchableGeneration.refresh",
+        "        self._add_absent(enrolled)\n",
+        "",
+        _FLAT,
+    ),
+    Guard(
+        "I2",
+        "a snapshot that is gone or refused is rebuilt from the database",
+        "gallery/searchable.py",
+        "SearchableGeneration._from_snapshot",
+        "except (IntegrityError, FileNotFoundError) as error:",
+        "except ZeroDivisionError as error:",
+        _SNAPSHOTS,
+    ),
+    Guard(
+        "I3",
+        "a snapshot's length is compared",
+        "index/snapshot.py",
+        "_recorded_bytes",
+        "    if length != expected.length:",
+        "    if False:",
+        "index/test_snapshot.py::test_a_changed_file_is_refused",
+    ),
+    Guard(
+        "I3",
+        "a snapshot's SHA-256 is compared",
+        "index/snapshot.py",
+        "_recorded_bytes",
+        "    if found != expected.sha256:",
+        "    if False:",
+        _SNAPSHOTS,
+    ),
+    Guard(
+        "I3",
+        "a snapshot's gallery, generation, model, dimension, revision and count are compared",
+        "index/snapshot.py",
+        "_opened",
+        "    if found != wanted:",
+        "    if False:",
+        _SNAPSHOTS,
+    ),
+    Guard(
+        "I3",
+        "an index is in its file, synced, before the file has its name",
+        "index/atomic_file.py",
+        "write_atomically",
+        "            os.fsync(file.fileno())\n",
+        "",
+        "index/test_atomic_file.py::test_content_is_on_disk_before_the_name_and_the_name_before_returning",
+    ),
+    Guard(
+        "I3",
+        "a snapshot is written beside its name, then renamed",
+        "index/atomic_file.py",
+        "write_atomically",
+        "    temporary = Path(name)\n",
+        "    temporary = path\n    os.close(descriptor)\n    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT)\n",
+        "index/test_atomic_file.py::test_a_kill_before_the_rename_leaves_the_old_file_and_no_obstacle",
+    ),
+    Guard(
+        "I3",
+        "no process replaces the file that another one records",
+        "gallery/searchable.py",
+        "SearchableGeneration._write_snapshot",
+        "-{secrets.token_hex(4)}.twdx",
+        ".twdx",
+        "gallery/test_searchable.py::test_two_that_compact_one_revision_at_once_leave_a_sound_snapshot",
+    ),
+    Guard(
+        "I4",
+        "templates of a model that does not answer are refused",
+        "storage/references.py",
+        "References.enroll_many",
+        "            refuse_stale_model(connection, fingerprint)\n",
+        "",
+        "storage/test_generations.py::test_a_model_that_does_not_answer_enrols_nobody",
+    ),
+    Guard(
+        "I4",
+        "a model answers only when no reference lacks its template",
+        "storage/generations.py",
+        "Generations.activate",
+        "if select_missing(connection, generation.fingerprint, 0, 1):",
+        "if False:",
+        "storage/test_generations.py::test_a_generation_whose_model_lacks_a_template_does_not_become_active",
+    ),
+    Guard(
+        "I4",
+        "a template's hash binds it to its model",
+        "storage/template_format.py",
+        "template_sha256",
+        '    digest.update(fingerprint.encode("ascii"))\n',
+        "",
+        "storage/test_inspection.py::test_rows_that_were_tampered_with_are_reported",
+    ),
+    Guard(
+        "I4",
+        "a threshold holds for the model that it was measured with",
+        "gallery/service.py",
+        "Gallery.threshold",
+        "stored is not None and stored.fingerprint == fingerprint",
+        "stored is not None",
+        "gallery/test_operating_point.py::test_another_model_s_threshold_is_not_used",
+    ),
+    Guard(
+        "I5",
+        "a reference's id is never given again",
+        "storage/migrations.py",
+        "_SCHEMA_1",
+        '"references" (\n        id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT',
+        '"references" (\n        id INTEGER NOT NULL PRIMARY KEY',
+        "storage/test_subjects.py::test_ids_are_never_used_again",
+    ),
+    Guard(
+        "I5",
+        "an index with repeated or negative ids is refused",
+        "index/faiss_index.py",
+        "FaissIndex",
+        "if (ids < 0).any() or (ids[1:] == ids[:-1]).any():",
+        "if False:",
+        "index/test_faiss_index.py::test_a_structure_with_repeated_ids_is_refused",
+    ),
+    Guard(
+        "I5",
+        "an id is added once",
+        "index/arguments.py",
+        "checked_new_ids",
+        "    if repeated.size:",
+        "    if False:",
+        "index/test_arguments.py::test_add_refuses_and_adds_nothing",
+    ),
+    Guard(
+        "I6",
+        "deleted bytes are overwritten",
+        "storage/database.py",
+        "Database._connect",
+        "PRAGMA secure_delete = ON",
+        "PRAGMA secure_delete = OFF",
+        "storage/test_subjects.py::test_erased_bytes_are_in_no_file",
+    ),
+    Guard(
+        "I6",
+        "an erasure forgets every snapshot in its transaction",
+        "storage/subjects.py",
+        "Subjects.erase",
+        "            forget_all_snapshots(connection)\n",
+        "",
+        "storage/test_generations.py::test_an_erasure_forgets_every_snapshot",
+    ),
+    Guard(
+        "I6",
+        "a snapshot that an erasure overtook is not listed",
+        "storage/generations.py",
+        "Generations.record_snapshot",
+        "if snapshot.revision < last_erasure(connection):",
+        "if False:",
+        "storage/test_generations.py::test_a_snapshot_overtaken_by_an_erasure_is_refused",
+    ),
+    Guard(
+        "I6",
+        "an erasure is pending while the journal holds bytes",
+        "storage/database.py",
+        "Database.truncate_journal",
+        "return bool(busy == 0)",
+        "return True",
+        "storage/test_journal.py::test_erasing_is_pending_while_somebody_reads_the_log",
+    ),
+    Guard(
+        "I6",
+        "what jobs say of the erased is blanked",
+        "storage/erasure.py",
+        "erase_subject",
+        "    blank_items(connection, name, references)\n",
+        "",
+        "storage/test_subjects.py::test_erase_blanks_what_jobs_say",
+    ),
+    Guard(
+        "I7",
+        "a face that a subject holds is not enrolled again",
+        "storage/enrolment.py",
+        "enrol",
+        "    if not has_template(connection, fingerprint, reference):",
+        "    if True:",
+        "storage/test_enrolment.py::test_enrolling_again_changes_nothing",
+    ),
+    Guard(
+        "I7",
+        "template and job item commit together",
+        "storage/enrolment.py",
+        "enrol",
+        "        _settle_item(connection, request.job_item, reference, status)",
+        "        pass",
+        _KILLS,
+    ),
+    Guard(
+        "I7",
+        "an item whose subject was erased enrols nobody",
+        "storage/enrolment.py",
+        "enrol",
+        'if item.status != "pending" or item.subject is None:',
+        "if False:",
+        "storage/test_enrolment.py::test_an_item_whose_subject_was_erased_enrols_nothing",
+    ),
+    Guard(
+        "I8",
+        "what a killed writer left is undone on opening",
+        "storage/database.py",
+        "Database._see_one_state",
+        "            if not needs_recovery(error):",
+        "            if True:",
+        "storage/test_read_only.py::test_what_a_killed_writer_left_is_undone_on_opening",
+    ),
+    Guard(
+        "I8",
+        "temporary files have names of their own",
+        "storage/creation.py",
+        "create_database",
+        '.{secrets.token_hex(8)}.new"',
+        '.new"',
+        "storage/test_store.py::test_what_a_killed_creation_left_is_in_nobodys_way",
+    ),
+    Guard(
+        "Damage is reported",
+        "a template's hash is compared whenever it is read",
+        "storage/template_format.py",
+        "stacked_vectors",
+        "        if not template_is_sound(reference, fingerprint, stored, sha256):",
+        "        if False:",
+        "storage/test_inspection.py::test_a_bit_flip_in_a_template_is_reported",
+    ),
+    Guard(
+        "Damage is reported",
+        "a crop's hash is compared whenever it is read",
+        "storage/template_format.py",
+        "checked_crop",
+        "    if crop is None or crop_sha256(crop) != sha256:",
+        "    if crop is None:",
+        "storage/test_inspection.py::test_a_bit_flip_in_a_crop_is_reported",
+    ),
+    Guard(
+        "Damage is reported",
+        "text that cannot be decoded is damage",
+        "storage/faults.py",
+        "translated_faults",
+        "    except UnicodeDecodeError as error:",
+        "    except ZeroDivisionError as error:",
+        "storage/test_inspection.py::test_text_that_cannot_be_read_is_reported",
+    ),
+    Guard(
+        "Damage is reported",
+        "another program's database is refused",
+        "storage/journal.py",
+        "read_header",
+        "    if application_id != APPLICATION_ID:",
+        "    if False:",
+        "storage/test_store.py::test_open_refuses_another_programs_database_and_leaves_it_alone",
+    ),
+    Guard(
+        "Damage is reported",
+        "a database that lacks tables is refused",
+        "storage/store.py",
+        "_refuse_missing_tables",
+        "    if missing:",
+        "    if False:",
+        "storage/test_store.py::test_open_refuses_missing_tables",
+    ),
+    Guard(
+        "Nobody below the threshold is a match",
+        "the first candidate's probability is compared with the threshold",
+        "scoring.py",
+        "decide",
+        "candidates[0].probability >= threshold",
+        "candidates[0].probability >= 0",
+        "test_scoring.py::test_a_match_is_at_least_as_probable_as_the_threshold",
+    ),
+    Guard(
+        "A stop is resumable",
+        "SIGTERM ends the program in order",
+        "cli.py",
+        "main",
+        "        signal.signal(signal.SIGTERM, _stop)\n",
+        "",
+        "faults/test_signals.py::test_a_polite_stop_keeps_everything_and_is_resumable",
+    ),
+    Guard(
+        "A full disk loses nothing",
+        "a snapshot that cannot be written leaves no half of it",
+        "index/atomic_file.py",
+        "write_atomically",
+        "        temporary.unlink(missing_ok=True)\n        raise\n",
+        "        raise\n",
+        "index/test_atomic_file.py::test_no_room_is_an_error_that_leaves_the_old_file",
+    ),
+)
+
+
+def table() -> list[str]:
+    """The rows of docs/guarantees.md."""
+    rows = ["| promise | guard | in | test that fails without it |", "|---|---|---|---|"]
+    for promise, guards in groupby(GUARDS, key=lambda guard: guard.promise):
+        for place, guard in enumerate(guards):
+            name = promise if place == 0 else ""
+            rows.append(f"| {name} | {guard.what} | `{guard.file}`: `{guard.where}` | `tests/{guard.test}` |")
+    return rows
+
+
+def fails_without(guard: Guard) -> bool:
+    """Whether the guard's test fails in a copy of the project that lacks the guard, having passed where it is there."""
+    with tempfile.TemporaryDirectory() as made:
+        copy = Path(made)
+        shutil.copytree(
+            REPOSITORY / "twindex", copy / "twindex", ignore=shutil.ignore_patterns("models", "__pycache__")
+        )
+        (copy / "twindex" / "models").symlink_to(REPOSITORY / "twindex" / "models")
+        shutil.copytree(REPOSITORY / "tests", copy / "tests", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(REPOSITORY / "pyproject.toml", copy)
+        file = copy / "twindex" / guard.file
+        text = file.read_text(encoding="utf-8")
+        if text.count(guard.old) != 1:
+            raise ValueError(f"{guard.file} holds {guard.old!r} {text.count(guard.old)} times, expected once.")
+        file.write_text(text.replace(guard.old, guard.new), encoding="utf-8")
+        command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", f"tests/{guard.test}"]
+        environment = {**os.environ, "PYTHONPATH": str(copy)}
+        run = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, check=False)
+        # 1: tests ran and failed; everything else says nothing about the guard.
+        if run.returncode not in (0, 1):
+            raise RuntimeError(f"{guard.test} did not run: {run.stdout}{run.stderr}")
+        return run.returncode == 1
+
+
+def main() -> int:
+    if sys.argv[1:] == ["--table"]:
+        print("\n".join(table()))
+        return 0
+    wanted = sys.argv[1:]
+    missed = 0
+    for guard in GUARDS:
+        if wanted and guard.promise not in wanted:
+            continue
+        noticed = fails_without(guard)
+        missed += not noticed
+        print(f"{'noticed' if noticed else 'MISSED '} {guard.promise}: {guard.what}", flush=True)
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,182 @@
+"""Killing the program, at random moments and at named points, and looking at what is left."""
+
+import random
+import shutil
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.faults.deaths import KILL_AT
+from tests.faults.launcher import Launcher, Outcome
+from tests.faults.operations import OPERATIONS, Plan, Surroundings
+from tests.faults.world import BrokenPromiseError, World, check, copied, opened, remnants, secrets_of
+from twindex.gallery.checkup import examine, mend
+
+KILLED = -signal.SIGKILL
+_LARGE = 100  # references, from which on a new gallery is begun
+_FINISHED_AFTER_KILL = 0.4  # share of kills after which the same command is given again
+
+
+@dataclass
+class Tally:
+    """What happened so far."""
+
+    kills: int = 0
+    acknowledged: int = 0
+    by_operation: Counter[str] = field(default_factory=Counter)
+    by_point: Counter[str] = field(default_factory=Counter)
+    broken: list[BrokenPromiseError] = field(default_factory=list)
+
+    def count(self, *kinds: str) -> int:
+        """How many broken promises are of these kinds."""
+        return sum(one.kind in kinds for one in self.broken)
+
+
+class Killing:
+    """A gallery that lives on from kill to kill, until it is large or a promise was broken.
+
+    Args:
+        launcher: Starts the program.
+        around: What operations draw from.
+        folder: For galleries.
+        stop_at_once: Whether a broken promise is raised; otherwise it is counted, and a new gallery begun.
+    """
+
+    def __init__(self, launcher: Launcher, around: Surroundings, folder: Path, *, stop_at_once: bool) -> None:
+        self.tally = Tally()
+        self._launcher = launcher
+        self._around = around
+        self._folder = folder
+        self._stop_at_once = stop_at_once
+        self._begun = 0
+        self._usual_seconds: dict[str, float] = {}
+        self._passages: dict[str, list[tuple[str, int]]] = {}
+        self.world = self._new_world()
+
+    def kill_many(self, kills: int) -> None:
+        """Until that many processes were killed: half of them at random moments, half at named points."""
+        operations = self._in_turn()
+        while self.tally.kills < kills:
+            name = next(operations)
+            try:
+                self._round(name, named=self.tally.kills % 2 == 1)
+            except BrokenPromiseError as broken:
+                if self._stop_at_once:
+                    raise
+                self.tally.broken.append(broken)
+                self.world = self._new_world()
+            if len(self.world.held) > _LARGE:
+                self.world = self._new_world()
+
+    def _round(self, name: str, *, named: bool) -> None:
+        if not self.world.held:
+            self._finish("enrol", OPERATIONS["enrol"](self.world, self._around))
+        plan = OPERATIONS[name](self.world, self._around)
+        outcome, point = self._at_a_point(name, plan) if named else self._at_a_moment(name, plan)
+        if outcome.status == KILLED:
+            self.tally.kills += 1
+            self.tally.by_operation[name] += 1
+            self.tally.by_point[point] += 1
+        self._look(name, plan, outcome)
+        if outcome.status == KILLED and self._random.random() < _FINISHED_AFTER_KILL:
+            self._finish(name, plan)
+
+    @property
+    def _random(self) -> random.Random:
+        return self._around.random
+
+    def _at_a_moment(self, name: str, plan: Plan) -> tuple[Outcome, str]:
+        running = self._launcher.start("--gallery", self.world.gallery, *plan.arguments)
+        time.sleep(self._random.random() * self._usual_seconds.setdefault(name, 0.3))
+        running.signal(signal.SIGKILL)
+        outcome = running.wait()
+        # A command that ends before its kill is one that takes less time than was thought.
+        self._usual_seconds[name] *= 1.1 if outcome.status == KILLED else 0.9
+        return outcome, "random"
+
+    def _at_a_point(self, name: str, plan: Plan) -> tuple[Outcome, str]:
+        point, passage = self._random.choice(self._known_passages(name, plan))
+        environment = {KILL_AT: f"{point}:{passage}"}
+        return self._launcher.run("--gallery", self.world.gallery, *plan.arguments, environment=environment), point
+
+    def _known_passages(self, name: str, plan: Plan) -> list[tuple[str, int]]:
+        """Points and which of their passages, a dozen a point at most: counted on a copy, once for each operation."""
+        if name not in self._passages:
+            copy = copied(self.world, self._folder / f"counted-{name}")
+            passed = self._launcher.run("--gallery", copy.gallery, *plan.arguments, count=True).passed
+            shutil.rmtree(copy.gallery)
+            most = 12
+            self._passages[name] = [
+                (point, 1 + place * times // min(times, most))
+                for point, times in passed.items()
+                for place in range(min(times, most))
+            ]
+        return self._passages[name]
+
+    def _finish(self, name: str, plan: Plan) -> None:
+        """Give the command again: it goes on, and ends well."""
+        arguments = plan.arguments
+        if plan.goes and not set(plan.goes) & set(self.world.held):
+            return
+        outcome = self._launcher.run("--gallery", self.world.gallery, *arguments)
+        if outcome.status not in (0, *plan.refused):
+            raise BrokenPromiseError("blocked", f"{name} given again ends with {outcome.status}: {outcome.err} (I8)")
+        self._look(name, plan, outcome)
+        if not plan.comes <= set(self.world.held) and not outcome.status:
+            raise BrokenPromiseError("lost", f"{name} given again left out {plan.comes - set(self.world.held)} (I7)")
+
+    def _look(self, name: str, plan: Plan, outcome: Outcome) -> None:
+        """See that every promise is kept after a command, killed or not."""
+        if "Traceback" in outcome.err:
+            raise BrokenPromiseError("torn", f"{name} shows a traceback: {outcome.err}")
+        if outcome.status not in (KILLED, 0, *plan.refused):
+            raise BrokenPromiseError("blocked", f"{name} ends with {outcome.status}: {outcome.err}")
+        acknowledged = [
+            ((one["subject"], int(Path(one["path"]).stem)), one["reference"])
+            for one in outcome.acknowledged
+            if one["status"] != "failed"
+        ]
+        self.tally.acknowledged += len(acknowledged)
+        if not (self.world.gallery / "gallery.sqlite").exists():
+            if acknowledged or self.world.held:
+                raise BrokenPromiseError("lost", f"there is no gallery after {name}")
+            return
+        self.world.settle(plan.comes, plan.goes, acknowledged)
+        check(self.world)
+        if plan.goes and not plan.goes & set(self.world.held):
+            self._look_for_remnants(plan, told=f"{plan.arguments[2]}: erased" in outcome.out)
+        elif plan.goes and ": erased" in outcome.out:
+            raise BrokenPromiseError("left behind", f"{plan.arguments[2]} was said to be erased (I6)")
+        if self._random.random() < 0.1:
+            self._repair()
+
+    def _look_for_remnants(self, plan: Plan, *, told: bool) -> None:
+        """I6: once an erasure is acknowledged, or the doctor has finished one that was killed, nothing is left."""
+        if not told:
+            self._repair()
+        found = remnants(self.world.gallery, secrets_of(plan.goes, self._around.models))
+        if found:
+            raise BrokenPromiseError("left behind", f"bytes of {plan.arguments[2]} in {found} (I6)")
+
+    def _repair(self) -> None:
+        """I8: whatever a kill left, the doctor mends."""
+        with opened(self.world.gallery, read_only=False) as gallery:
+            mend(gallery, examine(gallery))
+            left = [one.text for one in examine(gallery)]
+        if left:
+            raise BrokenPromiseError("torn", f"the doctor cannot mend: {left}")
+        check(self.world)
+
+    def _in_turn(self) -> Iterator[str]:
+        """Every operation equally often, in an order that is drawn anew each time."""
+        while True:
+            names = [*OPERATIONS, "enrol"]
+            self._random.shuffle(names)
+            yield from names
+
+    def _new_world(self) -> World:
+        self._begun += 1
+        return World(self._folder / f"gallery-{self._begun}")

@@ -1,0 +1,22 @@
+"""Sixty kills; `make torture` does a thousand."""
+
+from pathlib import Path
+
+from tests.faults.kills import Killing
+from tests.faults.launcher import Launcher
+from tests.faults.operations import OPERATIONS, Surroundings
+
+KILLS = 60
+
+
+def test_whatever_is_killed_nothing_acknowledged_is_lost(
+    launcher: Launcher, around: Surroundings, folder: Path
+) -> None:
+    killing = Killing(launcher, around, folder, stop_at_once=True)
+    killing.kill_many(KILLS)
+    tally = killing.tally
+    assert tally.kills == KILLS
+    assert tally.acknowledged > KILLS // 3
+    assert set(tally.by_operation) == set(OPERATIONS)
+    assert tally.by_point["random"] > KILLS // 3
+    assert len(tally.by_point) > 6
