@@ -9,6 +9,7 @@ from PIL import Image
 from twindex.embedder.boxes import clipped, sides
 from twindex.embedder.cascade import Stages, detect
 from twindex.embedder.graphs import mtcnn
+from twindex.embedder.pixels import picture
 from twindex.embedder.runtime import compile_network
 from twindex.types import Box, Face, Float32, UInt8
 
@@ -46,7 +47,7 @@ class Detector:
         """
         height, width = image.shape[:2]
         scale = min(1.0, MAX_SIDE / max(height, width))
-        photo = Image.fromarray(image)
+        photo = picture(image)
         if scale < 1:
             size = (max(1, round(width * scale)), max(1, round(height * scale)))
             photo = photo.resize(size, Image.Resampling.BILINEAR, reducing_gap=1.0)

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 from twindex.embedder import alignment
 from twindex.embedder.detector import Detector
-from twindex.embedder.photo import decode
+from twindex.embedder.photo import decode, share_of_memory
 from twindex.embedder.photo_file import source_digest
 from twindex.embedder.quality import eye_distance, sharpness
 from twindex.embedder.registry import cache_dir
+from twindex.embedder.room import Room
 from twindex.errors import PhotoError
 from twindex.types import Face, Sample, UInt8
 
@@ -29,7 +30,7 @@ class Limits:
 
 
 class FaceReader:
-    """Turns photos into samples. Safe to share between threads.
+    """Turns photos into samples. Safe to share between threads, whose photos together take no more memory than one may.
 
     Args:
         detector: None makes one with default settings, its compiled networks kept in this user's cache.
@@ -39,6 +40,7 @@ class FaceReader:
     def __init__(self, detector: Detector | None = None, limits: Limits | None = None) -> None:
         self._detector = Detector(cache=cache_dir()) if detector is None else detector
         self._limits = Limits() if limits is None else limits
+        self._room = Room()
 
     def prepare(self) -> None:
         """Load the detector now, in another thread perhaps, instead of at the first photo."""
@@ -64,8 +66,10 @@ class FaceReader:
         Raises:
             PhotoError: There is no usable face; the code and the message say why.
         """
-        image = decode(data)
-        digest = source_digest(data)
+        with self._room.taken(share_of_memory(data)):
+            return self._read(decode(data), source_digest(data), source_name, pre_cropped, all_faces)
+
+    def _read(self, image: UInt8, digest: str, source_name: str, pre_cropped: bool, all_faces: bool) -> list[Sample]:
         if pre_cropped:
             return [self._measured(alignment.pre_cropped(image), digest, source_name, 0, None)]
         samples: list[Sample] = []

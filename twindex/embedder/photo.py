@@ -3,17 +3,20 @@
 import struct
 import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from threading import Lock
 
-import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL.ImageFile import ImageFile
 
+from twindex.embedder.pixel_limit import MAX_PIXELS, pixel_limit
+from twindex.embedder.pixels import upright_rgb
 from twindex.errors import PhotoError
 from twindex.types import UInt8
 
 FORMATS = ("BMP", "JPEG", "PNG", "PPM", "WEBP")
-MAX_PIXELS = 89_478_485  # where Pillow's own protection begins, which stays on
 
 # What Pillow raises on damaged or hostile files.
 _DAMAGE = (
@@ -50,17 +53,6 @@ _OTHER_FORMATS = (
     (4, b"jP  ", "JPEG 2000"),
 )
 
-# EXIF tag Orientation (CIPA DC-008) to the turn that makes the photo upright.
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-
 # Python's warning filters belong to the whole process: one thread at a time may change and restore them.
 _warning_filters = Lock()
 
@@ -81,17 +73,33 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> UInt8:
     Raises:
         PhotoError: `unreadable`, `unsupported_format` or `too_many_pixels`.
     """
-    try:
-        image = _open(data)
-        pixels = image.width * image.height
-        if pixels > max_pixels:
-            raise _too_large(f"{image.width} x {image.height}", max_pixels)
+    with _reasons(data):
+        image, _ = _open(data, max_pixels)
         image.load()
-        turn = _UPRIGHT.get(_orientation(image))
-        rgb = _rgb(image)
-        return np.array(rgb if turn is None else rgb.transpose(turn))
+        return upright_rgb(image, _orientation(image))
+
+
+def share_of_memory(data: bytes) -> float:
+    """How much of the memory that `decode` may take at most a photo will take, judged from its header.
+
+    Returns:
+        0 to 1: pixels of the most that are decoded of a photo stored as this one is.
+
+    Raises:
+        PhotoError: As `decode`, for what the header shows.
+    """
+    with _reasons(data):
+        image, limit = _open(data, MAX_PIXELS)
+        return image.width * image.height / limit
+
+
+@contextmanager
+def _reasons(data: bytes) -> Iterator[None]:
+    """Whatever Pillow raises about a file, as `PhotoError` with its reason."""
+    try:
+        yield
     except _TOO_LARGE as error:
-        raise _too_large("too many", max_pixels) from error
+        raise PhotoError("too_many_pixels", f"The photo has too many pixels; {_allowed(MAX_PIXELS)}") from error
     except UnidentifiedImageError as error:
         raise _unidentified(data) from error
     except _DAMAGE as error:
@@ -100,12 +108,20 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> UInt8:
         raise PhotoError("unreadable", message) from error
 
 
-def _open(data: bytes) -> Image.Image:
-    """Read the header. Pillow only warns about moderately large pictures; here that is an error."""
+def _open(data: bytes, max_pixels: int) -> tuple[ImageFile, int]:
+    """Read the header: the picture, not loaded, and the most pixels that are decoded of its kind.
+
+    Pillow only warns about moderately large pictures; here that is an error.
+    """
     with _warning_filters, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        return Image.open(BytesIO(data), formats=FORMATS)
+        image = Image.open(BytesIO(data), formats=FORMATS)
+    limit = min(max_pixels, pixel_limit(image, data))
+    if image.width * image.height > limit:
+        size = f"{image.width} x {image.height}"
+        raise PhotoError("too_many_pixels", f"The photo has {size} pixels; {_allowed(limit)}")
+    return image, limit
 
 
 def _orientation(image: Image.Image) -> int:
@@ -120,25 +136,8 @@ def _orientation(image: Image.Image) -> int:
     return value if isinstance(value, int) else 1
 
 
-def _rgb(image: Image.Image) -> Image.Image:
-    """Any of Pillow's modes as RGB."""
-    if image.mode == "F":
-        raise PhotoError("unsupported_format", "The photo has floating-point pixels. Save it as JPEG or PNG.")
-    if image.mode.startswith("I"):
-        # 16-bit grey levels; Pillow's own conversion would clip them.
-        levels = np.clip(np.asarray(image).astype(np.int64), 0, 65_535)
-        return Image.fromarray(((levels + 128) // 257).astype(np.uint8)).convert("RGB")
-    if image.has_transparency_data:
-        opaque = image.convert("RGBA")
-        paper = Image.new("RGBA", opaque.size, "white")
-        return Image.alpha_composite(paper, opaque).convert("RGB")
-    return image.convert("RGB")
-
-
-def _too_large(size: str, max_pixels: int) -> PhotoError:
-    return PhotoError(
-        "too_many_pixels", f"The photo has {size} pixels; at most {max_pixels} are decoded. Scale it down first."
-    )
+def _allowed(pixels: int) -> str:
+    return f"at most {pixels} are decoded of a photo stored like this. Scale it down and save it as JPEG."
 
 
 def _unidentified(data: bytes) -> PhotoError:
