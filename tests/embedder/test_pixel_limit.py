@@ -13,7 +13,7 @@ from twindex.errors import PhotoError
         (b"P6 800 800 100\n" + bytes(800 * 800 * 3), 1 << 19),
         (b"P2 800 800 255\n" + b"0 " * 800 * 800, 1 << 19),
         (bmp_in_runs(800), 1 << 19),
-        (encoded(Image.new("RGB", (5900, 5900)), "WEBP", lossless=True, method=0), 1 << 25),
+        (encoded(Image.new("RGB", (5100, 5100)), "WEBP", lossless=True, method=0), 3 << 23),
     ],
     ids=["JPEG of many scans", "PPM of odd range", "PGM as text", "BMP in runs", "WebP"],
 )
@@ -42,7 +42,7 @@ def test_what_is_dear_to_decode_is_decoded_where_it_is_small(data: bytes) -> Non
     [
         (encoded(Image.new("L", (24, 16)), "PNG"), 16 * 24 / MAX_PIXELS),
         (png_header(8192, 8192, 1, 0) + png_chunk(b"IDAT", b""), 1.0),
-        (encoded(Image.new("RGB", (64, 32)), "WEBP"), 64 * 32 / (MAX_PIXELS / 2)),
+        (encoded(Image.new("RGB", (64, 32)), "WEBP"), 64 * 32 / (3 << 23)),
     ],
 )
 def test_a_share_of_memory_is_told_from_the_header(data: bytes, share: float) -> None:

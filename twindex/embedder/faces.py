@@ -1,11 +1,13 @@
 """From the bytes of a photo to samples: decode, find the faces, align them, measure them."""
 
+import traceback
 from dataclasses import dataclass
 
 from twindex.embedder import alignment
 from twindex.embedder.detector import Detector
 from twindex.embedder.photo import decode, share_of_memory
 from twindex.embedder.photo_file import source_digest
+from twindex.embedder.pixels import return_memory_of_photos
 from twindex.embedder.quality import eye_distance, sharpness
 from twindex.embedder.registry import cache_dir
 from twindex.embedder.room import Room
@@ -41,6 +43,7 @@ class FaceReader:
         self._detector = Detector(cache=cache_dir()) if detector is None else detector
         self._limits = Limits() if limits is None else limits
         self._room = Room()
+        return_memory_of_photos()
 
     def prepare(self) -> None:
         """Load the detector now, in another thread perhaps, instead of at the first photo."""
@@ -67,7 +70,11 @@ class FaceReader:
             PhotoError: There is no usable face; the code and the message say why.
         """
         with self._room.taken(share_of_memory(data)):
-            return self._read(decode(data), source_digest(data), source_name, pre_cropped, all_faces)
+            try:
+                return self._read(decode(data), source_digest(data), source_name, pre_cropped, all_faces)
+            except PhotoError as error:
+                _let_go(error)
+                raise
 
     def _read(self, image: UInt8, digest: str, source_name: str, pre_cropped: bool, all_faces: bool) -> list[Sample]:
         if pre_cropped:
@@ -118,3 +125,10 @@ class FaceReader:
                 f"{self._limits.min_sharpness:.1f} needed. Use a sharper photo.",
             )
         return Sample(digest, source_name, index, face, quality, alignment.encode_crop(crop))
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Free what an error's frames hold, all of the photo's pixels, while its room is still taken."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__

@@ -137,16 +137,18 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _allowed(pixels: int) -> str:
-    return f"at most {pixels} are decoded of a photo stored like this. Scale it down and save it as JPEG."
+    return f"at most {pixels} are decoded of one stored like this. Save it scaled down, as an ordinary JPEG."
 
 
 def _unidentified(data: bytes) -> PhotoError:
     """Why Pillow did not recognise a file as one of `FORMATS`."""
     if not data:
-        return PhotoError("unreadable", "The file is empty; expected a photo.")
+        return PhotoError("unreadable", "The file is empty; expected a photo. Replace it with an intact copy.")
     accepted = ", ".join(FORMATS)
     for offset, start, name in _OTHER_FORMATS:
         if data.startswith(start, offset):
             message = f"The file is {name}; expected one of {accepted}. Convert it to JPEG or PNG."
             return PhotoError("unsupported_format", message)
-    return PhotoError("unreadable", f"The file is not an intact photo; expected one of {accepted}.")
+    return PhotoError(
+        "unreadable", f"The file is not an intact photo; expected one of {accepted}. Replace it with an intact copy."
+    )

@@ -13,8 +13,6 @@ SUFFIXES = frozenset(
     | {".avif", ".gif", ".heic", ".heif", ".jp2", ".jxl", ".tif", ".tiff"}
 )
 MAX_BYTES = 128 * 2**20
-# A pipe would be waited for for ever; the flag exists where pipes can lie in folders.
-_WITHOUT_WAITING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 def read_photo(path: Path) -> bytes:
@@ -24,7 +22,7 @@ def read_photo(path: Path) -> bytes:
         PhotoError: `unreadable`: not a regular file, not allowed to be read, larger than 128 MiB, or being written.
     """
     try:
-        with os.fdopen(os.open(path, _WITHOUT_WAITING), "rb") as opened:
+        with open(path, "rb", opener=_without_waiting) as opened:
             before = os.fstat(opened.fileno())
             # Asked of what is open: under its name something else may lie by now.
             if not stat.S_ISREG(before.st_mode):
@@ -41,6 +39,11 @@ def read_photo(path: Path) -> bytes:
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or len(data) != after.st_size:
         raise PhotoError("unreadable", "The file changed while it was read. Try again when nothing writes to it.")
     return data
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Opens at once what would be waited for for ever, such as a pipe; files behave as ever."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def source_digest(data: bytes) -> str:

@@ -9,6 +9,7 @@ from twindex.errors import PhotoError
 from twindex.types import UInt8
 
 _STRIP = 1 << 20  # pixels converted at once
+_BLOCK = 64 << 20  # bytes
 
 # EXIF tag Orientation (CIPA DC-008) to the view of the upright pixels that has the stored picture's rows and columns.
 _AS_STORED: dict[int, Callable[[UInt8], UInt8]] = {
@@ -63,6 +64,15 @@ def picture(pixels: UInt8) -> Image.Image:
     for top in range(0, height, rows):
         whole.paste(Image.fromarray(pixels[top : top + rows]), (0, top))
     return whole
+
+
+def return_memory_of_photos() -> None:
+    """Have Pillow take memory for large pictures in blocks that go back to the system when a picture is done with.
+
+    Pillow's own blocks of 16 MiB are below 32 MiB, up to which glibc keeps what is freed for the same thread: each
+    reading thread would hold the memory of the largest photo that it has read.
+    """
+    Image.core.set_block_size(_BLOCK)  # type: ignore[attr-defined]  # public, but not exported by name
 
 
 def _rgb(image: Image.Image) -> Image.Image:
