@@ -14,7 +14,7 @@ from tests.commands.conftest import Run
 from tests.corpus import files, images, manifests
 from tests.corpus.people import portraits
 
-LARGEST = ("largest-palette.png", "largest-rgba.png", "largest.webp")
+LARGEST = ("largest-palette.png", "largest-rgba.png")
 MOST_MEMORY = 600  # MiB above the same command on good photos alone
 
 
