@@ -174,17 +174,17 @@ def test_other_formats_are_named(data: bytes, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "data",
+    ("data", "size"),
     [
-        png_header(65000, 65000, 8, 2) + png_chunk(b"IDAT", b""),
-        png_header(13000, 13000, 1, 0) + png_chunk(b"IDAT", zlib.compress(bytes(13000 * 1626), 9)),
-        png_header(14000, 14000, 1, 0) + png_chunk(b"IDAT", b""),
-        png_header(8193, 8192, 1, 0) + png_chunk(b"IDAT", b""),
+        (png_header(65000, 65000, 8, 2) + png_chunk(b"IDAT", b""), "4225000000"),
+        (png_header(13000, 13000, 1, 0) + png_chunk(b"IDAT", zlib.compress(bytes(13000 * 1626), 9)), "169000000"),
+        (png_header(14000, 14000, 1, 0) + png_chunk(b"IDAT", b""), "196000000"),
+        (png_header(8193, 8192, 1, 0) + png_chunk(b"IDAT", b""), "8193 x 8192"),
     ],
     ids=["header only", "one-bit bomb", "above twice the limit", "just above the limit"],
 )
-def test_too_many_pixels_is_judged_from_the_header(data: bytes) -> None:
-    with pytest.raises(PhotoError, match="at most 67108864") as caught:
+def test_too_many_pixels_is_judged_from_the_header(data: bytes, size: str) -> None:
+    with pytest.raises(PhotoError, match=f"has {size} pixels; at most 67108864") as caught:
         decode(data)
     assert caught.value.code == "too_many_pixels"
 

@@ -1,5 +1,6 @@
 """From a photo file's bytes, which may be hostile, to upright RGB pixels."""
 
+import re
 import struct
 import warnings
 import zlib
@@ -34,6 +35,7 @@ _DAMAGE = (
     struct.error,
     zlib.error,
 )
+_DIGITS = re.compile(r"\d+")  # Pillow tells of a picture that is too large for it by the number of its pixels
 _TOO_LARGE = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 # How the other formats that people are likely to try begin: offset, bytes, name.
@@ -99,7 +101,9 @@ def _reasons(data: bytes) -> Iterator[None]:
     try:
         yield
     except _TOO_LARGE as error:
-        raise PhotoError("too_many_pixels", f"The photo has too many pixels; {_allowed(MAX_PIXELS)}") from error
+        size = _DIGITS.search(str(error))
+        message = f"The photo has {size[0] if size else 'too many'} pixels; {_allowed(MAX_PIXELS)}"
+        raise PhotoError("too_many_pixels", message) from error
     except UnidentifiedImageError as error:
         raise _unidentified(data) from error
     except _DAMAGE as error:

@@ -35,7 +35,8 @@ def read_photo(path: Path) -> bytes:
             data = opened.read(before.st_size + 1)  # one more than expected shows growth without reading on for ever
             after = os.fstat(opened.fileno())
     except OSError as error:
-        raise PhotoError("unreadable", f"The file cannot be read: {error.strerror or error}.") from error
+        message = f"The file cannot be read: {error.strerror or error}. Check that it is there and may be read."
+        raise PhotoError("unreadable", message) from error
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or len(data) != after.st_size:
         raise PhotoError("unreadable", "The file changed while it was read. Try again when nothing writes to it.")
     return data

@@ -74,7 +74,8 @@ def plan_manifest(manifest: Path) -> Iterator[PlannedPhoto]:
 
 def _text(manifest: Path) -> str:
     if not manifest.is_file():
-        raise UsageError(f"{manifest} is not a file; --manifest takes a CSV file with the columns path and subject.")
+        what = "is not a file" if manifest.exists() else "does not exist"
+        raise UsageError(f"{manifest} {what}; --manifest takes a CSV file with the columns path and subject.")
     length = manifest.stat().st_size
     if length > MAX_MANIFEST_BYTES:
         raise UsageError(
