@@ -6,8 +6,10 @@ READY := $(VENV)/.ready
 DEVELOPER := $(VENV)/.developer
 
 PHOTOS ?=
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS := photo manifest bundle
 
-.PHONY: demo test check torture bench format clean
+.PHONY: demo test check torture bench fuzz bad-inputs format clean
 
 demo: $(READY)
 	$(BIN)/twindex demo
@@ -37,6 +39,17 @@ bench: $(READY)
 	$(BIN)/python benchmarks/big_gallery.py build/bench/gallery --references 1000000
 	$(BIN)/python benchmarks/gallery.py build/bench/gallery --then sq8
 	$(BIN)/python benchmarks/photos.py $(or $(PHOTOS),twindex/demo/people/enrolled)
+
+# FUZZ_SECONDS for each reader of untrusted bytes; a find ends it and is kept below build/fuzz.
+fuzz: $(DEVELOPER)
+	$(BIN)/python -m pip install --quiet --editable ".[fuzz]"
+	for target in $(FUZZ_TARGETS); do \
+		$(BIN)/python -m fuzz $$target -max_total_time=$(FUZZ_SECONDS) || exit 1; \
+	done
+
+# Seconds and memory of each bad, unusual and largest photo.
+bad-inputs: $(DEVELOPER)
+	PYTHONPATH=. $(BIN)/python benchmarks/bad_inputs.py
 
 format: $(DEVELOPER)
 	$(BIN)/ruff format .

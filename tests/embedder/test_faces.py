@@ -1,6 +1,7 @@
 """From bytes to samples, with the real detector on drawn faces."""
 
 import hashlib
+import weakref
 from importlib import resources
 from io import BytesIO
 
@@ -205,3 +206,24 @@ def test_the_default_limits_accept_the_drawn_portrait_and_refuse_it_out_of_focus
 def test_the_people_who_ship_with_the_project_are_found(reader: FaceReader, picture: str, faces: int) -> None:
     data = resources.files("twindex.demo").joinpath("people", picture).read_bytes()
     assert len(reader.samples(data, picture, all_faces=True)) == faces
+
+
+class Blind(Detector):
+    """Sees nothing, and remembers whether the pixels that it was shown are still in memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shown: weakref.ref[UInt8] | None = None
+
+    def detect(self, image: UInt8) -> list[Face]:
+        self.shown = weakref.ref(image)
+        return []
+
+
+def test_an_error_does_not_hold_the_pixels() -> None:
+    blind = Blind()
+    with pytest.raises(PhotoError, match="No face") as caught:
+        FaceReader(blind).samples(png(PORTRAIT), "a")
+    assert blind.shown is not None
+    assert blind.shown() is None
+    assert caught.value.__traceback__ is not None

@@ -2,7 +2,6 @@
 
 import struct
 import zlib
-from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from tests.corpus.encoding import encoded, png_chunk, png_header
 from twindex.embedder.photo import decode, decode_reduced
 from twindex.errors import PhotoError
 
@@ -19,20 +19,6 @@ QUARTERS = np.kron(
     np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [255, 255, 255]]], np.uint8),
     np.ones((8, 12, 1), np.uint8),
 )
-
-
-def encoded(image: Image.Image, format_: str, **options: Any) -> bytes:
-    buffer = BytesIO()
-    image.save(buffer, format_, **options)
-    return buffer.getvalue()
-
-
-def png_chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-
-def png_header(width: int, height: int, depth: int, colour: int) -> bytes:
-    return b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))
 
 
 QUARTERS_PNG = encoded(Image.fromarray(QUARTERS), "PNG")
@@ -188,17 +174,17 @@ def test_other_formats_are_named(data: bytes, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "data",
+    ("data", "size"),
     [
-        png_header(65000, 65000, 8, 2) + png_chunk(b"IDAT", b""),
-        png_header(13000, 13000, 1, 0) + png_chunk(b"IDAT", zlib.compress(bytes(13000 * 1626), 9)),
-        png_header(14000, 14000, 1, 0) + png_chunk(b"IDAT", b""),
-        png_header(9460, 9460, 1, 0) + png_chunk(b"IDAT", b""),
+        (png_header(65000, 65000, 8, 2) + png_chunk(b"IDAT", b""), "4225000000"),
+        (png_header(13000, 13000, 1, 0) + png_chunk(b"IDAT", zlib.compress(bytes(13000 * 1626), 9)), "169000000"),
+        (png_header(14000, 14000, 1, 0) + png_chunk(b"IDAT", b""), "196000000"),
+        (png_header(8193, 8192, 1, 0) + png_chunk(b"IDAT", b""), "8193 x 8192"),
     ],
     ids=["header only", "one-bit bomb", "above twice the limit", "just above the limit"],
 )
-def test_too_many_pixels_is_judged_from_the_header(data: bytes) -> None:
-    with pytest.raises(PhotoError, match="at most 89478485") as caught:
+def test_too_many_pixels_is_judged_from_the_header(data: bytes, size: str) -> None:
+    with pytest.raises(PhotoError, match=f"has {size} pixels; at most 67108864") as caught:
         decode(data)
     assert caught.value.code == "too_many_pixels"
 

@@ -24,7 +24,7 @@ Examples:
 @common_options
 @click.pass_context
 def doctor(context: click.Context, repair: bool) -> int:
-    """Check every promise: database, templates, crops, erasures, the index's snapshots, the model, folder and libraries.
+    """Check every promise: database, templates, crops, erasures, the index's snapshots, model, folder and libraries.
 
     Exits with 6 when something is wrong that was not mended; warnings and notes leave it at 0.
     """

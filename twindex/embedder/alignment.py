@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
+from twindex.embedder.pixels import picture
 from twindex.errors import IntegrityError, PhotoError
 from twindex.types import Float32, UInt8
 
@@ -75,7 +76,7 @@ def align(image: UInt8, landmarks: Float32) -> UInt8:
     to_crop = similarity(np.asarray(landmarks, dtype=np.float64) + 0.5, target)
     to_photo = _inverse(to_crop)
     left, top, right, bottom = _seen_part(to_photo, image.shape[1], image.shape[0])
-    part = Image.fromarray(image[top:bottom, left:right])
+    part = picture(image[top:bottom, left:right])
     scale = min(1.0, float(np.hypot(to_crop[0, 0], to_crop[1, 0])))
     reduced = part
     if scale < 1:

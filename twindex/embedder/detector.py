@@ -9,6 +9,7 @@ from PIL import Image
 from twindex.embedder.boxes import clipped, sides
 from twindex.embedder.cascade import Stages, detect
 from twindex.embedder.graphs import mtcnn
+from twindex.embedder.pixels import picture
 from twindex.embedder.runtime import compile_network
 from twindex.types import Box, Face, Float32, UInt8
 
@@ -51,7 +52,7 @@ class Detector:
             width, height = size
         scale = min(1.0, MAX_SIDE / max(height, width))
         searched = (max(1, round(width * scale)), max(1, round(height * scale)))
-        photo = Image.fromarray(image)
+        photo = picture(image)
         if photo.size != searched:
             photo = photo.resize(searched, Image.Resampling.BILINEAR, reducing_gap=1.0)
         found = detect(self._compiled(), photo, self._min_face)

@@ -1,5 +1,6 @@
 """From the bytes of a photo to samples: decode, find the faces, align them, measure them."""
 
+import traceback
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -7,10 +8,12 @@ import numpy as np
 
 from twindex.embedder import alignment
 from twindex.embedder.detector import MAX_SIDE, Detector
-from twindex.embedder.photo import ReducedPhoto, decode, decode_reduced
+from twindex.embedder.photo import ReducedPhoto, decode, decode_reduced, share_of_memory
 from twindex.embedder.photo_file import source_digest
+from twindex.embedder.pixels import return_memory_of_photos
 from twindex.embedder.quality import eye_distance, sharpness
 from twindex.embedder.registry import cache_dir
+from twindex.embedder.room import Room
 from twindex.errors import PhotoError
 from twindex.types import Face, Sample, UInt8
 
@@ -32,7 +35,7 @@ class Limits:
 
 
 class FaceReader:
-    """Turns photos into samples. Safe to share between threads.
+    """Turns photos into samples. Safe to share between threads, whose photos together take no more memory than one may.
 
     Args:
         detector: None makes one with default settings, its compiled networks kept in this user's cache.
@@ -42,6 +45,8 @@ class FaceReader:
     def __init__(self, detector: Detector | None = None, limits: Limits | None = None) -> None:
         self._detector = Detector(cache=cache_dir()) if detector is None else detector
         self._limits = Limits() if limits is None else limits
+        self._room = Room()
+        return_memory_of_photos()
 
     def prepare(self) -> None:
         """Load the detector now, in another thread perhaps, instead of at the first photo."""
@@ -67,6 +72,14 @@ class FaceReader:
         Raises:
             PhotoError: There is no usable face; the code and the message say why.
         """
+        with self._room.taken(share_of_memory(data)):
+            try:
+                return self._read(data, source_name, pre_cropped, all_faces)
+            except PhotoError as error:
+                _let_go(error)
+                raise
+
+    def _read(self, data: bytes, source_name: str, pre_cropped: bool, all_faces: bool) -> list[Sample]:
         digest = source_digest(data)
         if pre_cropped:
             return [self._measured(alignment.pre_cropped(decode(data)), digest, source_name, 0, None)]
@@ -143,3 +156,10 @@ class _Photo:
     @cached_property
     def _whole(self) -> UInt8:
         return decode(self._data)
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Free what an error's frames hold, all of the photo's pixels, while its room is still taken."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__

@@ -1,20 +1,24 @@
 """From a photo file's bytes, which may be hostile, to upright RGB pixels."""
 
+import re
 import struct
 import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from threading import Lock
 
-import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL.ImageFile import ImageFile
 
+from twindex.embedder.pixel_limit import MAX_PIXELS, pixel_limit
+from twindex.embedder.pixels import SIDEWAYS, upright_rgb
 from twindex.errors import PhotoError
 from twindex.types import UInt8
 
 FORMATS = ("BMP", "JPEG", "PNG", "PPM", "WEBP")
-MAX_PIXELS = 89_478_485  # where Pillow's own protection begins, which stays on
 
 # What Pillow raises on damaged or hostile files.
 _DAMAGE = (
@@ -32,6 +36,7 @@ _DAMAGE = (
     struct.error,
     zlib.error,
 )
+_DIGITS = re.compile(r"\d+")  # Pillow tells of a picture that is too large for it by the number of its pixels
 _TOO_LARGE = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 # How the other formats that people are likely to try begin: offset, bytes, name.
@@ -49,24 +54,6 @@ _OTHER_FORMATS = (
     (0, b"\xff\x0a", "JPEG XL"),
     (4, b"JXL ", "JPEG XL"),
     (4, b"jP  ", "JPEG 2000"),
-)
-
-# EXIF tag Orientation (CIPA DC-008) to the turn that makes the photo upright.
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-
-_SIDEWAYS = (
-    Image.Transpose.TRANSPOSE,
-    Image.Transpose.ROTATE_270,
-    Image.Transpose.TRANSVERSE,
-    Image.Transpose.ROTATE_90,
 )
 
 # Python's warning filters belong to the whole process: one thread at a time may change and restore them.
@@ -125,22 +112,40 @@ def decode_reduced(data: bytes, least_side: int, *, max_pixels: int = MAX_PIXELS
 
 
 def _decoded(data: bytes, max_pixels: int, least_side: int | None) -> ReducedPhoto:
-    try:
-        image = _open(data)
+    with _reasons(data):
+        image, _ = _open(data, max_pixels)
         width, height = image.size
-        pixels = image.width * image.height
-        if pixels > max_pixels:
-            raise _too_large(f"{image.width} x {image.height}", max_pixels)
         if least_side is not None and (most := max(width, height) // least_side) > 1:
             image.draft(None, (max(1, width // most), max(1, height // most)))
         image.load()
-        factor = round(max(width, height) / max(image.size))
-        turn = _UPRIGHT.get(_orientation(image))
-        rgb = _rgb(image)
-        upright = np.array(rgb if turn is None else rgb.transpose(turn))
-        return ReducedPhoto(upright, factor, (height, width) if turn in _SIDEWAYS else (width, height))
+        factor, orientation = round(max(width, height) / max(image.size)), _orientation(image)
+        size = (height, width) if orientation in SIDEWAYS else (width, height)
+        return ReducedPhoto(upright_rgb(image, orientation), factor, size)
+
+
+def share_of_memory(data: bytes) -> float:
+    """How much of the memory that `decode` may take at most a photo will take, judged from its header.
+
+    Returns:
+        0 to 1: pixels of the most that are decoded of a photo stored as this one is.
+
+    Raises:
+        PhotoError: As `decode`, for what the header shows.
+    """
+    with _reasons(data):
+        image, limit = _open(data, MAX_PIXELS)
+        return image.width * image.height / limit
+
+
+@contextmanager
+def _reasons(data: bytes) -> Iterator[None]:
+    """Whatever Pillow raises about a file, as `PhotoError` with its reason."""
+    try:
+        yield
     except _TOO_LARGE as error:
-        raise _too_large("too many", max_pixels) from error
+        size = _DIGITS.search(str(error))
+        message = f"The photo has {size[0] if size else 'too many'} pixels; {_allowed(MAX_PIXELS)}"
+        raise PhotoError("too_many_pixels", message) from error
     except UnidentifiedImageError as error:
         raise _unidentified(data) from error
     except _DAMAGE as error:
@@ -149,12 +154,20 @@ def _decoded(data: bytes, max_pixels: int, least_side: int | None) -> ReducedPho
         raise PhotoError("unreadable", message) from error
 
 
-def _open(data: bytes) -> Image.Image:
-    """Read the header. Pillow only warns about moderately large pictures; here that is an error."""
+def _open(data: bytes, max_pixels: int) -> tuple[ImageFile, int]:
+    """Read the header: the picture, not loaded, and the most pixels that are decoded of its kind.
+
+    Pillow only warns about moderately large pictures; here that is an error.
+    """
     with _warning_filters, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        return Image.open(BytesIO(data), formats=FORMATS)
+        image = Image.open(BytesIO(data), formats=FORMATS)
+    limit = min(max_pixels, pixel_limit(image, data))
+    if image.width * image.height > limit:
+        size = f"{image.width} x {image.height}"
+        raise PhotoError("too_many_pixels", f"The photo has {size} pixels; {_allowed(limit)}")
+    return image, limit
 
 
 def _orientation(image: Image.Image) -> int:
@@ -169,34 +182,19 @@ def _orientation(image: Image.Image) -> int:
     return value if isinstance(value, int) else 1
 
 
-def _rgb(image: Image.Image) -> Image.Image:
-    """Any of Pillow's modes as RGB."""
-    if image.mode == "F":
-        raise PhotoError("unsupported_format", "The photo has floating-point pixels. Save it as JPEG or PNG.")
-    if image.mode.startswith("I"):
-        # 16-bit grey levels; Pillow's own conversion would clip them.
-        levels = np.clip(np.asarray(image).astype(np.int64), 0, 65_535)
-        return Image.fromarray(((levels + 128) // 257).astype(np.uint8)).convert("RGB")
-    if image.has_transparency_data:
-        opaque = image.convert("RGBA")
-        paper = Image.new("RGBA", opaque.size, "white")
-        return Image.alpha_composite(paper, opaque).convert("RGB")
-    return image.convert("RGB")
-
-
-def _too_large(size: str, max_pixels: int) -> PhotoError:
-    return PhotoError(
-        "too_many_pixels", f"The photo has {size} pixels; at most {max_pixels} are decoded. Scale it down first."
-    )
+def _allowed(pixels: int) -> str:
+    return f"at most {pixels} are decoded of one stored like this. Save it scaled down, as an ordinary JPEG."
 
 
 def _unidentified(data: bytes) -> PhotoError:
     """Why Pillow did not recognise a file as one of `FORMATS`."""
     if not data:
-        return PhotoError("unreadable", "The file is empty; expected a photo.")
+        return PhotoError("unreadable", "The file is empty; expected a photo. Replace it with an intact copy.")
     accepted = ", ".join(FORMATS)
     for offset, start, name in _OTHER_FORMATS:
         if data.startswith(start, offset):
             message = f"The file is {name}; expected one of {accepted}. Convert it to JPEG or PNG."
             return PhotoError("unsupported_format", message)
-    return PhotoError("unreadable", f"The file is not an intact photo; expected one of {accepted}.")
+    return PhotoError(
+        "unreadable", f"The file is not an intact photo; expected one of {accepted}. Replace it with an intact copy."
+    )

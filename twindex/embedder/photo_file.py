@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import stat
 from pathlib import Path
 
 from twindex.errors import PhotoError
@@ -11,25 +12,39 @@ SUFFIXES = frozenset(
     {".bmp", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".webp"}
     | {".avif", ".gif", ".heic", ".heif", ".jp2", ".jxl", ".tif", ".tiff"}
 )
-MAX_BYTES = 256 * 2**20
+MAX_BYTES = 128 * 2**20
 
 
 def read_photo(path: Path) -> bytes:
-    """The bytes of a photo file.
+    """The bytes of a photo file, all of one moment.
 
     Raises:
-        PhotoError: `unreadable`: not a regular file, not allowed to be read, or larger than 256 MiB.
+        PhotoError: `unreadable`: not a regular file, not allowed to be read, larger than 128 MiB, or being written.
     """
     try:
-        # A pipe would wait for ever, so it is not opened.
-        if not path.is_file():
-            raise PhotoError("unreadable", "It is not a regular file.")
-        length = path.stat().st_size
-        if length > MAX_BYTES:
-            raise PhotoError("unreadable", f"The file has {length} bytes; photos of at most {MAX_BYTES} are read.")
-        return path.read_bytes()
+        with open(path, "rb", opener=_without_waiting) as opened:
+            before = os.fstat(opened.fileno())
+            # Asked of what is open: under its name something else may lie by now.
+            if not stat.S_ISREG(before.st_mode):
+                raise PhotoError("unreadable", "It is not a regular file. Give the photo itself.")
+            if before.st_size > MAX_BYTES:
+                raise PhotoError(
+                    "unreadable",
+                    f"The file has {before.st_size} bytes; photos of at most {MAX_BYTES} are read. Save it as JPEG.",
+                )
+            data = opened.read(before.st_size + 1)  # one more than expected shows growth without reading on for ever
+            after = os.fstat(opened.fileno())
     except OSError as error:
-        raise PhotoError("unreadable", f"The file cannot be read: {error.strerror or error}.") from error
+        message = f"The file cannot be read: {error.strerror or error}. Check that it is there and may be read."
+        raise PhotoError("unreadable", message) from error
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or len(data) != after.st_size:
+        raise PhotoError("unreadable", "The file changed while it was read. Try again when nothing writes to it.")
+    return data
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Opens at once what would be waited for for ever, such as a pipe; files behave as ever."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def source_digest(data: bytes) -> str:
@@ -38,9 +53,16 @@ def source_digest(data: bytes) -> str:
 
 
 def photos_below(folder: Path) -> list[Path]:
-    """Files with an image's suffix at any depth, in name order, without hidden ones."""
-    found = []
-    for parent, folders, files in os.walk(folder):
+    """Files with an image's suffix at any depth, in name order, without hidden ones.
+
+    A folder that cannot be listed is among them: reading it says why, instead of its photos being passed over.
+    """
+    found: list[Path] = []
+
+    def report(error: OSError) -> None:
+        found.append(Path(error.filename))
+
+    for parent, folders, files in os.walk(folder, onerror=report):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         found += [Path(parent, name) for name in sorted(files) if is_photo(name)]
     return found

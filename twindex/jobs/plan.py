@@ -4,14 +4,17 @@ import csv
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from io import StringIO
 from pathlib import Path
 
 from twindex.embedder.photo_file import is_photo, photos_below
 from twindex.errors import UsageError
+from twindex.storage import subject_name
 from twindex.terms import NO_TERMS, Terms, parse_terms
 
 MANIFEST_COLUMNS = ("path", "subject")
 OPTIONAL_COLUMNS = ("consent", "expires")
+MAX_MANIFEST_BYTES = 64 * 2**20  # about a million rows
 
 
 @dataclass(frozen=True)
@@ -51,24 +54,47 @@ def plan_paths(paths: list[Path], subject: str | None, terms: Terms = NO_TERMS) 
 def plan_manifest(manifest: Path, terms: Terms = NO_TERMS) -> Iterator[PlannedPhoto]:
     """Photos listed in a CSV file with the columns `path` and `subject`, UTF-8; paths are relative to the file.
 
-    The columns `consent` and `expires` may be there too; where one is missing or empty, `terms` stand in.
+    The columns `consent` and `expires` may be there too; where one is missing or empty, `terms` stand in. A link in the
+    manifest's folder may not lead out of it either.
 
     Raises:
         UsageError: The file cannot be read, lacks a column, or a row has no path or subject, names a photo outside
-            the manifest's folder, or has a consent or an expiry that cannot be stored.
+            the manifest's folder, or has a subject, a consent or an expiry that cannot be stored.
     """
     home, now = manifest.parent.resolve(), datetime.now(UTC)
     try:
-        with manifest.open(encoding="utf-8-sig", newline="") as opened:
+        with StringIO(_text(manifest), newline="") as opened:
             rows = csv.DictReader(opened, strict=True)
-            if not set(MANIFEST_COLUMNS) <= set(rows.fieldnames or ()):
-                raise UsageError(f"{manifest.name} needs a first line with the columns path and subject.")
+            given = tuple(rows.fieldnames or ())
+            if not set(MANIFEST_COLUMNS) <= set(given):
+                raise UsageError(
+                    f"{manifest.name} needs a first line with the columns path and subject, separated by a comma; "
+                    f"got {', '.join(map(repr, given)) or 'nothing'}."
+                )
             for row in rows:
                 where = f"{manifest.name}, line {rows.line_num}"
                 photo = _listed(row, where, manifest, home)
                 yield replace(photo, terms=_terms(row, where, terms, now))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"{manifest.name} is not a CSV file in UTF-8: {error}.") from error
+    except csv.Error as error:
+        raise UsageError(f"{manifest.name} is not a CSV file: {error}. Save it as CSV, UTF-8.") from error
+
+
+def _text(manifest: Path) -> str:
+    if not manifest.is_file():
+        what = "is not a file" if manifest.exists() else "does not exist"
+        raise UsageError(f"{manifest} {what}; --manifest takes a CSV file with the columns path and subject.")
+    length = manifest.stat().st_size
+    if length > MAX_MANIFEST_BYTES:
+        raise UsageError(
+            f"{manifest.name} has {length} bytes; a manifest of at most {MAX_MANIFEST_BYTES} is read. Split it."
+        )
+    try:
+        return manifest.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"{manifest.name} is not in UTF-8 (byte {error.start} is {error.object[error.start]:#04x}). "
+            'Save it as "CSV UTF-8".'
+        ) from error
 
 
 def _terms(row: dict[str, str | None], where: str, otherwise: Terms, now: datetime) -> Terms:
@@ -95,7 +121,20 @@ def _listed(row: dict[str, str | None], where: str, manifest: Path, home: Path) 
     path, subject = (row.get(column) or "" for column in MANIFEST_COLUMNS)
     if not path.strip() or not subject.strip():
         raise UsageError(f"{where}: path and subject must both be given.")
-    photo = home / path
-    if Path(path).is_absolute() or not photo.resolve().is_relative_to(home):
-        raise UsageError(f"{where}: {path} lies outside the manifest's folder.")
+    if Path(path).is_absolute() or not _resolved(home / path, where).is_relative_to(home):
+        raise UsageError(
+            f"{where}: {path} lies outside the manifest's folder. Put photos beside or below the manifest."
+        )
+    try:
+        subject_name(subject.strip())
+    except UsageError as error:
+        raise UsageError(f"{where}: {error}") from error
     return PlannedPhoto(str(manifest.parent.absolute() / path), subject.strip())
+
+
+def _resolved(photo: Path, where: str) -> Path:
+    try:
+        return photo.resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        # A loop of links is a RuntimeError before Python 3.13; a zero byte is a ValueError.
+        raise UsageError(f"{where}: {photo.name!r} cannot be the path of a photo ({error}).") from error

@@ -1,0 +1,31 @@
+"""How many pixels of a photo are decoded: what they cost in memory and time depends on how they are stored."""
+
+from PIL.ImageFile import ImageFile
+
+MAX_PIXELS = 1 << 26  # 67 megapixels; they take half a gigabyte while they are decoded
+
+# WebP takes 16 bytes a pixel, other formats 7, or 10 where a JPEG is progressive.
+_WEBP_PIXELS = 3 << 23
+# Decoded by Pillow in Python, at up to 5 s a megapixel.
+_SLOW_PIXELS = 1 << 19
+_SLOW_CODECS = frozenset({"bmp_rle", "ppm", "ppm_plain"})
+# A progressive JPEG is gone through once a scan. Usual ones have ten; a small file can have thousands.
+_SCAN_PIXELS = 20 * MAX_PIXELS
+_START_OF_SCAN = b"\xff\xda"
+
+
+def pixel_limit(image: ImageFile, data: bytes) -> int:
+    """Most pixels that are decoded of a photo stored as this one is.
+
+    Args:
+        image: Opened, not loaded.
+        data: The file it was opened from.
+    """
+    if image.format == "WEBP":
+        return _WEBP_PIXELS
+    if any(tile.codec_name in _SLOW_CODECS for tile in image.tile):
+        return _SLOW_PIXELS
+    if image.format in ("JPEG", "MPO"):
+        # Inside a scan a zero byte follows each 255, so these two bytes start one.
+        return min(MAX_PIXELS, _SCAN_PIXELS // max(1, data.count(_START_OF_SCAN)))
+    return MAX_PIXELS
