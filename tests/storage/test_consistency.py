@@ -91,5 +91,5 @@ def test_values_of_other_types_are_counted(store: Store, change: Callable[..., N
 def test_a_log_that_this_sqlite_can_damage(monkeypatch: pytest.MonkeyPatch) -> None:
     for version, unsafe in (((3, 40, 1), True), ((3, 50, 7), False), ((3, 51, 0), True), ((3, 51, 3), False)):
         monkeypatch.setattr(sqlite3, "sqlite_version_info", version)
-        assert journal_is_unsafe(Header(APPLICATION_ID, wal=True)) is unsafe
+        assert journal_is_unsafe(Header(wal=True)) is unsafe
         assert not journal_is_unsafe(Header(APPLICATION_ID, wal=False))
