@@ -16,6 +16,12 @@ def test_an_exported_gallery_answers_the_same_elsewhere(run: Run, gallery: Path,
     }
     assert run("--gallery", tmp_path / "new", "--json", "query", photo).out == before
     assert run("--gallery", tmp_path / "new", "doctor").status == 0
+    told = run("--gallery", tmp_path / "new", "--json", "audit").json
+    assert told[-1]["action"] == "import"
+    assert told[-1]["details"] == {name: written[name] for name in ("revision", "subjects", "references")}
+    assert written["audited"]
+    kept = run("--gallery", gallery, "--json", "audit", "--last", "1").json[0]
+    assert (kept["action"], kept["details"]) == ("export", told[-1]["details"])
 
 
 def test_refusals_have_codes_and_statuses(run: Run, gallery: Path, tmp_path: Path) -> None:

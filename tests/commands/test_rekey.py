@@ -102,3 +102,20 @@ def test_without_a_key_nothing_of_encryption_is_loaded(folder: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
     assert "ada" in done.stdout
     assert done.stderr == "set()\n"
+
+
+def test_an_encrypted_gallery_travels_encrypted(run: Run, folder: Path, tmp_path: Path) -> None:
+    one, two = key_file(tmp_path, "one.key", KEY), key_file(tmp_path, "two.key", "correct horse battery staple")
+    run("--gallery", folder, "rekey", "--new-key-file", one)
+    archive = tmp_path / "out" / "backup"
+    archive.parent.mkdir()
+    assert run("--gallery", folder, "--key-file", one, "export", archive).status == 0
+    assert remnants(archive.parent, unit_vector(1).tobytes()) == []
+    for key in ((), ("--key-file", two)):
+        refused = run("--gallery", tmp_path / "new", *key, "--json", "import", "--without-model", archive)
+        assert (refused.status, refused.json["error"]["code"]) == (2, "key")
+        assert not (tmp_path / "new").exists()
+    assert run("--gallery", tmp_path / "new", "--key-file", one, "import", "--without-model", archive).status == 0
+    listed = run("--gallery", tmp_path / "new", "--key-file", one, "--json", "subjects", "list").json
+    assert listed == [{"subject": "ada", "references": 1}]
+    assert remnants(tmp_path / "new", unit_vector(1).tobytes()) == []

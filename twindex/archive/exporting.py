@@ -19,11 +19,12 @@ from twindex.storage.publishing import publish
 
 @dataclass(frozen=True)
 class Exported:
-    """An archive that was written: where, how long, and what it says of itself."""
+    """An archive that was written: where, how long, what it says of itself, and whether the gallery's audit knows."""
 
     path: Path
     length: int
     manifest: Manifest
+    audited: bool
 
 
 def export_gallery(gallery: Path, target: Path, *, with_model: bool = False) -> Exported:
@@ -61,11 +62,22 @@ def export_gallery(gallery: Path, target: Path, *, with_model: bool = False) -> 
             stream.flush()
             os.fsync(stream.fileno())
         length = archive.stat().st_size
+        # Before the archive has its name: none is ever about of which the audit does not know.
+        audited = _recorded(gallery / DATABASE, contents)
         try:
             publish(archive, target)
         except FileExistsError as error:
             raise _exists(target) from error
-    return Exported(target, length, manifest)
+    return Exported(target, length, manifest, audited)
+
+
+def _recorded(database: Path, contents: Contents) -> bool:
+    """Tell the gallery's audit; False where the gallery can only be read."""
+    if not (os.access(database, os.W_OK) and os.access(database.parent, os.W_OK)):
+        return False
+    with Store.open(database) as store:
+        store.audit.add("export", contents.counts())
+    return True
 
 
 def _refuse_target(gallery: Path, target: Path) -> None:

@@ -89,7 +89,9 @@ def _check_database(path: Path, manifest: Manifest) -> None:
             with Store.open(path) as store:
                 wrong = [damage.text for damage in store.check()] or [one.text for one in store.inconsistencies()]
                 wrong = wrong or _differences(store, manifest)
-                store.forget_snapshots()
+                if not wrong:
+                    store.forget_snapshots()
+                    store.audit.add("import", manifest.contents.counts())
     except EncryptionKeyError:
         raise
     except TwindexError as error:

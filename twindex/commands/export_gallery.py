@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from twindex.commands.options import common_options, settings_of
-from twindex.commands.terminal import show
+from twindex.commands.terminal import say, show
 
 EXAMPLES = """\b
 Examples:
@@ -39,6 +39,9 @@ def export_gallery(context: click.Context, file: Path, with_model: bool) -> None
         "references": contents.references,
         "model": contents.model,
         "with_model": written.manifest.holds_model,
+        "audited": written.audited,
     }
     people = f"{contents.subjects} subjects, {contents.references} references"
     show(settings, value, [f"{written.path}: {people}, {written.length} bytes"])
+    if not written.audited:
+        say("The gallery can only be read, so its audit does not tell of this export.")

@@ -31,6 +31,10 @@ class Contents:
     templates: dict[str, int]
     model: str | None
 
+    def counts(self) -> dict[str, int]:
+        """What the audit tells of an export or an import."""
+        return {"revision": self.revision, "subjects": self.subjects, "references": self.references}
+
 
 def read_contents(database: Database) -> Contents:
     """Count what one state of the database holds."""
