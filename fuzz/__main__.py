@@ -19,9 +19,13 @@ def main() -> None:
     name, *options = sys.argv[1:]
     with atheris.instrument_imports(include=["PIL", "csv", "json", "safetensors", "twindex"]):
         target = importlib.import_module(f"fuzz.{name}")
+        seeds = list(target.seeds())
+        # What is imported only when it is needed is imported now, or it would not be instrumented.
+        for seed in seeds:
+            target.check(seed)
     learnt = Path("build/fuzz") / name
     learnt.mkdir(parents=True, exist_ok=True)
-    for seed in target.seeds():
+    for seed in seeds:
         (learnt / hashlib.sha256(seed).hexdigest()[:20]).write_bytes(seed)
     given = [option for option in options if not option.startswith("-")]
     places = [] if given else [str(learnt)]

@@ -18,7 +18,7 @@ from twindex.embedder.registry import find_model
 from twindex.embedder.weights import decode_weights
 from twindex.errors import TwindexError
 
-_FOLDER = scratch_folder()
+_FOLDER = scratch_folder("bundle")
 _DIM = 16
 _DATA_BYTES = 2 * sum(int(np.prod(shape)) for shape in array_shapes(_DIM).values())
 

@@ -8,7 +8,7 @@ from tests.corpus import manifests
 from twindex.errors import UsageError
 from twindex.jobs.plan import plan_manifest
 
-_FOLDER = scratch_folder()
+_FOLDER = scratch_folder("manifest")
 
 
 def seeds() -> Iterator[bytes]:
