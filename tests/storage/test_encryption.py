@@ -177,9 +177,16 @@ def test_plain_sqlite_finds_nothing_to_read(path: Path) -> None:
 def test_a_file_cut_to_less_than_a_page_is_no_empty_gallery(path: Path, length: int) -> None:
     content = closed(path).read_bytes()[:length]
     path.write_bytes(content)
-    with pytest.raises(IntegrityError, match=r"not a gallery|damaged|no SQLite database"):
+    with pytest.raises(IntegrityError, match=r"damaged|no SQLite database"):
         Store.open(path, key=KEY)
     assert path.read_bytes() == content
+
+
+def test_a_database_of_the_right_key_that_is_no_gallery_is_refused(path: Path) -> None:
+    with Store.create(path, key=KEY) as store, store._database.write() as connection:
+        connection.exec_driver_sql("PRAGMA application_id = 7")
+    with pytest.raises(IntegrityError, match="not a gallery: expected application id 0x54776478, got 0x7"):
+        Store.open(path, key=KEY)
 
 
 def test_a_file_of_the_first_bytes_alone_is_damage(path: Path) -> None:

@@ -239,7 +239,7 @@ class Store:
 
 def _bring_up_to_date(database: Database) -> None:
     with database.read() as connection:
-        # An encrypted file that was cut short to less than a page is an empty database to SQLCipher.
+        # The header of an encrypted database tells nothing before it is open.
         refuse_stranger(connection.exec_driver_sql("PRAGMA application_id").scalar_one(), database.path)
         version = schema_version(connection)
     if version > len(MIGRATIONS):
