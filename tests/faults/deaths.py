@@ -1,9 +1,11 @@
 """Named places where a process of these tests can die, or meet a full disk: every write, fsync, rename and commit.
 
 TWINDEX_KILL_AT=POINT:COUNT kills the process when it comes to a point for the COUNT-th time;
-TWINDEX_FAIL_AT=POINT:COUNT makes that write, and every later one, fail as on a full disk. SQLite's own calls are reached through its VFS
-(sqlite3_vfs.xSetSystemCall, https://www.sqlite.org/c3ref/vfs.html). Its fsync is not among them; for a kill it makes no
-difference whether the process dies there or before the next write, because the system keeps what was written.
+TWINDEX_FAIL_AT=POINT:COUNT makes that write, and every later one, fail as on a full disk.
+
+SQLite's own calls are reached through its VFS (sqlite3_vfs.xSetSystemCall, https://www.sqlite.org/c3ref/vfs.html). Its
+fsync is not among them; for a kill it makes no difference whether the process dies there or before the next write,
+because the system keeps what was written.
 """
 
 import _sqlite3
@@ -47,20 +49,6 @@ _METHODS = (
     *("xOpen", "xDelete", "xAccess", "xFullPathname", "xDlOpen", "xDlError", "xDlSym", "xDlClose", "xRandomness"),
     *("xSleep", "xCurrentTime", "xGetLastError", "xCurrentTimeInt64"),
 )
-    "xOpen",
-    "xDelete",
-    "xAccess",
-    "xFullPathname",
-    "xDlOpen",
-    "xDlError",
-    "xDlSym",
-    "xDlClose",
-    "xRandomness",
-    "xSleep",
-    "xCurrentTime",
-    "xGetLastError",
-    "xCurrentTimeInt64",
-]
 
 
 class _Vfs(ctypes.Structure):
