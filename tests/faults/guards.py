@@ -319,9 +319,9 @@ GUARDS = (
         "text that cannot be decoded is damage",
         "storage/faults.py",
         "translated_faults",
-        "    except UnicodeDecodeError as error:",
-        "    except ZeroDivisionError as error:",
-        "storage/test_inspection.py::test_text_that_cannot_be_read_is_reported",
+        "(sqlite3.Error, UnicodeDecodeError)",
+        "sqlite3.Error",
+        "storage/test_inspection.py::test_a_message_of_sqlite_that_cannot_be_read_is_damage",
     ),
     Guard(
         "Damage is reported",

@@ -1,5 +1,6 @@
 """Compacting beside other processes that erase."""
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from tests.gallery.builders import enrol, template
 from tests.storage.builders import DIM, file_names, remnants
 from twindex.errors import UsageError
-from twindex.gallery import Gallery, searchable
+from twindex.gallery import Gallery, searchable, service
 from twindex.gallery.searchable import open_snapshot
 from twindex.index.faiss_index import FaissIndex
 from twindex.index.snapshot import SnapshotFile, SnapshotIdentity, write_snapshot
@@ -117,6 +118,23 @@ def test_compacting_gives_up_while_others_go_on_erasing(
     assert len(names) == 5
     assert gallery.active().snapshot is None
     assert file_names(gallery.snapshots) == []
+
+
+def test_a_disk_too_full_for_a_snapshot_puts_no_enrolment_in_doubt(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    enrol(gallery, 1, "ada")
+
+    def full() -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    before_writing(monkeypatch, full)
+    monkeypatch.setattr(service, "COMPACT_AFTER", 0)
+    gallery.compact_when_behind()
+    assert "No snapshot of the index was written; nothing is lost" in caplog.text
+    assert "No space left on device" in caplog.text
+    with pytest.raises(OSError, match="No space left"):
+        gallery.searchable().compact()
 
 
 def test_the_partial_file_of_another_process_is_spared(gallery: Gallery) -> None:

@@ -146,3 +146,12 @@ def test_text_that_cannot_be_read_is_reported(closed: Path, statement: str, mess
         connection.commit()
     with Store.open(closed) as store, pytest.raises(IntegrityError, match=message):
         [store.subjects.show(one.subject) for one in store.subjects.list()]
+
+
+def test_a_message_of_sqlite_that_cannot_be_read_is_damage(closed: Path) -> None:
+    content = closed.read_bytes()
+    # SQLite repeats the schema's words when it refuses them.
+    assert content.count(b"CREATE TABLE jobs") == 1
+    closed.write_bytes(content.replace(b"CREATE TABLE jobs", b"CREATE \xc1\xc1BLE jobs"))
+    with pytest.raises(IntegrityError, match=r"a text in it is no UTF-8.*restore a backup"):
+        Store.open(closed)

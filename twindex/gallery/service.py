@@ -1,5 +1,6 @@
 """The one service class: a gallery on disk, opened for enrolling and for searching."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,6 +25,8 @@ from twindex.scoring import Head, decide
 from twindex.storage import Enrolment, EnrolmentRequest, Erasure, Generation, GenerationSpec, Store
 from twindex.terms import NO_TERMS, Terms
 from twindex.types import Float32, Sample
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,12 +189,18 @@ class Gallery:
         return self._open
 
     def compact_when_behind(self) -> None:
-        """Write a fresh snapshot if many changes have come since the last one; a few are replayed when it is opened."""
+        """Write a fresh snapshot if many changes have come since the last one; a few are replayed when it is opened.
+
+        Where none can be written, on a full disk for instance, that is logged: what was enrolled before is not in doubt.
+        """
         generation = self.active()
         written = 0 if generation.snapshot is None else generation.snapshot.revision
         behind = self.store.changes.revision() - written
         if behind > max(COMPACT_AFTER, self.store.references.count(generation.fingerprint) // 10):
-            self.searchable().compact()
+            try:
+                self.searchable().compact()
+            except (OSError, UsageError) as error:
+                _log.warning("No snapshot of the index was written; nothing is lost, only opening is slower: %s", error)
 
     def threshold(self, fingerprint: str) -> float:
         """The operating threshold on probability: the gallery's own, else the model card's for so many subjects.

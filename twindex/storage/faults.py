@@ -42,6 +42,8 @@ _FAULTS: dict[int, tuple[type[TwindexError], str, str]] = {
     **dict.fromkeys(_CUT_SHORT, _UNDO_ELSEWHERE),
 }
 _OTHER = (TwindexError, "SQLite failed", "run `twindex doctor`")
+_NO_TEXT = (IntegrityError, "the file is damaged, a text in it is no UTF-8", "restore a backup or run `twindex doctor`")
+_NO_UTF_8 = "Could not decode to UTF-8"  # the driver's own error, without a code
 
 
 def translated(error: BaseException | None, path: Path) -> TwindexError:
@@ -52,8 +54,11 @@ def translated(error: BaseException | None, path: Path) -> TwindexError:
         path: The database, for the message.
     """
     code = getattr(error, "sqlite_errorcode", None)
-    # The low byte of an extended code is its primary code.
-    kind, happened, remedy = _OTHER if code is None else _FAULTS.get(code) or _FAULTS.get(code & 0xFF, _OTHER)
+    if isinstance(error, UnicodeDecodeError) or (code is None and str(error).startswith(_NO_UTF_8)):
+        kind, happened, remedy = _NO_TEXT
+    else:
+        # The low byte of an extended code is its primary code.
+        kind, happened, remedy = _OTHER if code is None else _FAULTS.get(code) or _FAULTS.get(code & 0xFF, _OTHER)
     return kind(f"The gallery's database {str(path)!r}: {happened} ({error}); {remedy}.")
 
 
@@ -79,11 +84,6 @@ def translated_faults(path: Path, driver_error: type[Exception] = sqlite3.Error)
         yield
     except DBAPIError as error:
         raise translated(error.orig, path) from error
-    except driver_error as error:
+    except (driver_error, UnicodeDecodeError) as error:
+        # The driver decodes SQLite's messages too, which repeat damaged text.
         raise translated(error, path) from error
-    except UnicodeDecodeError as error:
-        # SQLite keeps text as it is given the bytes; the driver meets damage to them only when it decodes.
-        raise IntegrityError(
-            f"The gallery's database {str(path)!r}: the file is damaged, a text in it is no UTF-8 ({error}); "
-            "restore a backup or run `twindex doctor`."
-        ) from error
