@@ -49,6 +49,7 @@ def test_the_draft_card_holds_what_the_recipe_says() -> None:
         ({"stages": [{**STAGE, "mixed": 0.5}]}, "mixes photos, which then show nobody"),
         ({"stages": [{**STAGE, "mixed": 1.5}]}, "mixed from 0 to 1"),
         ({"input_size": 50, "stages": [STAGE]}, "input_size"),
+        ({"initial_share": 1.0, "stages": [STAGE]}, "initial_share from 0 to below 1"),
         ({"precision": "float8", "stages": [STAGE]}, "precision"),
         ({"name": "Zoë", "stages": [STAGE]}, "a name that is out of range: 'Zoë'"),
         ({"name": "", "stages": [STAGE]}, "a name that is out of range"),

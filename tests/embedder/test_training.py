@@ -159,6 +159,25 @@ def test_a_run_begins_with_a_bundle_at_a_later_stage(
     assert card.training["begun_with"] == "later"
 
 
+def test_the_initial_weights_may_have_a_share_in_the_model(
+    trained: tuple[TrainingRun, keras.Model], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, branch = trained
+    export_bundle(branch, run, tmp_path / "bundle")
+
+    def one_more(_: object, learner: keras.Model, *rest: object) -> None:
+        for variable in learner.branch.variables:
+            variable.assign_add(keras.ops.ones_like(variable))
+
+    monkeypatch.setattr(training, "_run_stage", one_more)
+    shared = replace(run, folder=tmp_path / "run", recipe=recipe(initial_share=0.25))
+    result = branch_arrays(train(replace(shared, weights=str(tmp_path / "bundle")), lambda _: None))
+    for name, array in load_bundle(tmp_path / "bundle").arrays().items():
+        np.testing.assert_allclose(result[name], array.astype(np.float32) + 0.75, rtol=1e-6, atol=1e-6, err_msg=name)
+    with pytest.raises(UsageError, match="averages with the initial weights: name a bundle"):
+        train(shared, lambda _: None)
+
+
 def test_a_start_that_cannot_be_is_refused(trained: tuple[TrainingRun, keras.Model], tmp_path: Path) -> None:
     run, branch = trained
     with pytest.raises(UsageError, match="no stage 'third'; its stages are first"):

@@ -123,6 +123,8 @@ class Recipe:
         held_out: Share of the subjects that are not learned from but calibrated on; at least two are.
         precision: Of the arithmetic; "auto" is mixed_bfloat16 where the processor computes in it, else float32.
         mirror: Whether the model sums the templates of an image and its mirror image.
+        initial_share: Of the initial bundle's weights in the mean with the trained ones that becomes the model
+            (M. Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022); 0 takes the trained ones alone.
         data, terms: Texts for the card.
 
     Raises:
@@ -137,6 +139,7 @@ class Recipe:
     held_out: float = 0.05
     precision: str = "auto"
     mirror: bool = True
+    initial_share: float = 0.0
     teacher: Teacher = field(default_factory=Teacher)
     data: str = ""
     terms: str = ""
@@ -150,6 +153,8 @@ class Recipe:
             )
         if not 0 < self.held_out < 1 or self.precision not in PRECISIONS:
             raise UsageError(f"Expected held_out between 0 and 1 and a precision of {PRECISIONS}.")
+        if not 0 <= self.initial_share < 1:
+            raise UsageError(f"Expected initial_share from 0 to below 1, got {self.initial_share}.")
         names = [stage.name for stage in self.stages]
         if len(set(names)) < len(names):
             raise UsageError(f"Expected stages of different names, got {names}.")

@@ -52,11 +52,13 @@ def train(run: TrainingRun, listener: Listener) -> keras.Model:
         The trained branch.
 
     Raises:
-        UsageError: There are too few subjects, the recipe needs a teacher and none is given, a file does not fit, the
-            run's folder is of another run, or training diverges.
+        UsageError: There are too few subjects, the recipe needs a teacher or an initial bundle and none is given, a
+            file does not fit, the run's folder is of another run, or training diverges.
         IntegrityError: A file of the run is damaged.
     """
     learning, _ = run.split()
+    if run.recipe.initial_share and run.initial_bundle() is None:
+        raise UsageError("The recipe averages with the initial weights: name a bundle with --weights.")
     checkpoint = Checkpoint(run.folder / "checkpoint.safetensors", run.origin())
     resumed = checkpoint.progress()
     keras.utils.set_random_seed(run.recipe.seed)
@@ -75,7 +77,17 @@ def train(run: TrainingRun, listener: Listener) -> keras.Model:
         begun = Progress(number, start.step if number == start.stage else 0)
         batches = training_batches(run, number, targets, begun.step)
         _run_stage(run, learner, batches, begun, checkpoint, listener)
-    return _resized(run, branch, run.recipe.input_size)
+    return _averaged(run, _resized(run, branch, run.recipe.input_size))
+
+
+def _averaged(run: TrainingRun, branch: keras.Model) -> keras.Model:
+    """The branch with the recipe's share of the initial weights in it."""
+    share, initial = run.recipe.initial_share, run.initial_bundle()
+    if share and initial is not None:
+        before, trained = initial.arrays(), branch_arrays(branch)
+        mean = {name: share * before[name].astype("float32") + (1 - share) * trained[name] for name in trained}
+        assign_arrays(branch, mean)
+    return branch
 
 
 def fastest_precision() -> str:
