@@ -47,9 +47,9 @@ def with_orientation(orientation: int) -> Image.Exif:
     return exif
 
 
-def many_scans(image: Image.Image, more: int) -> bytes:
+def many_scans(image: Image.Image, more: int, **options: Any) -> bytes:
     """A progressive JPEG whose last scan is repeated."""
-    data = encoded(image, "JPEG", progressive=True)
+    data = encoded(image, "JPEG", progressive=True, **options)
     last = data[data.rindex(b"\xff\xc4") : -2]
     return data[:-2] + more * last + data[-2:]
 

@@ -121,7 +121,7 @@ LARGEST: Mapping[str, tuple[str, Maker]] = {
     "largest.jpg": ("no_face", lambda: encoded(Image.new("RGB", (8192, 8192)), "JPEG")),
     "largest-progressive.jpg": (
         "no_face",
-        lambda: many_scans(Image.new("RGB", (8192, 8192)), 9),
+        lambda: many_scans(Image.new("RGB", (7088, 7088)), 15, subsampling=0),
     ),
     "largest.webp": ("no_face", lambda: encoded(Image.new("RGB", (6144, 4096)), "WEBP", lossless=True, method=0)),
 }

@@ -4,8 +4,9 @@ from PIL.ImageFile import ImageFile
 
 MAX_PIXELS = 1 << 26  # 67 megapixels; they take half a gigabyte while they are decoded
 
-# WebP takes 16 bytes a pixel, other formats 7, or 10 where a JPEG is progressive.
+# WebP takes 16 bytes a pixel; a JPEG of several scans 10, CMYK 12, for its coefficients are all kept; others take 7.
 _WEBP_PIXELS = 3 << 23
+_SEVERAL_SCANS_PIXELS = 3 << 24
 # Decoded by Pillow in Python, at up to 5 s a megapixel.
 _SLOW_PIXELS = 1 << 19
 _SLOW_CODECS = frozenset({"bmp_rle", "ppm", "ppm_plain"})
@@ -26,6 +27,17 @@ def pixel_limit(image: ImageFile, data: bytes) -> int:
     if any(tile.codec_name in _SLOW_CODECS for tile in image.tile):
         return _SLOW_PIXELS
     if image.format in ("JPEG", "MPO"):
+        most = _SEVERAL_SCANS_PIXELS if _has_several_scans(image, data) else MAX_PIXELS
         # Inside a scan a zero byte follows each 255, so these two bytes start one.
-        return min(MAX_PIXELS, _SCAN_PIXELS // max(1, data.count(_START_OF_SCAN)))
+        return min(most, _SCAN_PIXELS // max(1, data.count(_START_OF_SCAN)))
     return MAX_PIXELS
+
+
+def _has_several_scans(image: ImageFile, data: bytes) -> bool:
+    """As libjpeg decides: the JPEG is progressive, or its first scan lacks a colour. True where that is unclear."""
+    position = 2
+    while data[position : position + 1] == b"\xff":
+        if data[position : position + 2] == _START_OF_SCAN:
+            return "progressive" in image.info or data[position + 4 : position + 5] != bytes([len(image.getbands())])
+        position += 2 + int.from_bytes(data[position + 2 : position + 4])
+    return True
