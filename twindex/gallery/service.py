@@ -176,7 +176,7 @@ class Gallery:
     def compact_when_behind(self) -> None:
         """Write a fresh snapshot if many changes have come since the last one; a few are replayed when it is opened.
 
-        Where none can be written, on a full disk for instance, that is logged: what was enrolled before is not in doubt.
+        Where none can be written, on a full disk for instance, that is logged: what was enrolled is not in doubt.
         """
         generation = self.active()
         written = 0 if generation.snapshot is None else generation.snapshot.revision

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
 
 from twindex.errors import IntegrityError, TwindexError, UsageError
+from twindex.stopping import uninterrupted
 from twindex.storage.faults import needs_recovery, translated_faults
 from twindex.storage.journal import connection_uri, journal_mode
 
@@ -100,7 +101,7 @@ class Database:
     @contextmanager
     def _transaction(self, engine: Engine) -> Iterator[Connection]:
         self._refuse_closed()
-        with translated_faults(self.path), engine.begin() as connection:
+        with uninterrupted(), translated_faults(self.path), engine.begin() as connection:
             yield connection
 
     def _refuse_closed(self) -> None:

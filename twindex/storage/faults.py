@@ -42,7 +42,11 @@ _FAULTS: dict[int, tuple[type[TwindexError], str, str]] = {
     **dict.fromkeys(_CUT_SHORT, _UNDO_ELSEWHERE),
 }
 _OTHER = (TwindexError, "SQLite failed", "run `twindex doctor`")
-_NO_TEXT = (IntegrityError, "the file is damaged, a text in it is no UTF-8", "restore a backup or run `twindex doctor`")
+_NO_TEXT: tuple[type[TwindexError], str, str] = (
+    IntegrityError,
+    "the file is damaged, a text in it is no UTF-8",
+    "restore a backup or run `twindex doctor`",
+)
 _NO_UTF_8 = "Could not decode to UTF-8"  # the driver's own error, without a code
 
 
