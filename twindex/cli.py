@@ -17,6 +17,7 @@ from twindex.commands.completion import COMPLETION_VARIABLE
 from twindex.commands.options import common_options
 from twindex.commands.terminal import emit, say
 from twindex.errors import TwindexError, UsageError
+from twindex.stopping import handle
 
 _STOPPED = "Stopped; what was finished is kept. Run the same command again to go on."
 COMMANDS = {
@@ -82,7 +83,9 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the program: errors become one line on stderr and an exit status, never a traceback."""
     given = sys.argv[1:] if arguments is None else arguments
     try:
-        signal.signal(signal.SIGTERM, _stop)
+        handle(signal.SIGTERM, _stop)
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where it is ignored, as under nohup
+            handle(signal.SIGINT, signal.default_int_handler)
         if instruction := os.environ.get(COMPLETION_VARIABLE):
             sys.exit(shell_complete(twindex, {}, "twindex", COMPLETION_VARIABLE, instruction))
         logging.basicConfig(format="twindex: %(message)s", level=logging.WARNING)

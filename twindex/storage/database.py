@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
 
 from twindex.errors import IntegrityError, TwindexError, UsageError
 from twindex.keys import DerivedKeys
+from twindex.stopping import uninterrupted
 from twindex.storage.driver import driver_for, unlock
 from twindex.storage.faults import needs_recovery, translated_faults
 from twindex.storage.journal import connection_uri, journal_mode
@@ -183,7 +184,7 @@ class Database:
     @contextmanager
     def _transaction(self, engine: Engine) -> Iterator[Connection]:
         self._refuse_closed()
-        with translated_faults(self.path, self._driver.Error), engine.begin() as connection:
+        with uninterrupted(), translated_faults(self.path, self._driver.Error), engine.begin() as connection:
             yield connection
 
     def _opened_read_only(self) -> UsageError:
