@@ -1,6 +1,7 @@
 """From bytes to samples, with the real detector on drawn faces."""
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from io import BytesIO
 
@@ -205,3 +206,18 @@ def test_the_default_limits_accept_the_drawn_portrait_and_refuse_it_out_of_focus
 def test_the_people_who_ship_with_the_project_are_found(reader: FaceReader, picture: str, faces: int) -> None:
     data = resources.files("twindex.demo").joinpath("people", picture).read_bytes()
     assert len(reader.samples(data, picture, all_faces=True)) == faces
+
+
+def test_readers_of_many_photos_give_the_same_samples(reader: FaceReader) -> None:
+    photos = [png(PORTRAIT), png(SMALL_AND_LARGE)] * 3
+    many = FaceReader(Detector(streams=2))
+    with ThreadPoolExecutor(2) as threads:
+        together = list(threads.map(lambda data: many.samples(data, "a", all_faces=True), photos))
+    for data, found in zip(photos, together, strict=True):
+        alone = reader.samples(data, "a", all_faces=True)
+        assert [one.crop for one in found] == [one.crop for one in alone]
+        for one, other in zip(found, alone, strict=True):
+            assert one.face is not None
+            assert other.face is not None
+            assert one.face.box == other.face.box
+            np.testing.assert_array_equal(one.face.landmarks, other.face.landmarks)

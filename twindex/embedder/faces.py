@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 
@@ -42,6 +43,14 @@ class FaceReader:
     def __init__(self, detector: Detector | None = None, limits: Limits | None = None) -> None:
         self._detector = Detector(cache=cache_dir()) if detector is None else detector
         self._limits = Limits() if limits is None else limits
+
+    @classmethod
+    def of_many(cls, threads: int) -> Self:
+        """A reader for that many threads at the same time: each photo is searched by one core, which costs less in all.
+
+        The samples are the same as those of any other reader.
+        """
+        return cls(Detector(cache=cache_dir(), streams=threads))
 
     def prepare(self) -> None:
         """Load the detector now, in another thread perhaps, instead of at the first photo."""
