@@ -7,7 +7,7 @@ DEVELOPER := $(VENV)/.developer
 
 PHOTOS ?=
 FUZZ_SECONDS ?= 60
-FUZZ_TARGETS := photo manifest bundle
+FUZZ_TARGETS := photo manifest bundle archive
 
 .PHONY: demo test check torture bench fuzz bad-inputs format clean
 

@@ -29,6 +29,7 @@ from twindex.evaluation.capture import capture_one
 from twindex.gallery.service import Gallery
 from twindex.jobs.enroll import BATCH, plan_job, run_job
 from twindex.jobs.plan import plan_paths
+from twindex.pipeline import READERS
 from twindex.types import Sample, UInt8
 
 _GALLERY = 10_000
@@ -81,7 +82,7 @@ def enrolment(photos: list[Path], rounds: int) -> list[dict[str, Any]]:
     """Photo files to stored references, and its stages alone, each as the job runs it."""
     import face_recognition
 
-    reader = FaceReader()
+    reader, many = FaceReader(), FaceReader.of_many(READERS)
     samples = [reader.samples(read_photo(path), str(path))[0] for path in photos]
 
     def theirs() -> None:
@@ -92,7 +93,7 @@ def enrolment(photos: list[Path], rounds: int) -> list[dict[str, Any]]:
         with tempfile.TemporaryDirectory() as folder, Gallery.create(Path(folder) / "gallery") as gallery:
             gallery._embedders = shared._embedders  # compiled once, as in a long job
             job = plan_job(gallery, plan_paths(photos, "somebody"), {"pre_cropped": False})
-            run_job(gallery, job, reader, lambda _: None)
+            run_job(gallery, job, many, lambda _: None)
 
     def embedding() -> None:
         for start in range(0, len(samples), BATCH):

@@ -1,12 +1,13 @@
 """Stages that work at the same time, in bounded memory and in order: read many, embed in batches, commit."""
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
 
-READERS = 2  # threads that decode and detect
+READERS = max(2, os.cpu_count() or 2)  # threads that decode and detect
 Item = TypeVar("Item")
 Read = TypeVar("Read")
 Embedded = TypeVar("Embedded")

@@ -2,6 +2,7 @@
 
 import hashlib
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from io import BytesIO
 
@@ -215,7 +216,7 @@ class Blind(Detector):
         super().__init__()
         self.shown: weakref.ref[UInt8] | None = None
 
-    def detect(self, image: UInt8) -> list[Face]:
+    def detect(self, image: UInt8, size: tuple[int, int] | None = None) -> list[Face]:
         self.shown = weakref.ref(image)
         return []
 
@@ -227,3 +228,18 @@ def test_an_error_does_not_hold_the_pixels() -> None:
     assert blind.shown is not None
     assert blind.shown() is None
     assert caught.value.__traceback__ is not None
+
+
+def test_readers_of_many_photos_give_the_same_samples(reader: FaceReader) -> None:
+    photos = [png(PORTRAIT), png(SMALL_AND_LARGE)] * 3
+    many = FaceReader(Detector(streams=2))
+    with ThreadPoolExecutor(2) as threads:
+        together = list(threads.map(lambda data: many.samples(data, "a", all_faces=True), photos))
+    for data, found in zip(photos, together, strict=True):
+        alone = reader.samples(data, "a", all_faces=True)
+        assert [one.crop for one in found] == [one.crop for one in alone]
+        for one, other in zip(found, alone, strict=True):
+            assert one.face is not None
+            assert other.face is not None
+            assert one.face.box == other.face.box
+            np.testing.assert_array_equal(one.face.landmarks, other.face.landmarks)

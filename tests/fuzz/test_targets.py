@@ -5,7 +5,7 @@ from types import ModuleType
 
 import pytest
 
-TARGETS = {"photo": "decode", "manifest": "plan_manifest", "bundle": "load_bundle"}
+TARGETS = {"photo": "decode", "manifest": "plan_manifest", "bundle": "load_bundle", "archive": "check_archive"}
 
 
 def target(name: str) -> ModuleType:

@@ -91,13 +91,14 @@ def _templates(embedder: Any, folder: str, pre_cropped: bool) -> dict[str, Any]:
     from twindex.embedder.faces import FaceReader
     from twindex.evaluation.capture import capture
     from twindex.evaluation.open_set import subject_photos
+    from twindex.pipeline import READERS
 
     if not Path(folder).is_dir():
         raise UsageError(f"The strangers' folder {folder} of the last time is gone; name another with --non-mated.")
     photos = subject_photos(Path(folder))
     with progress(len(photos), "photo", "strangers") as bar:
         paths = [path for _, path in photos]
-        captured = capture(paths, FaceReader(), embedder, counting(bar), pre_cropped=pre_cropped)
+        captured = capture(paths, FaceReader.of_many(READERS), embedder, counting(bar), pre_cropped=pre_cropped)
         for path, code in captured.failures:
             above_bar(f"left out {path}: {code}", talk=True)
     by_name: dict[str, list[Any]] = {}

@@ -86,6 +86,7 @@ def run_and_report(settings: Settings, gallery: Any, job: Any) -> int:
     """Run an enrolment job with a progress bar, print its report, return the exit status."""
     from twindex.embedder.faces import FaceReader
     from twindex.jobs.enroll import ItemReport, run_job
+    from twindex.pipeline import READERS
 
     counts = {"enrolled": 0, "skipped": 0, "failed": 0}
     items: list[dict[str, Any]] = []
@@ -102,7 +103,7 @@ def run_and_report(settings: Settings, gallery: Any, job: Any) -> int:
             for other in report.collisions:
                 above_bar(f"note: {report.path} is enrolled as {report.subject} and as {other} too", talk=True)
 
-        run_job(gallery, job, FaceReader(), listen)
+        run_job(gallery, job, FaceReader.of_many(READERS), listen)
     if settings.json:
         emit({**counts, "items": items})
     else:

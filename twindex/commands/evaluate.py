@@ -54,11 +54,12 @@ def pairs(
     from twindex.evaluation.pairs import measure_pairs, photos_of
     from twindex.evaluation.pairs_file import read_pairs
     from twindex.gallery.chosen_model import chosen_embedder
+    from twindex.pipeline import READERS
 
     settings, listed = settings_of(context), read_pairs(pairs_file, images)
     if report is not None:
         new_folder(report)
-    reader, embedder = FaceReader(), chosen_embedder(settings.gallery, model)
+    reader, embedder = FaceReader.of_many(READERS), chosen_embedder(settings.gallery, model)
     with progress(len(photos_of(listed)), "photo", "evaluate") as bar:
         result = measure_pairs(listed, reader, embedder, counting(bar), pre_cropped=pre_cropped)
     value = result.to_json()
@@ -105,12 +106,13 @@ def search(
     from twindex.evaluation.open_set import OpenSet, measure_search, subject_photos
     from twindex.evaluation.page import new_folder
     from twindex.gallery.chosen_model import chosen_embedder
+    from twindex.pipeline import READERS
 
     settings = settings_of(context)
     photos = OpenSet(*(tuple(subject_photos(folder)) for folder in (enrolled, probes, strangers)))
     if report is not None:
         new_folder(report)
-    reader, embedder = FaceReader(), chosen_embedder(settings.gallery, model)
+    reader, embedder = FaceReader.of_many(READERS), chosen_embedder(settings.gallery, model)
     with progress(photos.photos, "photo", "evaluate") as bar:
         result = measure_search(
             photos, reader, embedder, counting(bar), rule=fusion, pre_cropped=pre_cropped, seed=seed

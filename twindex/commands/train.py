@@ -182,12 +182,13 @@ def _head_pairs(file: Path) -> Any:
     from twindex.embedder.faces import FaceReader
     from twindex.evaluation.pairs import measure_pairs, photos_of
     from twindex.evaluation.pairs_file import read_pairs
+    from twindex.pipeline import READERS
 
     pairs = read_pairs(file, file.parent)
 
     def measure(embedder: Any) -> Any:
         with progress(len(photos_of(pairs)), "photo", "calibrate") as bar:
-            scores = measure_pairs(pairs, FaceReader(), embedder, counting(bar)).scores
+            scores = measure_pairs(pairs, FaceReader.of_many(READERS), embedder, counting(bar)).scores
         kinds = (scores.of_mated, scores.of_non_mated)
         return tuple(np.sort(one[np.isfinite(one)]).astype(np.float32) for one in kinds)
 
@@ -199,6 +200,7 @@ def _aligned(photos: Path, folder: Path) -> Path:
     from twindex.embedder.faces import FaceReader
     from twindex.jobs.crops import write_crops
     from twindex.jobs.plan import plan_paths
+    from twindex.pipeline import READERS
 
     planned = list(plan_paths([photos], None))
     with progress(len(planned), "photo", "align") as bar:
@@ -206,7 +208,7 @@ def _aligned(photos: Path, folder: Path) -> Path:
         def listen() -> None:
             bar.update()
 
-        refused = write_crops(planned, FaceReader(), folder, listen)
+        refused = write_crops(planned, FaceReader.of_many(READERS), folder, listen)
     for photo, error in refused:
         say(f"left out {photo.path}: {error.code}: {error}")
     return folder

@@ -3,6 +3,7 @@
 import traceback
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 
@@ -47,6 +48,14 @@ class FaceReader:
         self._limits = Limits() if limits is None else limits
         self._room = Room()
         return_memory_of_photos()
+
+    @classmethod
+    def of_many(cls, threads: int) -> Self:
+        """A reader for that many threads at the same time: each photo is searched by one core, which costs less in all.
+
+        The samples are the same as those of any other reader.
+        """
+        return cls(Detector(cache=cache_dir(), streams=threads))
 
     def prepare(self) -> None:
         """Load the detector now, in another thread perhaps, instead of at the first photo."""

@@ -76,17 +76,22 @@ def read_onnx(path: Path) -> openvino.Model:
         raise BundleError(f"Cannot read the network {path}: expected an ONNX file, got: {_last_line(error)}") from error
 
 
-def compile_network(model: openvino.Model, *, precision: Precision = "float32", cache: Path | None = None) -> Network:
+def compile_network(
+    model: openvino.Model, *, precision: Precision = "float32", cache: Path | None = None, streams: int = 1
+) -> Network:
     """Prepare a network for this computer's processor.
 
     Args:
         model: The network's graph.
         precision: Of the arithmetic; "bfloat16" is faster on processors that have it, and less exact.
         cache: Folder for compiled networks, made if missing; None keeps nothing.
+        streams: Requests that are worked on at the same time, each by one core; 1 has all cores work on one request.
+            The results are the same to the bit.
     """
+    settings = _settings(precision, streams)
     if cache is None:
-        return Network(_compiled(model, precision))
-    return load_network(lambda: model, key=graph_digest(model), precision=precision, cache=cache)
+        return Network(_compiled(model, settings))
+    return _kept(lambda: model, graph_digest(model), settings, cache)
 
 
 def load_network(
@@ -100,14 +105,19 @@ def load_network(
         precision: As for `compile_network`.
         cache: As for `compile_network`.
     """
+    settings = _settings(precision, streams=1)
     if cache is None:
-        return Network(_compiled(build(), precision))
-    path = cache / f"{_blob_name(key, precision)}.blob"
+        return Network(_compiled(build(), settings))
+    return _kept(build, key, settings, cache)
+
+
+def _kept(build: Callable[[], openvino.Model], key: str, settings: dict[str, str], cache: Path) -> Network:
+    path = cache / f"{_blob_name(key, settings)}.blob"
     blob = read_blob(path)
-    imported = None if blob is None else _imported(blob, path, precision)
+    imported = None if blob is None else _imported(blob, path, settings)
     if imported is not None:
         return Network(imported)
-    compiled = _compiled(build(), precision)
+    compiled = _compiled(build(), settings)
     write_blob(path, compiled.export_model().getbuffer())
     return Network(compiled)
 
@@ -146,27 +156,30 @@ def _started() -> openvino.Core:
     return openvino.Core()
 
 
-def _settings(precision: Precision) -> dict[str, str]:
-    # Each photo is waited for, and a batch is one request: all cores work on one request at a time.
-    return {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": _ARITHMETIC[precision]}
+def _settings(precision: Precision, streams: int) -> dict[str, str]:
+    arithmetic = {"INFERENCE_PRECISION_HINT": _ARITHMETIC[precision]}
+    if streams == 1:
+        return {"PERFORMANCE_HINT": "LATENCY", **arithmetic}
+    number = str(streams)
+    return {"PERFORMANCE_HINT": "THROUGHPUT", "NUM_STREAMS": number, "INFERENCE_NUM_THREADS": number, **arithmetic}
 
 
-def _compiled(model: openvino.Model, precision: Precision) -> openvino.CompiledModel:
-    return _core().compile_model(model, _DEVICE, _settings(precision))
+def _compiled(model: openvino.Model, settings: dict[str, str]) -> openvino.CompiledModel:
+    return _core().compile_model(model, _DEVICE, settings)
 
 
-def _imported(blob: UInt8, path: Path, precision: Precision) -> openvino.CompiledModel | None:
+def _imported(blob: UInt8, path: Path, settings: dict[str, str]) -> openvino.CompiledModel | None:
     try:
-        return _core().import_model(openvino.Tensor(blob), _DEVICE, _settings(precision))
+        return _core().import_model(openvino.Tensor(blob), _DEVICE, settings)
     except RuntimeError as error:
         discard_blob(path, _last_line(error))
         return None
 
 
-def _blob_name(key: str, precision: Precision) -> str:
+def _blob_name(key: str, settings: dict[str, str]) -> str:
     """A name that changes with everything on which an exported network depends."""
     processor = _core().get_property(_DEVICE, "FULL_DEVICE_NAME")
-    identity = [key, openvino.__version__, processor, *_abilities(), *_settings(precision).values()]
+    identity = [key, openvino.__version__, processor, *_abilities(), *settings.values()]
     return hashlib.sha256("\0".join(identity).encode()).hexdigest()
 
 
