@@ -63,7 +63,8 @@ def test_expiry_ends_the_answers_and_purge_what_is_held(run: Run, gallery: Path,
     assert again[0]["reason"].startswith("expired: enrolled before")
     doctor = run("--gallery", gallery, "--json", "doctor")
     assert doctor.status == 0
-    assert any("3 references have expired and answer no query" in note for note in doctor.json["notes"])
+    (told,) = (one for one in doctor.json if one["code"] == "expired")
+    assert (told["severity"], told["message"]) == ("note", "3 references have expired and answer no query.")
     dry = run("--gallery", gallery, "--json", "subjects", "purge", "--dry-run").json
     assert ([one["subject"] for one in dry["expired"]], dry["receipts"]) == (["ada"] * 3, [])
     done = run("--gallery", gallery, "--json", "subjects", "purge")

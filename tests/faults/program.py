@@ -12,6 +12,7 @@ import gc
 import json
 import os
 import resource
+import signal
 import sys
 from typing import Any
 
@@ -43,6 +44,7 @@ def run(arguments: list[str]) -> None:
 
 def serve() -> None:
     """Fork a child for each request, tell its process id, then how it ended."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what it runs in the background
     template(0, "0" * 64)  # so that a child with fewer rights need not read the modules for images
     gc.freeze()  # or a child's collector would touch, and so copy, every page that it shares with this process
     for line in sys.stdin:

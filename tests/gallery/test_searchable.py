@@ -84,8 +84,8 @@ def test_two_that_compact_one_revision_at_once_leave_a_sound_snapshot(
         file.unlink()
     written: list[str] = []
 
-    def write(index: FaissIndex, path: Path, identity: SnapshotIdentity) -> SnapshotFile:
-        done = write_snapshot(index, path, identity)
+    def write(index: FaissIndex, path: Path, identity: SnapshotIdentity, *others: object) -> SnapshotFile:
+        done = write_snapshot(index, path, identity, *others)  # type: ignore[arg-type]  # passed on as it came
         written.append(done.sha256)
         if len(written) == 1:
             with Gallery.open(folder) as other:

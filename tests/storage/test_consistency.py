@@ -9,7 +9,7 @@ import pytest
 
 from tests.storage.builders import MODEL, enrol, request
 from twindex.storage import Store
-from twindex.storage.journal import APPLICATION_ID, Header, journal_is_unsafe
+from twindex.storage.journal import Header, journal_is_unsafe
 
 
 @pytest.fixture
@@ -92,4 +92,4 @@ def test_a_log_that_this_sqlite_can_damage(monkeypatch: pytest.MonkeyPatch) -> N
     for version, unsafe in (((3, 40, 1), True), ((3, 50, 7), False), ((3, 51, 0), True), ((3, 51, 3), False)):
         monkeypatch.setattr(sqlite3, "sqlite_version_info", version)
         assert journal_is_unsafe(Header(wal=True)) is unsafe
-        assert not journal_is_unsafe(Header(APPLICATION_ID, wal=False))
+        assert not journal_is_unsafe(Header(wal=False))

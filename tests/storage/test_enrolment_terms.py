@@ -108,12 +108,11 @@ def test_an_expired_reference_is_in_no_answer(store: Store) -> None:
     enrol(store, 4, "cleo")
     expire(store, 1, 3)
     assert store.references.owners([1, 2, 3, 4]) == {2: "ada", 4: "cleo"}
-    assert store.references.owned(MODEL, [1, 2, 3, 4]).references.tolist() == [2, 4]
     # Even when a search comes upon the subject by its expired reference.
-    assert store.references.of_same_subjects(MODEL, [1]).references.tolist() == [2]
-    assert store.references.of_same_subjects(MODEL, [3]).subjects == ()
+    assert store.references.families([1]) == {2: "ada"}
+    assert store.references.families([3]) == {}
     store.references.renew({3: Terms(expires=LATER)})
-    assert store.references.owned(MODEL, [3]).subjects == ("bob",)
+    assert store.references.owners([3]) == store.references.families([3]) == {3: "bob"}
 
 
 def test_a_purge_erases_what_has_expired_and_who_is_left_with_nothing(store: Store, path: Path) -> None:

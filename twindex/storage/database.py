@@ -142,8 +142,8 @@ class Database:
         self._refuse_closed()
         with translated_faults(self.path, self._driver.Error):
             source = self._connect(read_only=self.read_only)
-        copying = closing(self._driver.connect(path, isolation_level=None))
-        with closing(source), translated_faults(path, self._driver.Error), copying as copy:
+        connect, fault = partial(self._driver.connect, path, isolation_level=None), self._driver.Error
+        with closing(source), translated_faults(path, fault), closing(connect()) as copy:
             if self.keys is not None:
                 unlock(copy, self.keys)
             # Without a transaction of its own the copy would begin again whenever somebody writes.

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from sqlalchemy import Connection, select, update
 
@@ -31,7 +31,9 @@ from twindex.storage.rekeying import remove_leftovers
 from twindex.storage.schema import GALLERY, METADATA
 from twindex.storage.subject_export import export_subject
 from twindex.storage.subjects import Subjects
-from twindex.storage.verification import FileSearch, search_files
+
+if TYPE_CHECKING:
+    from twindex.storage.verification import FileSearch
 
 
 class Store:
@@ -175,8 +177,10 @@ class Store:
             connection.execute(update(GALLERY).values(consent_required=required))
             record(connection, "settings", {"consent_required": required})
 
-    def search_files(self, folder: Path, values: Sequence[bytes]) -> FileSearch:
+    def search_files(self, folder: Path, values: Sequence[bytes]) -> "FileSearch":
         """Look for erased values in every file below a folder; see `verification.py`."""
+        from twindex.storage.verification import search_files  # needs NumPy, which other commands do without
+
         return search_files(self._database, folder, values)
 
     def rewrite(self) -> None:
