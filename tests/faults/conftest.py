@@ -14,7 +14,7 @@ from twindex.embedder.registry import find_model
 SEED = 5
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def home() -> Iterator[Path]:
     """This user's models: one besides the shipped one, for anybody to read. Templates are made by the stand-in."""
     with memory_folder() as folder, pytest.MonkeyPatch.context() as patch, light_embedder():
@@ -25,7 +25,7 @@ def home() -> Iterator[Path]:
         yield folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def launcher(home: Path) -> Iterator[Launcher]:
     with Launcher({"TWINDEX_HOME": str(home)}) as started:
         yield started

@@ -47,13 +47,13 @@ class Running:
         self._launcher = launcher
         self._folder = folder
         self.pid = pid
+        self._waited = False
 
     def signal(self, number: int) -> None:
         """Send it a signal; one that has ended and is not waited for yet does not mind."""
-        try:
-            os.kill(self.pid, number)
-        except ProcessLookupError:
-            return
+        if self._waited:
+            raise ValueError("The process was waited for: its number may be another one's by now.")
+        os.kill(self.pid, number)
 
     def wait_for_start(self) -> None:
         """Wait until the program itself begins; before, it is this kit that would meet a signal."""
@@ -68,6 +68,9 @@ class Running:
 
     def wait(self) -> Outcome:
         """Wait for its end."""
+        self._launcher.read()
+        self._waited = True
+        self._launcher.write("\n")
         status = self._launcher.read()["status"]
         passed = _text(self._folder / "passed")
         return Outcome(
@@ -127,14 +130,18 @@ class Launcher:
             "file_size": file_size,
             "user": user,
         }
-        assert self._server.stdin is not None
-        self._server.stdin.write(json.dumps(request) + "\n")
-        self._server.stdin.flush()
+        self.write(json.dumps(request) + "\n")
         return Running(self, self.read()["pid"], folder)
 
     def run(self, *arguments: object, **options: Any) -> Outcome:
         """Start a command and wait for its end; see `start`."""
         return self.start(*arguments, **options).wait()
+
+    def write(self, line: str) -> None:
+        """A line to the server."""
+        assert self._server.stdin is not None
+        self._server.stdin.write(line)
+        self._server.stdin.flush()
 
     def read(self) -> Any:
         """The server's next line."""

@@ -43,7 +43,7 @@ def run(arguments: list[str]) -> None:
 
 
 def serve() -> None:
-    """Fork a child for each request, tell its process id, then how it ended."""
+    """Fork a child for each request, tell its process id, then that it has ended, and when asked how."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what it runs in the background
     template(0, "0" * 64)  # so that a child with fewer rights need not read the modules for images
     gc.freeze()  # or a child's collector would touch, and so copy, every page that it shares with this process
@@ -54,6 +54,10 @@ def serve() -> None:
             _become(request)
             run(request["arguments"])
         print(json.dumps({"pid": child}), flush=True)
+        os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+        print(json.dumps({"ended": child}), flush=True)
+        # Until the launcher says that it sends no more signals, the number must not become another process's.
+        sys.stdin.readline()
         _, status = os.waitpid(child, 0)
         print(json.dumps({"status": os.waitstatus_to_exitcode(status)}), flush=True)
 

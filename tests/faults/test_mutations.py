@@ -1,4 +1,4 @@
-"""A hundred damaged snapshots and two hundred damaged databases; `make torture` does five hundred and more."""
+"""A hundred damaged snapshots and a hundred damaged databases; `make torture` does five hundred and more."""
 
 import random
 from pathlib import Path
@@ -22,7 +22,7 @@ def test_every_damaged_snapshot_is_refused_and_changes_no_answer(originals: Orig
 
 
 def test_a_damaged_database_is_reported_or_holds_what_it_held(originals: Originals) -> None:
-    damaged = damage_databases(originals, random.Random(SEED), 100)
+    damaged = damage_databases(originals, random.Random(SEED), 50)
     assert damaged.refused["emptied"] == damaged.done["emptied"]
     assert damaged.refused["truncated"] == damaged.done["truncated"]
-    assert damaged.refused.total() > 60
+    assert damaged.refused.total() > 30

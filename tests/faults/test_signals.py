@@ -19,7 +19,7 @@ SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143}
 def test_a_polite_stop_keeps_everything_and_is_resumable(
     launcher: Launcher, around: Surroundings, folder: Path, number: signal.Signals, operation: Operation
 ) -> None:
-    stopped = stop_many(launcher, around, World(folder / "gallery"), number, operation, times=5)
+    stopped = stop_many(launcher, around, World(folder / "gallery"), number, operation, times=3)
     assert stopped > 0
 
 
