@@ -98,7 +98,10 @@ class Killing:
         return outcome, "random"
 
     def _at_a_point(self, name: str, plan: Plan) -> tuple[Outcome, str]:
-        point, passage = self._random.choice(self._known_passages(name, plan))
+        known, killed_at = self._known_passages(name, plan), self.tally.by_point
+        # Where fewest have died: a commit has one passage for dozens of written pages.
+        fewest = min(killed_at[point] for point, _ in known)
+        point, passage = self._random.choice([one for one in known if killed_at[one[0]] == fewest])
         environment = {KILL_AT: f"{point}:{passage}"}
         return self._launcher.run("--gallery", self.world.gallery, *plan.arguments, environment=environment), point
 
