@@ -3,6 +3,7 @@
 import random
 import shutil
 import signal
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -66,6 +67,7 @@ class Killing:
             except BrokenPromiseError as broken:
                 if self._stop_at_once:
                     raise
+                print(f"{name}: {broken}", file=sys.stderr, flush=True)
                 self.tally.broken.append(broken)
                 self.world = self._new_world()
             if len(self.world.held) > _LARGE:

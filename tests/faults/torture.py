@@ -45,8 +45,6 @@ def main() -> int:
         snapshots = damage_snapshots(originals, around.random, asked.mutations)
         bare = Originals(_made(folder / "bare"), keep_crops=False)
         databases = damage_databases(bare, around.random, asked.mutations)
-    for broken in tally.broken:
-        print(f"torture: {broken}", file=sys.stderr)
     print(f"torture: killed in {dict(tally.by_operation)}, at {dict(tally.by_point)}; {stopped} stopped by a signal")
     print(
         f"torture: {databases.done.total()} damaged databases, {databases.refused.total()} reported, "

@@ -1,10 +1,18 @@
 """The SQLite that opens a gallery: Python's own, or SQLCipher's where it is encrypted."""
 
+import os
 import sqlite3
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from twindex.errors import TwindexError
 from twindex.keys import DerivedKeys
 from twindex.sealing import lacking_extra
+
+_loading = threading.Lock()
 
 
 def driver_for(keys: DerivedKeys | None) -> Any:
@@ -21,12 +29,39 @@ def sqlcipher() -> Any:
 
     Raises:
         UsageError: The extra "encryption" is not installed.
+        TwindexError: Another SQLite, which cannot encrypt, answers in its place.
     """
     try:
-        from sqlcipher3 import dbapi2
+        with _own_symbols_first():
+            from sqlcipher3 import dbapi2
     except ImportError as error:
         raise lacking_extra(error) from error
+    # SQLite ignores a PRAGMA that it does not know, so another one would write names and faces in the clear.
+    connection = dbapi2.connect(":memory:")
+    version = connection.execute("PRAGMA cipher_version").fetchone()
+    connection.close()
+    if version is None:
+        raise TwindexError(
+            "SQLCipher was loaded, but another SQLite of this process answers in its place and cannot encrypt; open "
+            "the gallery before the library that brings it is imported."
+        )
     return dbapi2
+
+
+@contextmanager
+def _own_symbols_first() -> Iterator[None]:
+    """Bind the libraries loaded meanwhile to their own functions, not to other libraries' of the same name.
+
+    TensorFlow shows its own SQLite to the whole process. glibc binds by this flag (dlopen(3)); where there is none,
+    libraries keep to themselves.
+    """
+    with _loading:
+        before = sys.getdlopenflags()
+        sys.setdlopenflags(before | getattr(os, "RTLD_DEEPBIND", 0))
+        try:
+            yield
+        finally:
+            sys.setdlopenflags(before)
 
 
 def unlock(connection: Any, keys: DerivedKeys) -> None:
