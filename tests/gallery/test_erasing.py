@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 
 from tests.gallery.builders import drawn_crop, enrol, template
-from tests.storage.builders import crop_bytes, remnants, request, sample, unit_vector
+from tests.storage.builders import DIM, crop_bytes, remnants, request, sample, unit_vector
 from tests.storage.test_verification import weaken
 from twindex.config import DATABASE
 from twindex.embedder.alignment import encode_crop
 from twindex.gallery import Gallery
 from twindex.gallery.candidates import best_subjects
 from twindex.gallery.checkup import examine, mend
+from twindex.gallery.erasing import verify
+from twindex.gallery.searchable import open_snapshot
 from twindex.scoring import Head
 from twindex.storage import Store
 from twindex.storage.database import Database
@@ -39,6 +41,16 @@ def filled(gallery: Gallery, people: int) -> tuple[int, bytes, bytes]:
 def picture(crop: bytes) -> bytes:
     """A crop without the tables at its start, which all crops share."""
     return crop[crop.index(b"\xff\xda") + 14 :]
+
+
+def test_a_snapshot_that_another_process_lists_meanwhile_stays(gallery: Gallery, folder: Path) -> None:
+    filled(gallery, 3)
+    erasure = gallery.store.subjects.erase("subject 0")
+    with Gallery.open(folder) as other:
+        listed = other.searchable().compact()
+    receipt = verify(gallery.store, folder, gallery.snapshots, erasure)
+    assert receipt.result == "erased"
+    assert open_snapshot(gallery.store, gallery.snapshots, gallery.active(), DIM).count == listed.count == 2
 
 
 @pytest.mark.parametrize("journal", ["truncate", "wal"])

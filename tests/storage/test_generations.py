@@ -1,15 +1,25 @@
 """Generations and their snapshots."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.storage.builders import MODEL, OTHER_MODEL, enrol, unit_vector
+from tests.storage.builders import MODEL, OTHER_MODEL, enrol, file_names, unit_vector
 from twindex.errors import ModelMismatchError, UsageError
 from twindex.storage import Snapshot, Store
 
 SNAPSHOT = Snapshot(file="generation-1.faiss", length=4096, sha256="c3" * 32, revision=17, count=12)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    """Where the snapshot's file is."""
+    folder = tmp_path / "files"
+    folder.mkdir()
+    (folder / SNAPSHOT.file).touch()
+    return folder
 
 
 def states(store: Store) -> dict[int, str]:
@@ -68,38 +78,53 @@ def test_the_active_generation_cannot_be_deleted(store: Store) -> None:
     assert store.generations.add(MODEL, "Flat").id == second.id + 1
 
 
-def test_a_snapshot_is_recorded_and_forgotten(store: Store) -> None:
+def test_a_snapshot_is_recorded_and_forgotten(store: Store, files: Path) -> None:
     generation = store.generations.add(MODEL, "Flat")
-    store.generations.record_snapshot(generation.id, SNAPSHOT)
+    store.generations.record_snapshot(generation.id, SNAPSHOT, files)
     assert store.generations.get(generation.id).snapshot == SNAPSHOT
     store.generations.forget_snapshot(generation.id)
     assert store.generations.get(generation.id).snapshot is None
 
 
-def test_a_snapshot_overtaken_by_an_erasure_is_refused(store: Store) -> None:
+def test_a_snapshot_overtaken_by_an_erasure_is_refused(store: Store, files: Path) -> None:
     generation = store.generations.add(MODEL, "Flat")
     enrol(store, 1, "ada")
     enrol(store, 2, "bob")
     before, after = replace(SNAPSHOT, revision=2), replace(SNAPSHOT, revision=3)
-    assert store.generations.record_snapshot(generation.id, before) is True
+    assert store.generations.record_snapshot(generation.id, before, files) is True
     store.subjects.erase("ada")
-    assert store.generations.record_snapshot(generation.id, before) is False
+    assert store.generations.record_snapshot(generation.id, before, files) is False
     assert store.generations.get(generation.id).snapshot is None
     enrol(store, 3, "cleo")
-    assert store.generations.record_snapshot(generation.id, after) is True
+    assert store.generations.record_snapshot(generation.id, after, files) is True
     assert store.generations.get(generation.id).snapshot == after
 
 
-def test_an_erasure_forgets_every_snapshot(store: Store) -> None:
+def test_a_snapshot_whose_file_was_removed_meanwhile_is_not_listed(store: Store, files: Path) -> None:
+    generation = store.generations.add(MODEL, "Flat")
+    (files / SNAPSHOT.file).unlink()
+    assert store.generations.record_snapshot(generation.id, SNAPSHOT, files) is False
+    assert store.generations.get(generation.id).snapshot is None
+
+
+def test_only_what_is_not_listed_is_removed(store: Store, files: Path) -> None:
+    store.generations.record_snapshot(store.generations.add(MODEL, "Flat").id, SNAPSHOT, files)
+    for name in ("other.twdx", ".a.twindex-partial"):
+        (files / name).touch()
+    store.generations.remove_unlisted(files)
+    assert file_names(files) == [SNAPSHOT.file]
+
+
+def test_an_erasure_forgets_every_snapshot(store: Store, files: Path) -> None:
     enrol(store, 1, "ada")
     for model in (MODEL, OTHER_MODEL):
-        store.generations.record_snapshot(store.generations.add(model, "Flat").id, SNAPSHOT)
+        store.generations.record_snapshot(store.generations.add(model, "Flat").id, SNAPSHOT, files)
     assert [generation.snapshot for generation in store.generations.list()] == [SNAPSHOT, SNAPSHOT]
     store.subjects.erase("ada")
     assert [generation.snapshot for generation in store.generations.list()] == [None, None]
 
 
-def test_a_generation_that_is_not_there(store: Store) -> None:
+def test_a_generation_that_is_not_there(store: Store, files: Path) -> None:
     for call in (
         store.generations.get,
         store.generations.activate,
@@ -109,7 +134,7 @@ def test_a_generation_that_is_not_there(store: Store) -> None:
         with pytest.raises(UsageError, match="No generation 9"):
             call(9)
     with pytest.raises(UsageError, match="No generation 9"):
-        store.generations.record_snapshot(9, SNAPSHOT)
+        store.generations.record_snapshot(9, SNAPSHOT, files)
 
 
 def test_a_model_that_does_not_answer_enrols_nobody(store: Store) -> None:

@@ -26,7 +26,9 @@ def made(path: Path, key: GalleryKey | None) -> Path:
         store.references.enroll_many([request(number, f"subject {number}") for number in range(FACES)], MODEL)
         store.subjects.erase(f"subject {FACES - 1}")
         revision = store.changes.revision()
-        assert store.generations.record_snapshot(1, Snapshot("a.twdx", 1, "00", revision, FACES - 1))
+        (path.parent / "a.twdx").touch()
+        assert store.generations.record_snapshot(1, Snapshot("a.twdx", 1, "00", revision, FACES - 1), path.parent)
+        (path.parent / "a.twdx").unlink()
     return path
 
 

@@ -101,7 +101,7 @@ def _carry_out(gallery: Gallery, finding: Finding) -> None:
         case "forget_snapshot":
             _forget_snapshot(gallery, finding.generation, finding.file)
         case "unlink_file":
-            (gallery.snapshots / finding.file).unlink(missing_ok=True)
+            store.generations.remove_unlisted(gallery.snapshots)
         case "embed_again":
             _embed_again(gallery, finding.reference, finding.model)
         case "embed_missing":

@@ -63,11 +63,11 @@ def verify(store: Store, folder: Path, snapshots: Path, erasure: Erasure) -> Rec
     Args:
         store: Open for writing.
         folder: The gallery's.
-        snapshots: Where its snapshots are; every file there is removed.
+        snapshots: Where its snapshots are; every file there is removed, but for one listed since: it was made without
+            what is erased.
         erasure: What the store has erased.
     """
-    for file in snapshots.glob("*"):
-        file.unlink(missing_ok=True)
+    store.generations.remove_unlisted(snapshots)
     pending = erasure.pending
     found = store.search_files(folder, erasure.remains)
     if not pending and "database" in _places(folder, found.holding):
@@ -96,10 +96,7 @@ def finish(store: Store, folder: Path, snapshots: Path, row: AuditRow) -> Receip
         row: The erasure's in the audit.
     """
     before = store.audit.places(row.id)
-    listed = {one.snapshot.file for one in store.generations.list() if one.snapshot is not None}
-    for file in snapshots.glob("*"):
-        if file.name not in listed:
-            file.unlink(missing_ok=True)
+    store.generations.remove_unlisted(snapshots)
     places: set[Place] = set()
     if "database" in before and not _rewritten(store):
         places.add("database")

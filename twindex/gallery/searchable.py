@@ -139,7 +139,7 @@ class SearchableGeneration:
         return known is not None and known.structure == self.structure and self.count <= 2 * known.references
 
     def _write_snapshot(self) -> Snapshot | None:
-        """One attempt; None if it was overtaken by an erasure, and no file is left of it."""
+        """One attempt; None if it was overtaken by an erasure or a repair, and no file is left of it."""
         # A name of its own: two indexes of one revision need not have the same bytes, and another process may be
         # writing one. Neither may replace the file that the other records.
         name = f"generation-{self.generation.id}-revision-{self.revision}-{secrets.token_hex(4)}.twdx"
@@ -149,12 +149,12 @@ class SearchableGeneration:
         try:
             written = write_snapshot(self._index, self._folder / name, identity, self._store.sealer)
         except FileNotFoundError:
-            # An erasure removes every file of the folder, also one that is being written.
+            # An erasure removes every file of the folder that is not listed, also one that is being written.
             return None
         recall = self._recall if self._is_measured() else None
         snapshot = Snapshot(name, written.length, written.sha256, self.revision, self._index.count, recall)
         before = self._store.generations.get(self.generation.id).snapshot
-        if not self._store.generations.record_snapshot(self.generation.id, snapshot):
+        if not self._store.generations.record_snapshot(self.generation.id, snapshot, self._folder):
             (self._folder / name).unlink(missing_ok=True)
             return None
         if before is not None:

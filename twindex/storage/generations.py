@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, delete, insert, select, update
@@ -92,12 +93,12 @@ class Generations:
             connection.execute(delete(GENERATIONS).where(GENERATIONS.c.id == number))
             record(connection, "prune", {"generation": number})
 
-    def record_snapshot(self, number: int, snapshot: Snapshot) -> bool:
-        """Say which file holds this generation's index.
+    def record_snapshot(self, number: int, snapshot: Snapshot, folder: Path) -> bool:
+        """Say which file of a folder holds this generation's index.
 
         Returns:
-            False if something was erased since the snapshot's revision, so that the file may hold what must be gone;
-            nothing has changed then, and the file has to be removed.
+            False if something was erased since the snapshot's revision, so that the file may hold what must be gone, or
+            if it was removed meanwhile; nothing has changed then, and the file has to be removed.
 
         Raises:
             UsageError: If there is no generation with this id.
@@ -106,8 +107,22 @@ class Generations:
             _get(connection, number)
             if erased_since(connection, snapshot.revision):
                 return False
+            if not (folder / snapshot.file).exists():
+                return False
             _set_snapshot(connection, number, snapshot)
         return True
+
+    def remove_unlisted(self, folder: Path) -> None:
+        """Remove every file of a folder that no generation lists, while no other process can list one.
+
+        Raises:
+            OSError: One cannot be removed.
+        """
+        with self._database.write() as connection:
+            listed = {one.snapshot.file for one in _all(connection) if one.snapshot is not None}
+            for file in folder.glob("*"):
+                if file.name not in listed:
+                    file.unlink(missing_ok=True)
 
     def forget_snapshot(self, number: int) -> None:
         """Say that no file holds this generation's index.
@@ -131,7 +146,7 @@ class Generations:
     def list(self) -> list[Generation]:
         """All generations, oldest first."""
         with self._database.read() as connection:
-            return [_generation(row) for row in connection.execute(_SELECT)]
+            return _all(connection)
 
 
 _SELECT: Select[*tuple[object, ...]] = select(
@@ -143,6 +158,10 @@ _SELECT: Select[*tuple[object, ...]] = select(
     GENERATIONS.c.activated,
     GENERATIONS.c.snapshot,
 ).order_by(GENERATIONS.c.id)
+
+
+def _all(connection: Connection) -> list[Generation]:
+    return [_generation(row) for row in connection.execute(_SELECT)]
 
 
 def insert_generation(connection: Connection, spec: GenerationSpec) -> int:
