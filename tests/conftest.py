@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
 
 from twindex.embedder.bundle import Bundle, write_bundle
@@ -13,6 +14,10 @@ from twindex.embedder.inception import array_shapes
 
 # TensorFlow prints its start-up notes before any Python filter can see them.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+# No test asserts a time: the machine may be busy.
+settings.register_profile("twindex", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("twindex")
 
 Arrays = Mapping[str, NDArray[np.float32]]
 DIM = 16

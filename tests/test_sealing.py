@@ -29,7 +29,7 @@ def opened(data: bytes, associated: bytes = b"what it is", key: bytes = KEY) -> 
     return FileSealer(key).open(memoryview(data), associated, "a.twdx")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.binary(max_size=3 * CHUNK), max_size=5))
 def test_the_pieces_come_back_as_one(pieces: list[bytes]) -> None:
     whole = b"".join(pieces)

@@ -20,7 +20,6 @@ from twindex.storage import Store
 
 FEW = settings(
     max_examples=60,
-    deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

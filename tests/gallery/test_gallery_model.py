@@ -284,7 +284,7 @@ class GalleryMachine(RuleBasedStateMachine):
 
 def _machine_test(index: str) -> type:
     machine = type("Machine", (GalleryMachine,), {"index": index})
-    machine.TestCase.settings = settings(max_examples=6, stateful_step_count=12, deadline=None)
+    machine.TestCase.settings = settings(max_examples=6, stateful_step_count=12)
     return machine.TestCase
 
 

@@ -94,7 +94,7 @@ class IndexMachine(RuleBasedStateMachine):
 
 def _machine_test(text: str) -> type:
     machine = type("Machine", (IndexMachine,), {"text": text})
-    machine.TestCase.settings = settings(max_examples=15, stateful_step_count=15, deadline=None)
+    machine.TestCase.settings = settings(max_examples=15, stateful_step_count=15)
     return machine.TestCase
 
 

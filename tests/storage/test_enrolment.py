@@ -232,7 +232,7 @@ def shared_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 def test_any_vector_comes_back_byte_equal(shared_store: Store) -> None:
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     @given(
         hnp.arrays(np.float32, st.integers(1, 600), elements=st.floats(-1, 1, width=32)).filter(
             lambda values: float(np.linalg.norm(values)) > 0.01

@@ -40,7 +40,7 @@ def test_31_bytes_are_no_finding() -> None:
         assert not remains.runs(before + piece + after)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.lists(st.binary(max_size=120), min_size=1, max_size=3),
     st.lists(st.tuples(st.integers(0, 2), st.integers(0, 120), st.integers(0, 60), st.binary(max_size=9)), max_size=4),

@@ -91,5 +91,5 @@ class StoreMachine(RuleBasedStateMachine):
         assert replayed == set(self.model)
 
 
-StoreMachine.TestCase.settings = settings(max_examples=12, stateful_step_count=15, deadline=None)
+StoreMachine.TestCase.settings = settings(max_examples=12, stateful_step_count=15)
 TestStoreModel = StoreMachine.TestCase
