@@ -253,6 +253,15 @@ GUARDS = (
     ),
     Guard(
         "I6",
+        "an erasure that was cut short is finished by writing the database anew",
+        "gallery/erasing.py",
+        "finish",
+        'before = {"database"} if searched is None else searched',
+        "before = searched or set()",
+        "gallery/test_erasing.py::test_one_cut_short_before_its_search_is_finished_by_writing_the_database_anew",
+    ),
+    Guard(
+        "I6",
         "an erasure is pending while the journal holds bytes",
         "storage/database.py",
         "Database.truncate_journal",

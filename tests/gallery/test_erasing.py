@@ -136,6 +136,24 @@ def test_without_secure_delete_and_rewriting_it_is_pending(
         assert opened.store.audit.rows()[-1].details["verified_by"] == "structure"
 
 
+def test_one_cut_short_before_its_search_is_finished_by_writing_the_database_anew(
+    gallery: Gallery, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gallery.close()
+    with monkeypatch.context() as guards:
+        weaken(guards, "PRAGMA secure_delete = OFF")
+        with Gallery.open(folder) as opened:
+            _, vector, _ = filled(opened, 3)
+            opened.store.subjects.erase("subject 0")
+    assert remnants(folder, vector) == [DATABASE]
+    with Gallery.open(folder) as opened:
+        findings = examine(opened)
+        assert "is pending: it was interrupted." in findings[0].text
+        mend(opened, findings)
+        assert remnants(folder, vector) == []
+        assert examine(opened) == []
+
+
 def test_a_checkpoint_left_out_is_noticed(gallery: Gallery, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("twindex.storage.database.journal_mode", lambda version: "wal")
     gallery.close()

@@ -179,7 +179,7 @@ def _erasures(gallery: Gallery) -> list[Finding]:
     """The erasures of which nobody has seen yet that nothing is left."""
     findings = []
     for row in gallery.store.audit.unverified():
-        where = ", ".join(sorted(gallery.store.audit.places(row.id))) or "it was interrupted"
+        where = ", ".join(sorted(gallery.store.audit.places(row.id) or ())) or "it was interrupted"
         text = f"The erasure of {row.time:%Y-%m-%d %H:%M} UTC (audit {row.id}) is pending: {where}."
         findings.append(Finding(text, "finish_erasure", erasure=row.id, code="erasure_pending"))
     return findings

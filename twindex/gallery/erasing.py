@@ -86,8 +86,8 @@ def finish(store: Store, folder: Path, snapshots: Path, row: AuditRow) -> Receip
     """Complete an erasure that was pending or cut short, and record the outcome.
 
     The erased bytes are not known any more, so nothing is searched: snapshots that no generation lists are removed, the
-    database is written anew where something was found in it, its journal is emptied, and where something was found in a
-    file that is not the gallery's, there must be no such file any more.
+    database is written anew unless a search found nothing in it, its journal is emptied, and where something was found
+    in a file that is not the gallery's, there must be no such file any more.
 
     Args:
         store: Open for writing.
@@ -95,10 +95,12 @@ def finish(store: Store, folder: Path, snapshots: Path, row: AuditRow) -> Receip
         snapshots: Where its snapshots are.
         row: The erasure's in the audit.
     """
-    before = store.audit.places(row.id)
+    searched = store.audit.places(row.id)
+    # SQLite overwrites what is deleted, but not the copies of rows that it once left where it moved them from.
+    before = {"database"} if searched is None else searched
     store.generations.remove_unlisted(snapshots)
     places: set[Place] = set()
-    if "database" in before and not _rewritten(store):
+    if before & {"database", "unreadable"} and not _rewritten(store):
         places.add("database")
     if not store.finish_erasure():
         places.add("journal")

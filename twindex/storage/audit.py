@@ -61,8 +61,8 @@ class Audit:
         with self._database.read() as connection:
             return [AuditRow(*row) for row in connection.execute(statement.order_by(AUDIT.c.id))]
 
-    def places(self, erasure: int) -> set[str]:
-        """Where the last verification of an erasure found remnants; see `Receipt.found_in`. Empty if there was none."""
+    def places(self, erasure: int) -> set[str] | None:
+        """Where the last verification of an erasure found remnants; see `Receipt.found_in`. None if there was none."""
         statement = (
             select(AUDIT.c.details)
             .where(AUDIT.c.action == VERIFIED, func.json_extract(AUDIT.c.details, _OF) == erasure)
@@ -71,7 +71,7 @@ class Audit:
         )
         with self._database.read() as connection:
             details = connection.scalar(statement)
-        return set() if details is None else set(details["found_in"])
+        return None if details is None else set(details["found_in"])
 
 
 _COLUMNS = (AUDIT.c.id, AUDIT.c.time, AUDIT.c.actor, AUDIT.c.action, AUDIT.c.subjects, AUDIT.c.details)
