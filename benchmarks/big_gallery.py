@@ -49,7 +49,7 @@ def make_gallery(folder: Path, references: int, per_subject: int, seed: int, lik
                 samples,
             )
             connection.executemany(
-                'INSERT INTO "references" VALUES (?, ?, ?, ?)',
+                'INSERT INTO "references" (id, sample_id, subject_id, enrolled) VALUES (?, ?, ?, ?)',
                 [(number, number, owner, _NOW) for number, owner in zip(numbers, owners, strict=True)],
             )
             connection.executemany("INSERT INTO templates VALUES (?, ?, ?, ?, ?)", hashed)

@@ -75,6 +75,14 @@ def test_a_damaged_template_without_a_sound_crop_stays(
     assert mend(damaged, findings) == []
 
 
+def test_a_template_whose_model_is_no_text_is_reported_and_stays(gallery: Gallery, folder: Path) -> None:
+    """A file cut short gives such values, whatever the schema says."""
+    enrol(gallery, 1, "ada")
+    execute(folder, "UPDATE templates SET fingerprint = x'00ff'")
+    findings = [one for one in examine(gallery) if one.code == "template"]
+    assert [(one.mendable, "is damaged" in one.text) for one in findings] == [(False, True)]
+
+
 def test_weights_that_are_not_the_cards_are_a_finding(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
     def differs(bundle: Bundle) -> bytes:
         raise BundleError("The weights' SHA-256 differs.")

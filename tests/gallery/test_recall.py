@@ -104,7 +104,7 @@ def test_a_gallery_that_outgrows_exact_search_is_measured_when_compacted(
     recall = written.recall
     assert recall is not None
     assert (recall.structure, recall.references, recall.probes) == (opened.structure, COUNT, COUNT)
-    assert opened.structure == "PQ8x4fs"
+    assert opened.structure == "PCAR16,PQ8x4fs"
     assert opened.candidates == recall.candidates
     # Opened again, it is not measured again.
     assert gallery.active().snapshot == written
@@ -145,7 +145,7 @@ def test_a_large_gallery_trains_on_a_sample(gallery: Gallery, monkeypatch: pytes
 
     monkeypatch.setattr(type(gallery.store.references), "vectors", noted)
     opened = gallery.searchable()
-    assert (opened.structure, opened.count) == ("PQ8x4fs", 80)
+    assert (opened.structure, opened.count) == ("PCAR16,PQ8x4fs", 80)
     assert drawn == [np.linspace(1, 80, 32, dtype=np.int64).tolist()]
 
 

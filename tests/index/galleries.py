@@ -20,6 +20,7 @@ QUANTISED_SPECS = (
     "IVF16,PQ16",
     "IVF16,PQ16x4fs",
     "OPQ16,PQ16x4fs",
+    "PCAR32,PQ16x4fs",
     "PCA24,Flat",
 )
 ALL_SPECS = EXACT_SPECS + QUANTISED_SPECS
@@ -33,6 +34,7 @@ DISTANCE_BOUNDS = {
     "PQ16x4fs": 0.5,
     "IVF16,PQ16x4fs": 0.5,
     "OPQ16,PQ16x4fs": 0.5,
+    "PCAR32,PQ16x4fs": 0.5,
     "PCA24,Flat": 0.5,
 }
 # FAISS multiplies matrices for larger batches of probes, and float32 products cancel: squares are good to this.

@@ -12,14 +12,14 @@ from twindex.index.spec import parse_spec
     [
         ("auto", 0, "Flat"),
         ("AUTO", EXACT_UP_TO, "Flat"),
-        ("auto", EXACT_UP_TO + 1, "PQ64x4fs"),
-        ("auto", 10_000_000, "PQ64x4fs"),
+        ("auto", EXACT_UP_TO + 1, "PCAR128,PQ64x4fs"),
+        ("auto", 10_000_000, "PCAR128,PQ64x4fs"),
         # 128 floats and an id in two places are 528 bytes; 64 half bytes and the same are 48; 32 half bytes 32.
         ("auto,6MB", 10_000, "Flat"),
-        ("auto,5MB", 10_000, "PQ64x4fs"),
-        ("auto, 48 MB", 1_000_000, "PQ64x4fs"),
-        ("auto,47MB", 1_000_000, "PQ32x4fs"),
-        ("auto,32MB", 1_000_000, "PQ32x4fs"),
+        ("auto,5MB", 10_000, "PCAR128,PQ64x4fs"),
+        ("auto, 48 MB", 1_000_000, "PCAR128,PQ64x4fs"),
+        ("auto,47MB", 1_000_000, "PCAR128,PQ32x4fs"),
+        ("auto,32MB", 1_000_000, "PCAR128,PQ32x4fs"),
         ("flat", 10_000_000, "Flat"),
         ("PQ16", 5, "PQ16"),
     ],
@@ -28,7 +28,9 @@ def test_the_rule(text: str, count: int, expected: str) -> None:
     assert chosen_spec(text, count, 128) == parse_spec(expected, count)
 
 
-@pytest.mark.parametrize(("dim", "expected"), [(10, "PQ5x4fs"), (2, "PQ1x4fs"), (7, "Flat"), (1024, "PQ256x4fs")])
+@pytest.mark.parametrize(
+    ("dim", "expected"), [(10, "PCAR10,PQ5x4fs"), (2, "PCAR2,PQ1x4fs"), (7, "Flat"), (1024, "PCAR1024,PQ256x4fs")]
+)
 def test_every_length_of_template_has_a_choice(dim: int, expected: str) -> None:
     spec = chosen_spec("auto", EXACT_UP_TO + 1, dim)
     assert spec.text == expected
@@ -36,7 +38,7 @@ def test_every_length_of_template_has_a_choice(dim: int, expected: str) -> None:
 
 
 def test_a_gallery_that_outgrew_its_memory_has_the_smallest_index_and_a_sentence() -> None:
-    assert chosen_spec("auto,31MB", 1_000_000, 128).text == "PQ32x4fs"
+    assert chosen_spec("auto,31MB", 1_000_000, 128).text == "PCAR128,PQ32x4fs"
     assert shortage("auto,31MB", 1_000_000, 128) == (
         "1000000 references need at least 32 MB for an index, 31 MB were allowed."
     )

@@ -1,7 +1,8 @@
 """Which structure suits a gallery: the index "auto", by a rule that was measured (docs/speed.md).
 
 Exact search while it takes little time; above, codes of 4 bits a sub-vector, all of them compared, with exact distances
-for the candidates. No cell is missed, and no graph loses its way.
+for the candidates. No cell is missed, and no graph loses its way. Vectors are turned at random among their principal
+components before they are coded, so that every sub-vector varies as much and no code is wasted on one that does not.
 """
 
 import re
@@ -79,5 +80,5 @@ def _megabytes(spec: IndexSpec, count: int, dim: int) -> int:
 
 def _choices(dim: int) -> list[IndexSpec]:
     """Exact, then quantised ever more coarsely."""
-    quantised = [f"PQ{dim // part}x4fs" for part in (2, 4) if dim % part == 0 and 1 <= dim // part <= 256]
+    quantised = [f"PCAR{dim},PQ{dim // part}x4fs" for part in (2, 4) if dim % part == 0 and 1 <= dim // part <= 256]
     return [parse_spec(text, 0) for text in ("Flat", *quantised)]

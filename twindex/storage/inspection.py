@@ -67,7 +67,7 @@ def _templates(database: Database) -> Iterator[Damage]:
             typed = isinstance(reference, int) and isinstance(fingerprint, str) and isinstance(vector, bytes)
             if not (typed and fingerprint.isascii() and template_is_sound(reference, fingerprint, vector, sha256)):
                 text = f"The template of reference {reference} under model {fingerprint} is damaged."
-                yield Damage(text, TemplateKey(reference, fingerprint), "template")
+                yield Damage(text, TemplateKey(reference, fingerprint) if typed else None, "template")
         if not rows:
             return
         after = rows[-1].id
