@@ -79,7 +79,7 @@ def test_a_template_whose_model_is_no_text_is_reported_and_stays(gallery: Galler
     """A file cut short gives such values, whatever the schema says."""
     enrol(gallery, 1, "ada")
     execute(folder, "UPDATE templates SET fingerprint = x'00ff'")
-    findings = [one for one in examine(gallery) if one.code == "template"]
+    findings = [one for one in examine(gallery) if one.code == "template_damaged"]
     assert [(one.mendable, "is damaged" in one.text) for one in findings] == [(False, True)]
 
 
