@@ -6,6 +6,7 @@ from sqlalchemy import func, select
 
 from twindex.errors import TwindexError
 from twindex.storage.database import Database
+from twindex.storage.pages import pages
 from twindex.storage.records import Damage, TemplateKey
 from twindex.storage.schema import AUDIT, AUDIT_TRIGGERS, SAMPLES, TEMPLATES
 from twindex.storage.template_format import crop_sha256, template_is_sound
@@ -55,35 +56,21 @@ def _audit(database: Database) -> Iterator[Damage]:
 
 
 def _templates(database: Database) -> Iterator[Damage]:
-    after = 0
     statement = select(
         TEMPLATES.c.id, TEMPLATES.c.reference_id, TEMPLATES.c.fingerprint, TEMPLATES.c.vector, TEMPLATES.c.sha256
-    ).order_by(TEMPLATES.c.id)
-    while True:
-        with database.read() as connection:
-            rows = connection.execute(statement.where(TEMPLATES.c.id > after).limit(_PAGE)).all()
+    )
+    for rows in pages(database, statement, _PAGE):
         for _, reference, fingerprint, vector, sha256 in rows:
             # SQLite keeps values of any type in any column, and only these can be hashed.
             typed = isinstance(reference, int) and isinstance(fingerprint, str) and isinstance(vector, bytes)
             if not (typed and fingerprint.isascii() and template_is_sound(reference, fingerprint, vector, sha256)):
                 text = f"The template of reference {reference} under model {fingerprint} is damaged."
                 yield Damage(text, TemplateKey(reference, fingerprint) if typed else None, "template")
-        if not rows:
-            return
-        after = rows[-1].id
 
 
 def _crops(database: Database) -> Iterator[Damage]:
-    after = 0
-    statement = select(SAMPLES.c.id, SAMPLES.c.source_name, SAMPLES.c.crop, SAMPLES.c.crop_sha256).order_by(
-        SAMPLES.c.id
-    )
-    while True:
-        with database.read() as connection:
-            rows = connection.execute(statement.where(SAMPLES.c.id > after).limit(_PAGE)).all()
+    statement = select(SAMPLES.c.id, SAMPLES.c.source_name, SAMPLES.c.crop, SAMPLES.c.crop_sha256)
+    for rows in pages(database, statement, _PAGE):
         for number, source_name, crop, sha256 in rows:
             if (crop_sha256(crop) if isinstance(crop, bytes) else crop) != sha256:
                 yield Damage(f"The crop of sample {number}, from {source_name!r}, is damaged.", code="crop")
-        if not rows:
-            return
-        after = rows[-1].id

@@ -10,6 +10,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from twindex.errors import UsageError
 from twindex.storage.database import Database, canonical_json
 from twindex.storage.names import readable_text, subject_name
+from twindex.storage.pages import advanced
 from twindex.storage.records import ItemStatus, Job, JobItem, JobState, NewItem
 from twindex.storage.schema import JOB_ITEMS, JOBS
 from twindex.terms import Terms
@@ -140,7 +141,10 @@ class Jobs:
     def _page(self, statement: Select[*tuple[object, ...]], after: int, limit: int) -> list[JobItem]:
         with self._database.read() as connection:
             rows = connection.execute(statement.where(JOB_ITEMS.c.id > after).limit(limit))
-            return [_item(row) for row in rows]
+            found = [_item(row) for row in rows]
+        if found:
+            advanced(after, found[-1].id)
+        return found
 
     # Last, because below it the word would mean this method and not the built-in type.
     def list(self) -> list[Job]:

@@ -15,6 +15,7 @@ from twindex.storage.face_json import face_from_json
 from twindex.storage.generations import Generations
 from twindex.storage.jobs import Jobs
 from twindex.storage.names import subject_name
+from twindex.storage.pages import pages
 from twindex.storage.schema import GALLERY, REFERENCES, SAMPLES, SUBJECTS
 
 _PAGE = 1000
@@ -69,17 +70,10 @@ def _subjects(database: Database) -> None:
 
 
 def _samples(database: Database) -> None:
-    after = 0
-    statement = select(SAMPLES.c.id, SAMPLES.c.face).order_by(SAMPLES.c.id).limit(_PAGE)
-    while True:
-        with database.read() as connection:
-            rows = connection.execute(statement.where(SAMPLES.c.id > after)).all()
+    for rows in pages(database, select(SAMPLES.c.id, SAMPLES.c.face), _PAGE):
         for _, face in rows:
             if face is not None:
                 face_from_json(face)
-        if not rows:
-            return
-        after = rows[-1].id
 
 
 def _references(database: Database) -> None:

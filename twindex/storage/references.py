@@ -12,6 +12,7 @@ from twindex.storage.audit import record
 from twindex.storage.database import Database
 from twindex.storage.enrolment import enrol, refuse_stale_model, set_terms, subjects_of
 from twindex.storage.names import subject_name
+from twindex.storage.pages import advanced
 from twindex.storage.records import Enrolment, EnrolmentRequest, KeptCrop, ReferenceRecord
 from twindex.storage.reference_lookup import select_references
 from twindex.storage.schema import REFERENCES, SAMPLES, SUBJECTS, TEMPLATES
@@ -120,7 +121,7 @@ class References:
             if not len(references):
                 return
             yield references, vectors
-            after = int(references[-1])
+            after = advanced(after, int(references[-1]))
 
     def ids(self, fingerprint: str) -> Int64:
         """The references that have a template of a model, (n,) int64, ascending."""
@@ -141,7 +142,10 @@ class References:
             IntegrityError: If a crop is not what was written; names its reference.
         """
         with self._database.read() as connection:
-            return select_missing(connection, fingerprint, after, limit)
+            found = select_missing(connection, fingerprint, after, limit)
+        if found:
+            advanced(after, found[-1].reference)
+        return found
 
     def add_templates(self, fingerprint: str, references: Int64, vectors: Float32) -> int:
         """Give existing references templates of another model, as a re-index does; no change is logged.

@@ -9,12 +9,13 @@ from pathlib import Path
 from sqlalchemy import Select, select
 
 from twindex.storage.database import Database
+from twindex.storage.pages import pages
 from twindex.storage.remnants import WINDOW, Remains, Run, unexplained
 from twindex.storage.schema import SAMPLES, TEMPLATES
 
 _PAGES: tuple[tuple[Select[int, bytes | None], int], ...] = (
-    (select(SAMPLES.c.id, SAMPLES.c.crop).order_by(SAMPLES.c.id), 200),
-    (select(TEMPLATES.c.id, TEMPLATES.c.vector).order_by(TEMPLATES.c.id), 5_000),
+    (select(SAMPLES.c.id, SAMPLES.c.crop), 200),
+    (select(TEMPLATES.c.id, TEMPLATES.c.vector), 5_000),
 )
 
 
@@ -72,12 +73,5 @@ def _kept_pages(database: Database) -> Iterator[bytes]:
     """All crops and templates that are kept, some at a time; bytes that nobody holds keep neighbours apart."""
     apart = os.urandom(WINDOW)
     for statement, size in _PAGES:
-        number = statement.selected_columns[0]
-        after = 0
-        while True:
-            with database.read() as connection:
-                rows = connection.execute(statement.where(number > after).limit(size)).all()
-            if not rows:
-                break
+        for rows in pages(database, statement, size):
             yield apart.join(value for _, value in rows if value is not None)
-            after = rows[-1][0]
