@@ -14,6 +14,8 @@ from twindex.embedder.registry import find_model
 from twindex.errors import IntegrityError, UsageError
 from twindex.gallery.partial import partial_folder
 from twindex.storage import Contents, Store
+from twindex.storage.creation import make_private_file
+from twindex.storage.journal import may_write
 from twindex.storage.publishing import publish
 
 
@@ -43,7 +45,7 @@ def export_gallery(gallery: Path, target: Path, *, with_model: bool = False) -> 
     _refuse_target(gallery, target)
     with partial_folder(target) as folder:
         database = folder / DATABASE_ENTRY
-        os.close(os.open(database, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        make_private_file(database)
         with Store.open(gallery / DATABASE, read_only=True) as store:
             store.copy_to(database)
         files = {DATABASE_ENTRY: database}
@@ -73,7 +75,7 @@ def export_gallery(gallery: Path, target: Path, *, with_model: bool = False) -> 
 
 def _recorded(database: Path, contents: Contents) -> bool:
     """Tell the gallery's audit; False where the gallery can only be read."""
-    if not (os.access(database, os.W_OK) and os.access(database.parent, os.W_OK)):
+    if not may_write(database):
         return False
     with Store.open(database) as store:
         store.audit.add("export", contents.counts())
@@ -97,8 +99,7 @@ def _refuse_target(gallery: Path, target: Path) -> None:
 def _sound_contents(database: Path) -> Contents:
     """What the copy holds, after every check that an import makes too."""
     with Store.open(database, read_only=True) as copy:
-        wrong = [damage.text for damage in copy.check()] or [one.text for one in copy.inconsistencies()]
-        if wrong:
+        if wrong := copy.unsound():
             raise IntegrityError(
                 f"The gallery is damaged and was not exported, {len(wrong)} findings such as: {wrong[0]} "
                 "Run `twindex doctor --repair`, then export again."

@@ -87,8 +87,7 @@ def _check_database(path: Path, manifest: Manifest) -> None:
         wrong = Store.foreign_definitions(path)
         if not wrong:
             with Store.open(path) as store:
-                wrong = [damage.text for damage in store.check()] or [one.text for one in store.inconsistencies()]
-                wrong = wrong or _differences(store, manifest)
+                wrong = store.unsound() or _differences(store, manifest)
                 if not wrong:
                     store.forget_snapshots()
                     store.audit.add("import", manifest.contents.counts())

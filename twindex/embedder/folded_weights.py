@@ -15,7 +15,7 @@ from typing import BinaryIO, cast
 from numpy.lib import format as npy
 
 from twindex.embedder.foreign_file import WEIGHTS
-from twindex.embedder.inception import array_shapes
+from twindex.embedder.inception import kernel_shapes
 from twindex.errors import ForeignFileError
 
 _LARGEST_HEADER = 10_000
@@ -102,10 +102,7 @@ def _check_array(file: Path, name: str, expected: tuple[int, ...], opened: Binar
 
 
 def _expected_shapes() -> dict[str, tuple[int, ...]]:
-    kernels = [
-        shape for name, shape in array_shapes(2).items() if name.startswith("conv_") and name.endswith("/kernel")
-    ]
     shapes: dict[str, tuple[int, ...]] = {}
-    for name, kernel in zip(layer_names(), kernels, strict=True):
+    for name, kernel in zip(layer_names(), kernel_shapes(), strict=True):
         shapes |= {f"{name}/kernel": kernel, f"{name}/bias": kernel[-1:]}
     return shapes

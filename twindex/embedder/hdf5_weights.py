@@ -12,7 +12,7 @@ from typing import Any
 import h5py
 
 from twindex.embedder.foreign_file import WEIGHTS
-from twindex.embedder.inception import array_shapes
+from twindex.embedder.inception import kernel_shapes
 from twindex.errors import ForeignFileError
 
 _MOST_OBJECTS = 4_000  # Keras writes about 1,000
@@ -99,10 +99,7 @@ def _check_shapes(file: Path, shapes: dict[str, tuple[int, ...]]) -> None:
 
 
 def _expected_shapes() -> Iterator[tuple[str, tuple[int, ...]]]:
-    kernels = [
-        shape for name, shape in array_shapes(2).items() if name.startswith("conv_") and name.endswith("/kernel")
-    ]
-    for number, kernel in enumerate(kernels):
+    for number, kernel in enumerate(kernel_shapes()):
         suffix = f"_{number}" if number else ""
         yield f"layers/conv2d{suffix}/vars/0", kernel
         for place in range(_NORM_ARRAYS):

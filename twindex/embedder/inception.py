@@ -147,6 +147,11 @@ def array_shapes(dim: int) -> dict[str, tuple[int, ...]]:
     return {**shapes, "projection/kernel": (CHANNELS, dim), "projection/bias": (dim,)}
 
 
+def kernel_shapes() -> list[tuple[int, ...]]:
+    """Shape of each convolution's kernel, (rows, columns, in, out), in creation order."""
+    return [(conv.rows, conv.columns, channels, conv.filters) for conv, channels in _readers(inception_v3(), 3)]
+
+
 def activations() -> tuple[int, ...]:
     """Which activations of the network must be coded alike to be coded in 8 bits.
 

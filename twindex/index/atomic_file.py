@@ -6,6 +6,8 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+from twindex.durability import synchronise
+
 _SUFFIX = ".twindex-partial"
 
 
@@ -34,7 +36,7 @@ def write_atomically(path: Path, pieces: Iterable[bytes]) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    _fsync_directory(path.parent)
+    synchronise(path.parent)
 
 
 def remove_leftovers(directory: Path, older_than_s: float = 0.0) -> int:
@@ -58,16 +60,5 @@ def remove_leftovers(directory: Path, older_than_s: float = 0.0) -> int:
             leftover.unlink(missing_ok=True)
             removed += 1
     if removed:
-        _fsync_directory(directory)
+        synchronise(directory)
     return removed
-
-
-def _fsync_directory(directory: Path) -> None:
-    """Make renames and deletions in a directory durable; Windows has no such call and journals them itself."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

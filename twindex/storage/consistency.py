@@ -76,17 +76,21 @@ def log_enrolments(database: Database) -> None:
 def raise_counters(database: Database) -> None:
     """Set every counter of ids so that no id that was ever given is given again."""
     with database.write() as connection:
-        counters = _counters(connection)
-        for table, highest in _COUNTED.items():
-            used = connection.exec_driver_sql(highest).scalar_one()
-            if used is not None and counters.get(table, 0) < used:
-                connection.exec_driver_sql("DELETE FROM sqlite_sequence WHERE name = ?", (table,))
-                connection.exec_driver_sql("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (table, used))
+        for table, _, used in _behind(connection):
+            connection.exec_driver_sql("DELETE FROM sqlite_sequence WHERE name = ?", (table,))
+            connection.exec_driver_sql("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (table, used))
 
 
-def _counters(connection: Connection) -> dict[str, int]:
+def _behind(connection: Connection) -> list[tuple[str, int, int]]:
+    """The counters that stand below an id that was given: their table, where they stand, and that id."""
     rows = connection.exec_driver_sql("SELECT name, seq FROM sqlite_sequence").all()
-    return {str(table): int(last) for table, last in rows}
+    counters = {str(table): int(last) for table, last in rows}
+    given = {table: connection.exec_driver_sql(highest).scalar_one() for table, highest in _COUNTED.items()}
+    return [
+        (table, counters.get(table, 0), used)
+        for table, used in given.items()
+        if used is not None and counters.get(table, 0) < used
+    ]
 
 
 def _carried_out(code: Code, check: Callable[[Database], list[str]], database: Database) -> list[Inconsistency]:
@@ -126,11 +130,6 @@ def _unlogged(database: Database) -> list[str]:
 
 
 def _low_counters(database: Database) -> list[str]:
-    low = []
     with database.read() as connection:
-        counters = _counters(connection)
-        for table, highest in _COUNTED.items():
-            used = connection.exec_driver_sql(highest).scalar_one()
-            if used is not None and counters.get(table, 0) < used:
-                low.append(f"The counter of {table} stands at {counters.get(table, 0)}, but {used} was given already.")
-    return low
+        behind = _behind(connection)
+    return [f"The counter of {table} stands at {last}, but {used} was given already." for table, last, used in behind]

@@ -70,6 +70,11 @@ def read_header(path: Path) -> Header:
     return Header(wal=header[18] == 2)
 
 
+def may_write(path: Path) -> bool:
+    """Whether a database can be written: SQLite makes its journal beside it."""
+    return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+
+
 def refuse_stranger(application_id: int, path: Path) -> None:
     """Refuse a SQLite database that is no gallery.
 

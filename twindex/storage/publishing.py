@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from twindex.durability import synchronise
+
 
 def publish(temporary: Path, path: Path) -> None:
     """Give a finished file its name, and make that durable.
@@ -26,13 +28,3 @@ def publish(temporary: Path, path: Path) -> None:
             raise FileExistsError(f"{path} exists") from None
         temporary.rename(path)
     synchronise(path.parent)
-
-
-def synchronise(folder: Path) -> None:
-    """Make a folder's names durable; only POSIX can open folders."""
-    if hasattr(os, "O_DIRECTORY"):
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

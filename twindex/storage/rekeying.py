@@ -11,6 +11,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from twindex.durability import synchronise
 from twindex.errors import EncryptionKeyError, IntegrityError, UsageError
 from twindex.keys import DerivedKeys, GalleryKey, matching_keys, new_keys
 from twindex.storage.creation import make_private_file
@@ -21,7 +22,6 @@ from twindex.storage.inspection import inspect
 from twindex.storage.journal import APPLICATION_ID, connection_uri, read_header
 from twindex.storage.migrations import MIGRATIONS
 from twindex.storage.occupancy import Occupancy
-from twindex.storage.publishing import synchronise
 
 _BLOCK = 1 << 20
 _LEFTOVERS = "rekey"

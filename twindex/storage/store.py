@@ -1,6 +1,5 @@
 """The gallery's database: the only truth, of which indexes are copies."""
 
-import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
@@ -23,7 +22,7 @@ from twindex.storage.expected_schema import schema_differences
 from twindex.storage.generations import Generations, forget_all_snapshots
 from twindex.storage.inspection import inspect
 from twindex.storage.jobs import Jobs
-from twindex.storage.journal import read_header, refuse_stranger
+from twindex.storage.journal import may_write, read_header, refuse_stranger
 from twindex.storage.migrations import MIGRATIONS, migrate, schema_version
 from twindex.storage.records import Damage, GalleryRecord, GenerationSpec, StoredThreshold
 from twindex.storage.references import References
@@ -240,6 +239,10 @@ class Store:
         """What is wrong with the database; an empty list if it is sound."""
         return inspect(self._database)
 
+    def unsound(self) -> list[str]:
+        """A sentence for each damage, or, where there is none, for each inconsistency; empty if all is sound."""
+        return [damage.text for damage in self.check()] or [one.text for one in self.inconsistencies()]
+
 
 def _bring_up_to_date(database: Database) -> None:
     with database.read() as connection:
@@ -259,7 +262,7 @@ def _bring_up_to_date(database: Database) -> None:
 
 
 def _refuse_unwritable(path: Path) -> None:
-    if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+    if not may_write(path):
         raise UsageError(
             f"The gallery's database {str(path)!r} has an older schema and cannot be written; run `twindex doctor` "
             "once where it can be, to bring it up to date."
