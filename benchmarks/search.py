@@ -26,6 +26,7 @@ from twindex.index.faiss_index import FaissIndex
 from twindex.types import Float32, Int64
 
 _BLOCK = 50_000
+_TRAINED = 65_536  # references that a plain structure is trained on
 
 
 @dataclass(frozen=True)
@@ -44,19 +45,37 @@ def twindex(text: str, templates: Float32, numbers: list[int]) -> dict[str, Buil
     index = FaissIndex.build(chosen_spec(text, count, dim), dim, lambda: _batches(templates), count)
     seconds = time.perf_counter() - started
     size = len(index.serialize())
-
-    def nearest(probe: Float32, candidates: int) -> int:
-        found = index.search(probe[None], candidates).references[0]
-        return int(found[np.square(templates[found] - probe).sum(axis=1).argmin()])
-
     if index.is_exhaustive:
         numbers = numbers[:1]
+
+    def candidates(probe: Float32, number: int) -> Int64:
+        return index.search(probe[None], number).references[0]
+
     return {
         f"Twindex {index.spec.text}, {number} candidates": Built(
-            lambda probe, number=number: nearest(probe, number), size, seconds
+            lambda probe, number=number: _compared(probe, candidates(probe, number), templates), size, seconds
         )
         for number in numbers
     }
+
+
+def plain_structure(text: str, templates: Float32, number: int) -> Built:
+    """The same structure as FAISS makes it, which scans it with one core for one probe; candidates compared exactly."""
+    started = time.perf_counter()
+    index = faiss.index_factory(templates.shape[1], text)
+    index.train(templates[:: max(1, len(templates) // _TRAINED)])
+    index.add(templates)
+    seconds = time.perf_counter() - started
+    return Built(
+        lambda probe: _compared(probe, index.search(probe[None], number)[1][0], templates),
+        len(faiss.serialize_index(index)),
+        seconds,
+    )
+
+
+def _compared(probe: Float32, candidates: Int64, templates: Float32) -> int:
+    """The nearest of the candidates by exact distance."""
+    return int(candidates[np.square(templates[candidates] - probe).sum(axis=1).argmin()])
 
 
 def plain_faiss(templates: Float32) -> Built:
@@ -114,6 +133,9 @@ def measured(count: int, options: argparse.Namespace) -> list[dict[str, Any]]:
     if count <= options.graphs_up_to:
         makers |= {"hnswlib": plain_hnswlib, "usearch": plain_usearch}
     built |= {name: make(templates) for name, make in makers.items()}
+    if (spec := chosen_spec(AUTO, *templates.shape)).text != "Flat":
+        number = options.candidates[0]
+        built[f"FAISS {spec.text}, {number} candidates"] = plain_structure(spec.text, templates, number)
     timed = probes[: options.timed]
     seconds = interleaved(
         {name: lambda one=one: [one.nearest(probe) for probe in timed] for name, one in built.items()}, options.rounds

@@ -188,11 +188,11 @@ def test_a_structure_with_repeated_ids_is_refused() -> None:
     structure = exhaustive_structure(DIM)
     structure.add_with_ids(VECTORS[:2], np.array([4, 4], np.int64))
     with pytest.raises(IntegrityError, match="repeated or negative"):
-        FaissIndex(parse_spec("flat", 2), structure)
+        FaissIndex(parse_spec("flat", 2), [structure])
 
 
 def test_a_structure_with_negative_ids_is_refused() -> None:
     structure = exhaustive_structure(DIM)
     structure.add_with_ids(VECTORS[:1], np.array([-1], np.int64))
     with pytest.raises(IntegrityError, match="repeated or negative"):
-        FaissIndex(parse_spec("flat", 1), structure)
+        FaissIndex(parse_spec("flat", 1), [structure])

@@ -1,6 +1,6 @@
-"""The index that a gallery searches: any FAISS structure of `spec.py` behind `VectorIndex`."""
+"""The index that a gallery searches: any FAISS structure of `spec.py`, or several alike, behind `VectorIndex`."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import faiss
 import numpy as np
@@ -14,9 +14,10 @@ from twindex.index.graph import bury, search_graph
 from twindex.index.protocol import Hits
 from twindex.index.sampling import reservoir
 from twindex.index.serialization import from_bytes, to_bytes
+from twindex.index.shards import Shards, shard_count
 from twindex.index.sorted_ids import frozen_ids, member, united, without
 from twindex.index.spec import IndexSpec
-from twindex.index.structure import describe, empty_structure, exhaustive_structure, parts, stored_ids, train
+from twindex.index.structure import describe, empty_structure, exhaustive_structure, parts, train
 from twindex.types import Float32, Int64
 
 Batches = Callable[[], Iterator[tuple[Int64, Float32]]]
@@ -39,21 +40,21 @@ class FaissIndex:
 
     Args:
         spec: What the structure was built as.
-        structure: Of `structure.py`, trained; owned by this object from now on.
+        structures: Of `structure.py`, trained, of one make; owned by this object from now on.
 
     Raises:
-        IntegrityError: A reference occurs twice in the structure, or an id is negative.
+        IntegrityError: A reference occurs twice in the structures, or an id is negative.
     """
 
-    def __init__(self, spec: IndexSpec, structure: faiss.Index) -> None:
+    def __init__(self, spec: IndexSpec, structures: Sequence[faiss.Index]) -> None:
         self.spec = spec
-        self._structure = structure
-        self._is_graph = isinstance(parts(structure)[-1], faiss.IndexHNSW)
-        self.exact_structure = spec.needs_training and describe(structure) == describe(
-            exhaustive_structure(structure.d)
+        self._shards = Shards(structures)
+        self._is_graph = isinstance(parts(structures[0])[-1], faiss.IndexHNSW)
+        self.exact_structure = spec.needs_training and describe(structures[0]) == describe(
+            exhaustive_structure(self.dim)
         )
         """Whether it searches exactly because there were fewer references than training needs."""
-        ids = np.sort(stored_ids(structure))
+        ids = np.sort(self._shards.ids())
         if self._is_graph:
             ids = ids[np.searchsorted(ids, 0) :]
         if (ids < 0).any() or (ids[1:] == ids[:-1]).any():
@@ -86,7 +87,8 @@ class FaissIndex:
             TwindexError: FAISS failed.
         """
         spec.check_dim(dim)
-        index = cls(spec, _ready_structure(spec, dim, training or batches, count))
+        ready = _ready_structure(spec, dim, training or batches, count)
+        index = cls(spec, [ready, *(faiss.clone_index(ready) for _ in range(1, shard_count(spec, count)))])
         for references, vectors in batches():
             index.add(references, vectors)
         return index
@@ -113,17 +115,17 @@ class FaissIndex:
         return index
 
     def serialize(self) -> bytes:
-        """The structure in FAISS's format, tombstones included.
+        """The structures in FAISS's format, one after another, tombstones included.
 
         Raises:
             TwindexError: FAISS failed.
         """
-        return to_bytes(self._structure)
+        return to_bytes(self._shards.structures)
 
     @property
     def dim(self) -> int:
         """See `VectorIndex.dim`."""
-        return int(self._structure.d)
+        return self._shards.dim
 
     @property
     def count(self) -> int:
@@ -138,7 +140,7 @@ class FaissIndex:
     @property
     def stale_share(self) -> float:
         """Share of entries that are removed but still present (HNSW only), from 0 to 1; rebuilding makes it 0."""
-        entries = int(self._structure.ntotal)
+        entries = self._shards.entries
         return (entries - self.count) / entries if entries else 0.0
 
     def references(self) -> Int64:
@@ -162,7 +164,7 @@ class FaissIndex:
         if not len(references):
             return
         with wrap_faiss(f"adding {len(references)} vectors", TwindexError, _REMEDY):
-            self._structure.add_with_ids(vectors, np.ascontiguousarray(references))
+            self._shards.add(references, vectors)
         self._live = united(self._live, references)
 
     def remove(self, references: Int64) -> int:
@@ -175,14 +177,18 @@ class FaissIndex:
         if not len(gone):
             return 0
         with wrap_faiss(f"removing {len(gone)} vectors", TwindexError, _REMEDY):
-            if self._is_graph:
-                bury(self._structure, gone)
-            elif self.spec.fast_scan and not self.exact_structure:
-                remove_codes(self._structure, gone)
-            else:
-                self._structure.remove_ids(gone)
+            for structure in self._shards.structures:
+                self._remove_from(structure, gone)
         self._live = without(self._live, gone)
         return len(gone)
+
+    def _remove_from(self, structure: faiss.Index, references: Int64) -> None:
+        if self._is_graph:
+            bury(structure, references)
+        elif self.spec.fast_scan and not self.exact_structure:
+            remove_codes(structure, references)
+        else:
+            structure.remove_ids(references)
 
     def search(self, probes: Float32, k: int) -> Hits:
         """See `VectorIndex.search`.
@@ -196,9 +202,9 @@ class FaissIndex:
             return Hits.ranked(np.empty((len(probes), 0), np.float32), np.empty((len(probes), 0), np.int64), k)
         with wrap_faiss(f"searching {len(probes)} probes", TwindexError, _REMEDY):
             if self._is_graph:
-                squared, references = search_graph(self._structure, probes, wanted)
+                squared, references = search_graph(self._shards.structures[0], probes, wanted)
             else:
-                squared, references = self._structure.search(probes, wanted)
+                squared, references = self._shards.search(probes, wanted)
         # FAISS gives squared distances, and for a vector and itself rounding can leave them a little below zero.
         return Hits.ranked(np.sqrt(np.maximum(squared, 0)), references, k)
 

@@ -1,49 +1,62 @@
 """FAISS structures to bytes and back, in bounded memory and with what comes back checked."""
 
 import threading
+from collections.abc import Sequence
 
 import faiss
 import numpy as np
 
 from twindex.errors import IntegrityError, TwindexError
 from twindex.index.faiss_errors import wrap_faiss
+from twindex.index.shards import shareable
 from twindex.index.spec import IndexSpec
-from twindex.index.structure import describe, empty_structure, exhaustive_structure, parts
+from twindex.index.structure import Description, describe, empty_structure, exhaustive_structure, parts
 
 # The byte limit is one number for the whole process.
 _limit_lock = threading.Lock()
 _REMEDY = "Rebuild the index from the store."
 
 
-def to_bytes(structure: faiss.Index) -> bytes:
-    """A structure in FAISS's format.
+def to_bytes(structures: Sequence[faiss.Index]) -> bytes:
+    """Structures in FAISS's format, one after another.
 
     Raises:
         TwindexError: FAISS failed, for want of memory for instance.
     """
     with wrap_faiss("writing an index to memory", TwindexError, "Free some memory and try again."):
-        data: bytes = faiss.serialize_index(structure).tobytes()
+        writer = faiss.VectorIOWriter()
+        for structure in structures:
+            faiss.write_index(structure, writer)
+        data: bytes = faiss.vector_to_array(writer.data).tobytes()
     return data
 
 
-def from_bytes(spec: IndexSpec, data: bytes | memoryview, dim: int) -> faiss.Index:
-    """A structure from FAISS's format.
+def from_bytes(spec: IndexSpec, data: bytes | memoryview, dim: int) -> list[faiss.Index]:
+    """Structures from FAISS's format.
 
     Args:
-        spec: What it was built as; the exact structure that stands in below the training minimum is accepted too.
+        spec: What each was built as; the exact structure that stands in below the training minimum is accepted too.
         data: What `to_bytes` gave. FAISS's format has no checksum: whoever calls has compared one.
         dim: Length of a vector.
 
     Returns:
-        The structure, ready to search.
+        The structures, one at least, ready to search.
 
     Raises:
         IntegrityError: Damaged, or of another make, metric or length of vector.
     """
     with wrap_faiss("reading an index", IntegrityError, _REMEDY):
         expected = describe(empty_structure(spec, dim))
-        structure = _limited_read(np.frombuffer(data, dtype=np.uint8), _table_bytes(spec))
-        found = describe(structure)
+        structures = _limited_read(np.frombuffer(data, dtype=np.uint8), _table_bytes(spec))
+    for structure in structures:
+        _check(structure, spec, expected, dim)
+    if len(structures) > 1 and not (shareable(spec) and len({describe(one) for one in structures}) == 1):
+        raise IntegrityError(f'The stored index is {len(structures)} structures, expected one "{spec.text}". {_REMEDY}')
+    return structures
+
+
+def _check(structure: faiss.Index, spec: IndexSpec, expected: Description, dim: int) -> None:
+    found = describe(structure)
     untrained = spec.needs_training and found == describe(exhaustive_structure(dim))
     if found != expected and not untrained:
         raise IntegrityError(
@@ -51,16 +64,20 @@ def from_bytes(spec: IndexSpec, data: bytes | memoryview, dim: int) -> faiss.Ind
         )
     if not all(part.is_trained and part.ntotal == structure.ntotal for part in parts(structure)):
         raise IntegrityError(f"The parts of the stored index disagree on what they hold. {_REMEDY}")
-    return structure
 
 
-def _limited_read(data: np.ndarray[tuple[int], np.dtype[np.uint8]], extra: int) -> faiss.Index:
+def _limited_read(data: np.ndarray[tuple[int], np.dtype[np.uint8]], extra: int) -> list[faiss.Index]:
     """Deserialise; nothing in the file may claim more memory than the file has bytes, its tables excepted."""
     with _limit_lock:
         before = faiss.get_deserialization_vector_byte_limit()
         faiss.set_deserialization_vector_byte_limit(len(data) + extra)
         try:
-            return faiss.deserialize_index(data)
+            reader = faiss.VectorIOReader()
+            faiss.copy_array_to_vector(data, reader.data)
+            structures = [faiss.read_index(reader)]
+            while reader.rp < len(data):
+                structures.append(faiss.read_index(reader))
+            return structures
         finally:
             faiss.set_deserialization_vector_byte_limit(before)
 

@@ -11,6 +11,9 @@ import numpy as np
 from twindex.index.spec import IndexSpec
 from twindex.types import Float32, Int64
 
+Description = tuple[tuple[str, int, int, int], ...]
+"""For each part of a structure, from the outside in: its class, length of a vector, metric and number of cells."""
+
 _GRAPH_CONSTRUCTION_BREADTH = 200
 # SQ8 clips components outside the range it was trained on, and later references go beyond it: widen it by so much of
 # its width at either end.
@@ -80,8 +83,8 @@ def parts(structure: faiss.Index) -> tuple[faiss.Index, ...]:
     return tuple(chain)
 
 
-def describe(structure: faiss.Index) -> tuple[tuple[str, int, int, int], ...]:
-    """What a structure is made of: for each part its class, length of a vector, metric and number of cells."""
+def describe(structure: faiss.Index) -> Description:
+    """What a structure is made of."""
     return tuple(
         (_class_name(part), int(part.d), int(part.metric_type), int(getattr(part, "nlist", 0)))
         for part in parts(structure)
