@@ -239,6 +239,16 @@ def test_counts_and_hashes_that_differ(exported: bytes, tmp_path: Path) -> None:
         ("UPDATE subjects SET created = 'yesterday'", "the time 'yesterday', expected ISO 8601"),
         ("UPDATE subjects SET name = '' WHERE id = 2", "'subjects' cannot be read"),
         ("UPDATE gallery SET threshold = '{\"probability\": 2}'", "'gallery' cannot be read"),
+        ("UPDATE \"references\" SET expires = 'some day'", "the time 'some day', expected ISO 8601"),
+        ("UPDATE \"references\" SET expires = '2030-01-01T00:00:00'", "expected ISO 8601 in UTC"),
+        (
+            "INSERT INTO audit SELECT max(id) + 1, '2030-01-01T00:00:00+00:00', 'a', 'b', '[]', '{ 1' FROM audit",
+            "JSON that is damaged",
+        ),
+        (
+            "INSERT INTO audit SELECT max(id) + 1, '2030-01-01T00:00:00+00:00', 'a', 'b', '[]', '[7]' FROM audit",
+            "'audit' cannot be read",
+        ),
         ("DELETE FROM gallery", "archive's database is refused"),
         (
             'UPDATE generations SET snapshot = \'{"file":"../x","length":1,"sha256":"","revision":1,"count":1}\'',

@@ -1,9 +1,12 @@
 import csv
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from PIL import Image
 
 from tests.commands.conftest import Run
+from twindex.config import DATABASE
 
 ITEM_KEYS = {"path", "subject", "status", "reason", "reference"}
 
@@ -32,6 +35,17 @@ def test_enrolling_twice_enrols_nothing_twice(run: Run, gallery: Path, people: P
     assert again.json["skipped"] == len(photos(people / "enrolled"))
     assert {item["reason"] for item in again.json["items"]} == {"already_enrolled"}
     assert run("--gallery", gallery, "--json", "subjects", "list").json == before
+
+
+def test_a_damaged_crop_is_replaced_by_enrolling_its_photo_again(run: Run, gallery: Path, people: Path) -> None:
+    with closing(sqlite3.connect(gallery / DATABASE)) as connection:
+        connection.execute("UPDATE samples SET crop = x'00' WHERE id = 3")
+        connection.commit()
+    (finding,) = (one for one in run("--gallery", gallery, "--json", "doctor").json if one["severity"] == "error")
+    assert (finding["code"], finding["remedy"]) == ("crop_damaged", "Enrol the same photo again, which replaces it.")
+    again = run("--gallery", gallery, "--json", "enroll", people / "enrolled")
+    assert (again.status, again.json["enrolled"], again.json["failed"]) == (0, 0, 0)
+    assert run("--gallery", gallery, "doctor").status == 0
 
 
 def test_bad_photos_are_reported_and_the_others_enrolled(run: Run, tmp_path: Path, people: Path) -> None:

@@ -45,6 +45,7 @@ def test_a_gallery_is_encrypted_changed_and_left(run: Run, folder: Path, tmp_pat
         "was_encrypted": False,
         "key_source": f"the key file {str(one)!r}",
         "snapshots_removed": 0,
+        "foreign_files": [],
     }
     assert remnants(folder, unit_vector(1).tobytes()) == []
     assert run("--gallery", folder, "--key-file", one, "--json", "subjects", "list").json == [

@@ -92,15 +92,28 @@ def test_leftovers_are_found_and_removed(gallery: Gallery, folder: Path) -> None
     assert check_folder(folder) == []
     (folder / f".{DATABASE}.00ff.new").write_bytes(b"faces")
     (folder / f".{DATABASE}.00ff.new-journal").write_bytes(b"faces")
+    rekeyed = folder / f".{DATABASE}.00ff.rekey"
+    rekeyed.mkdir()
+    (rekeyed / DATABASE).write_bytes(b"faces")
     beside = folder.parent / f".{folder.name}.abc.twindex-partial"
     beside.mkdir()
     (beside / DATABASE).write_bytes(b"faces")
     (folder.parent / ".other.abc.twindex-partial").mkdir()
     findings = check_folder(folder)
-    assert codes(findings) == [("leftover", "warning", "remove_leftover")] * 3
+    assert codes(findings) == [("leftover", "warning", "remove_leftover")] * 4
     assert mend(gallery, findings) == [one.text for one in findings]
     assert check_folder(folder) == []
     assert (folder.parent / ".other.abc.twindex-partial").exists()
+    assert gallery.store.audit.rows()[-1].details == {"mended": {"leftover": 4}}
+
+
+def test_files_that_no_erasure_reaches_are_told(gallery: Gallery, folder: Path) -> None:
+    for number in range(7):
+        (folder / f"copy {number}.jpg").write_bytes(b"face")
+    (finding,) = check_folder(folder)
+    assert codes([finding]) == [("foreign_files", "note", "none")]
+    assert "7 files in the folder are not the gallery's" in finding.text
+    assert "copy 0.jpg, copy 1.jpg, copy 2.jpg, copy 3.jpg, copy 4.jpg, ..." in finding.text
 
 
 def test_partial_folders_are_removed_whatever_happens(tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ def test_a_plain_gallery_is_encrypted(folder: Path) -> None:
         fill(gallery)
         gallery.searchable().compact()
         before = gallery.store.gallery()
-    assert rekey(folder, KEY, None) == Rekeyed(False, True, "the test", 1)
+    assert rekey(folder, KEY, None) == Rekeyed(False, True, "the test", 1, ())
     assert shown(folder) == []
     assert file_names(folder / "index") == []
     with Gallery.open(folder, key=KEY) as gallery:
@@ -134,10 +134,10 @@ def test_a_new_key_or_none(gallery: Gallery, folder: Path) -> None:
         rekey(folder, KEY, OTHER_KEY)
     assert len(file_names(folder / "index")) == 1
     gallery.close()
-    assert rekey(folder, KEY, OTHER_KEY) == Rekeyed(True, True, "the other test", 1)
+    assert rekey(folder, KEY, OTHER_KEY) == Rekeyed(True, True, "the other test", 1, ())
     with pytest.raises(EncryptionKeyError, match="The key from the test is not what"):
         Gallery.open(folder, key=KEY)
-    assert rekey(folder, OTHER_KEY, None, remove=True) == Rekeyed(True, False, "", 0)
+    assert rekey(folder, OTHER_KEY, None, remove=True) == Rekeyed(True, False, "", 0, ())
     with Gallery.open(folder) as plain:
         assert plain.store.references.count() == COUNT
     assert shown(folder) == ["gallery.sqlite"]

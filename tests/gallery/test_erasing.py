@@ -224,6 +224,24 @@ def test_a_strange_file_keeps_it_pending_until_it_is_gone(gallery: Gallery, fold
     assert examine(gallery) == []
 
 
+def test_one_cut_short_stays_pending_while_a_file_is_there_that_nobody_has_searched(
+    gallery: Gallery, folder: Path
+) -> None:
+    filled(gallery, 3)
+    gallery.store.audit.add("note", {})
+    copy = folder / "old" / "copy.sqlite"
+    copy.parent.mkdir()
+    copy.write_bytes((folder / DATABASE).read_bytes())
+    gallery.store.subjects.erase("subject 0")
+    assert mend(gallery, examine(gallery)) == []
+    (finding,) = examine(gallery)
+    assert "is pending: other. Remove what is not the gallery's" in finding.text
+    assert str(copy.relative_to(folder)) in finding.text
+    copy.unlink()
+    assert len(mend(gallery, examine(gallery))) == 1
+    assert examine(gallery) == []
+
+
 def test_a_purge_leaves_nothing_of_the_expired(gallery: Gallery, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("twindex.gallery.service.PURGED_AT_ONCE", 2)
     for number in range(3):

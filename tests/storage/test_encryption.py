@@ -92,7 +92,7 @@ def test_a_writer_takes_its_lock_at_once(encrypted: Store, path: Path, monkeypat
     monkeypatch.setattr("twindex.storage.database._BUSY_SECONDS", 0.01)
     with encrypted._database.write(), Store.open(path, key=KEY, read_only=True) as other:
         assert other.references.count() == 0
-        with pytest.raises(UsageError, match="another process is writing"):
+        with pytest.raises(UsageError, match="another process is reading or writing"):
             Store.open(path, key=KEY).subjects.rename("a", "b")
 
 

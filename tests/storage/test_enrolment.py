@@ -1,6 +1,8 @@
 """Enrolling: what it stores, what it refuses, and that doing it again changes nothing."""
 
+import sqlite3
 import unicodedata
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,6 +40,19 @@ def test_a_reference_comes_back_as_it_was_given(store: Store) -> None:
     assert record.face.box == given_sample.face.box
     assert record.face.confidence == given_sample.face.confidence
     assert record.face.landmarks.tobytes() == given_sample.face.landmarks.tobytes()
+    assert store.references.crop(reference) == crop_bytes(7)
+
+
+@pytest.mark.parametrize("damaged", ["x'00'", "NULL", "'text'"])
+def test_enrolling_again_replaces_a_damaged_crop(store: Store, path: Path, damaged: str) -> None:
+    reference = enrol(store, 7, "ada").reference
+    assert reference is not None
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"UPDATE samples SET crop = {damaged}")
+        connection.commit()
+    assert [one.code for one in store.check()] == ["crop"]
+    assert enrol(store, 7, "ada").status == "already_enrolled"
+    assert store.check() == []
     assert store.references.crop(reference) == crop_bytes(7)
 
 

@@ -70,7 +70,7 @@ def test_a_lock_held_too_long_is_reported(store: Store, path: Path, monkeypatch:
     monkeypatch.setattr("twindex.storage.database._BUSY_SECONDS", 0.01)
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    with Store.open(path) as impatient, pytest.raises(UsageError, match="another process is writing"):
+    with Store.open(path) as impatient, pytest.raises(UsageError, match="another process is reading or writing"):
         enrol(impatient, 1, "ada")
     other.execute("ROLLBACK")
     other.close()

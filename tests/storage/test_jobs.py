@@ -1,8 +1,10 @@
 """Batch jobs: resumable, and told apart by what they were asked."""
 
+from pathlib import Path
+
 import pytest
 
-from tests.storage.builders import source_sha256
+from tests.storage.builders import enrol, source_sha256
 from twindex.errors import UsageError
 from twindex.storage import JobState, Store
 
@@ -39,6 +41,27 @@ def test_an_unfinished_job_is_found_by_what_it_was_asked(store: Store, state: Jo
     assert (same is not None and same.id == job.id) is found
     assert store.jobs.find_unfinished("enroll", {"subject": None, "paths": ["b"]}) is None
     assert store.jobs.find_unfinished("reindex", {"paths": ["a"], "subject": None}) is None
+
+
+@pytest.mark.parametrize("state", ["finished", "failed"])
+def test_what_an_ended_job_was_asked_is_forgotten(store: Store, state: JobState) -> None:
+    job = store.jobs.create("enroll", {"request": "digest", "pre_cropped": True})
+    other = store.jobs.create("enroll", {"request": "another"})
+    store.jobs.add_items(other.id, [("a.jpg", "ada")])
+    store.jobs.set_state(job.id, state)
+    assert store.jobs.get(job.id).parameters == {"pre_cropped": True}
+    assert store.jobs.find_unfinished("enroll", {"request": "another"}) == other
+
+
+def test_an_erasure_forgets_what_jobs_without_pending_items_were_asked(store: Store, path: Path) -> None:
+    enrol(store, 1, "ada")
+    done, going_on = (store.jobs.create("enroll", {"request": f"digest {number}"}) for number in range(2))
+    store.jobs.add_items(done.id, [("a.jpg", "ada")])
+    store.jobs.add_items(going_on.id, [("a.jpg", "ada"), ("b.jpg", "bob")])
+    store.jobs.set_state(done.id, "interrupted")
+    store.subjects.erase("ada")
+    assert [job.parameters for job in store.jobs.list()] == [{}, {"request": "digest 1"}]
+    assert b"digest 0" not in path.read_bytes()
 
 
 def test_of_several_unfinished_jobs_the_latest_is_found(store: Store) -> None:

@@ -69,6 +69,11 @@ def test_everything_is_there_under_the_new_key(
         active = store.generations.active()
         assert active is not None
         assert active.snapshot is None
+        row = store.audit.rows()[-1]
+        assert (row.action, row.details) == (
+            "rekey",
+            {"was_encrypted": present is not None, "encrypted": wanted is not None},
+        )
     assert (showing(path.parent, secrets()) == []) is (wanted is not None)
     assert_whole(path, wanted)
     if present != wanted:

@@ -1,5 +1,7 @@
 """Listing, renaming, merging and erasing subjects."""
 
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,10 @@ from tests.storage.builders import (
 )
 from twindex.errors import UsageError
 from twindex.storage import Change, Store
+from twindex.terms import Terms
+
+SOON = datetime.now(UTC) + timedelta(days=1)
+LATER = SOON + timedelta(days=1)
 
 
 def names(store: Store) -> dict[str, int]:
@@ -91,6 +97,22 @@ def test_merge_keeps_the_template_that_only_the_double_has(store: Store) -> None
     assert references.tolist() == [1]
     np.testing.assert_array_equal(vectors[0], unit_vector(1))
     assert store.changes.since(2) == [Change(3, "enrolled", 1), Change(4, "erased", 2)]
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "kept"),
+    [
+        (Terms("form 1", SOON), Terms(), Terms("form 1", SOON)),
+        (Terms("form 1", LATER), Terms("form 2", SOON), Terms("form 2", SOON)),
+        (Terms(expires=SOON), Terms("form 2", LATER), Terms("form 2", SOON)),
+        (Terms(), Terms("form 2", LATER), Terms("form 2", LATER)),
+    ],
+)
+def test_merge_keeps_the_stricter_terms_of_doubles(store: Store, source: Terms, target: Terms, kept: Terms) -> None:
+    for name, terms in (("a. lovelace", source), ("ada", target)):
+        store.references.enroll_many([replace(request(1, name), terms=terms)], MODEL)
+    store.subjects.merge("a. lovelace", "ada")
+    assert store.references.get(2).terms == kept
 
 
 def test_merge_refuses_one_name_twice(store: Store) -> None:

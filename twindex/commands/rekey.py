@@ -42,8 +42,11 @@ def rekey(context: click.Context, new_key_file: Path | None, remove_key: bool) -
         "was_encrypted": done.was_encrypted,
         "key_source": done.key_source or None,
         "snapshots_removed": done.snapshots,
+        "foreign_files": list(done.foreign),
     }
     state = f"encrypted with the key from {done.key_source}" if done.encrypted else "not encrypted any more"
     show(settings, value, [f"The gallery is {state}."])
     if done.snapshots:
         say("Its index files are gone, for they were written with the old key or none; `twindex compact` writes one.")
+    if done.encrypted and done.foreign:
+        say(f"Not the gallery's, and as they were, readable by whoever reads the folder: {', '.join(done.foreign)}")

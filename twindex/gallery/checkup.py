@@ -1,6 +1,7 @@
 """Check a gallery's promises, and mend what can be mended."""
 
 import shutil
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from twindex.errors import IntegrityError, ModelMismatchError, UsageError
 from twindex.gallery.erasing import finish
 from twindex.gallery.findings import RESTORE, Finding
 from twindex.gallery.folder_checks import close_to_others
+from twindex.gallery.folder_files import foreign_files
 from twindex.gallery.searchable import open_snapshot
 from twindex.gallery.service import Gallery
 from twindex.gallery.store_checks import check_generations, check_tables, check_templates
@@ -75,7 +77,8 @@ def mend(gallery: Gallery, findings: list[Finding]) -> list[str]:
         A sentence for each finding mended, and `PENDING_ERASURE` while bytes of an erasure that the audit does not
         know cannot be removed yet.
     """
-    mended, rebuilt = [], False
+    mended: list[str] = []
+    carried_out: list[Finding] = []
     for finding in findings:
         if finding.remedy == "finish_erasure":
             row = gallery.store.audit.get(finding.erasure)
@@ -85,12 +88,14 @@ def mend(gallery: Gallery, findings: list[Finding]) -> list[str]:
         if finding.mendable:
             _carry_out(gallery, finding)
             mended.append(finding.text)
-            rebuilt = True
+            carried_out.append(finding)
     # The next look tells of those that the audit knows.
     known = any(finding.erasure for finding in findings)
     pending = [] if known or gallery.store.finish_erasure() else [PENDING_ERASURE]
-    if rebuilt and gallery.store.generations.active() is not None:
-        gallery.searchable().compact()
+    if carried_out:
+        gallery.store.audit.add("repair", {"mended": dict(Counter(one.code for one in carried_out))})
+        if gallery.store.generations.active() is not None:
+            gallery.searchable().compact()
     return mended + pending
 
 
@@ -131,7 +136,7 @@ def _damage(gallery: Gallery, damage: Damage) -> Finding:
     """What is wrong with the database; a template can be made again if its crop is sound and its model installed."""
     code = _DAMAGE_CODES[damage.code]
     if damage.template is None:
-        advice = "Erase the subject, or enrol the photo again." if damage.code == "crop" else RESTORE
+        advice = "Enrol the same photo again, which replaces it." if damage.code == "crop" else RESTORE
         return Finding(damage.text, code=code, advice=advice)
     reference, model = damage.template.reference, damage.template.fingerprint
     try:
@@ -178,9 +183,12 @@ def _model(gallery: Gallery, fingerprint: str) -> list[Finding]:
 def _erasures(gallery: Gallery) -> list[Finding]:
     """The erasures of which nobody has seen yet that nothing is left."""
     findings = []
+    foreign = ", ".join(str(path.relative_to(gallery.folder)) for path in foreign_files(gallery.folder))
     for row in gallery.store.audit.unverified():
         where = ", ".join(sorted(gallery.store.audit.places(row.id) or ())) or "it was interrupted"
         text = f"The erasure of {row.time:%Y-%m-%d %H:%M} UTC (audit {row.id}) is pending: {where}."
+        if foreign:
+            text += f" Remove what is not the gallery's, it may hold what was erased: {foreign}."
         findings.append(Finding(text, "finish_erasure", erasure=row.id, code="erasure_pending"))
     return findings
 

@@ -11,13 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from twindex.config import DATABASE, SNAPSHOTS
 from twindex.errors import UsageError
+from twindex.gallery.folder_files import Place, foreign_files, place_of
 from twindex.storage import AuditRow, Erasure, Store
 
 PURGED_AT_ONCE = 1_000  # references whose bytes are kept in memory, to be looked for together
-Place = Literal["journal", "database", "index", "other", "unreadable"]
-_JOURNALS = ("-wal", "-journal", "-shm")
 
 
 @dataclass(frozen=True)
@@ -86,8 +84,8 @@ def finish(store: Store, folder: Path, snapshots: Path, row: AuditRow) -> Receip
     """Complete an erasure that was pending or cut short, and record the outcome.
 
     The erased bytes are not known any more, so nothing is searched: snapshots that no generation lists are removed, the
-    database is written anew unless a search found nothing in it, its journal is emptied, and where something was found
-    in a file that is not the gallery's, there must be no such file any more.
+    database is written anew and its journal emptied, and the folder must hold no file that is not the gallery's; but
+    for what a search found nothing in.
 
     Args:
         store: Open for writing.
@@ -97,15 +95,15 @@ def finish(store: Store, folder: Path, snapshots: Path, row: AuditRow) -> Receip
     """
     searched = store.audit.places(row.id)
     # SQLite overwrites what is deleted, but not the copies of rows that it once left where it moved them from.
-    before = {"database"} if searched is None else searched
+    before = {"database", "other"} if searched is None else searched
     store.generations.remove_unlisted(snapshots)
     places: set[Place] = set()
     if before & {"database", "unreadable"} and not _rewritten(store):
         places.add("database")
     if not store.finish_erasure():
         places.add("journal")
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    foreign = [path for path in files if _place(folder, path) == "other"] if before & {"other", "unreadable"} else []
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    foreign = foreign_files(folder) if before & {"other", "unreadable"} else []
     if foreign:
         places.add("other")
     left = tuple(str(path.relative_to(folder)) for path in foreign)
@@ -151,13 +149,4 @@ def _rewritten(store: Store) -> bool:
 
 
 def _places(folder: Path, files: tuple[Path, ...]) -> set[Place]:
-    return {_place(folder, path) for path in files}
-
-
-def _place(folder: Path, path: Path) -> Place:
-    name = path.relative_to(folder).as_posix()
-    if name == DATABASE:
-        return "database"
-    if name in {DATABASE + suffix for suffix in _JOURNALS}:
-        return "journal"
-    return "index" if name.startswith(f"{SNAPSHOTS}/") else "other"
+    return {place_of(folder, path) for path in files}

@@ -7,17 +7,20 @@ from pathlib import Path
 from twindex.config import DATABASE, SNAPSHOTS
 from twindex.errors import IntegrityError, TwindexError
 from twindex.gallery.findings import RESTORE, Finding
+from twindex.gallery.folder_files import foreign_files
 from twindex.gallery.library_checks import check_libraries
 from twindex.gallery.partial import partial_folders
 from twindex.storage.journal import journal_is_unsafe, read_header
+from twindex.storage.rekeying import leftovers as rekey_leftovers
 
 _OTHERS_ACCESS = 0o007
 _OTHERS_WRITE = 0o002
+_NAMED = 5
 
 
 def check_folder(folder: Path) -> list[Finding]:
-    """Left-over files, access of other users, the journal, and libraries with known defects."""
-    return [*_leftovers(folder), *_access(folder), *_journal(folder), *check_libraries()]
+    """Left-over and foreign files, access of other users, the journal, and libraries with known defects."""
+    return [*_leftovers(folder), *_foreign(folder), *_access(folder), *_journal(folder), *check_libraries()]
 
 
 def unopenable(folder: Path, error: TwindexError) -> Finding:
@@ -37,9 +40,9 @@ def unopenable(folder: Path, error: TwindexError) -> Finding:
 
 
 def leftovers(folder: Path) -> list[Path]:
-    """Files of a making or an import of this gallery that was killed; where there is a gallery, nobody needs them."""
+    """What a killed making, import or rekeying of this gallery left; where there is a gallery, nobody needs it."""
     made = [path for path in folder.glob(f".{DATABASE}.*.new*") if path.is_file()]
-    return sorted(made) + partial_folders(folder)
+    return sorted([*made, *rekey_leftovers(folder / DATABASE)]) + partial_folders(folder)
 
 
 def open_to_others(folder: Path) -> list[Path]:
@@ -77,6 +80,32 @@ def _leftovers(folder: Path) -> list[Finding]:
         )
         for path in leftovers(folder)
     ]
+
+
+def _foreign(folder: Path) -> list[Finding]:
+    """Files that are not the gallery's: what they hold, no erasure removes and no key protects."""
+    known = leftovers(folder)
+    files = [path for path in foreign_files(folder) if not any(path.is_relative_to(one) for one in known)]
+    if not files:
+        return []
+    names = ", ".join(str(path.relative_to(folder)) for path in files[:_NAMED])
+    text = f"{len(files)} files in the folder are not the gallery's, and no erasure reaches them: {names}"
+    encrypted = _is_encrypted(folder)
+    return [
+        Finding(
+            text + (", ..." if len(files) > _NAMED else "") + (". They are not encrypted." if encrypted else "."),
+            code="foreign_files",
+            severity="warning" if encrypted else "note",
+            advice="Keep them elsewhere, or remove them.",
+        )
+    ]
+
+
+def _is_encrypted(folder: Path) -> bool:
+    try:
+        return read_header(folder / DATABASE).encryption is not None
+    except IntegrityError:
+        return False  # opening it says what is wrong
 
 
 def _access(folder: Path) -> list[Finding]:

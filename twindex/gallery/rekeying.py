@@ -5,6 +5,7 @@ from pathlib import Path
 
 from twindex.config import DATABASE, SNAPSHOTS
 from twindex.errors import EncryptionKeyError, UsageError
+from twindex.gallery.folder_files import foreign_files
 from twindex.keys import GalleryKey
 from twindex.storage.journal import read_header
 from twindex.storage.rekeying import overwrite, rekey_database
@@ -18,12 +19,14 @@ class Rekeyed:
         was_encrypted, encrypted: Whether the gallery was, and is now.
         key_source: Where the key that opens it now came from, or "".
         snapshots: How many index files were removed; the next query builds the index from the database.
+        foreign: Files in the folder that are not the gallery's, relative to it: the key does not reach them.
     """
 
     was_encrypted: bool
     encrypted: bool
     key_source: str
     snapshots: int
+    foreign: tuple[str, ...]
 
 
 def rekey(folder: Path, key: GalleryKey | None, new: GalleryKey | None, *, remove: bool = False) -> Rekeyed:
@@ -63,4 +66,5 @@ def rekey(folder: Path, key: GalleryKey | None, new: GalleryKey | None, *, remov
             removed += 1
 
     rekey_database(path, present, wanted, discard_snapshots)
-    return Rekeyed(was_encrypted, not remove, wanted.source if wanted is not None else "", removed)
+    foreign = tuple(str(file.relative_to(folder)) for file in foreign_files(folder))
+    return Rekeyed(was_encrypted, not remove, wanted.source if wanted is not None else "", removed, foreign)

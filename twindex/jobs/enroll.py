@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from twindex.embedder.faces import FaceReader
 from twindex.embedder.photo_file import read_photo, source_digest
-from twindex.errors import PhotoError
+from twindex.errors import IntegrityError, PhotoError, UsageError
 from twindex.gallery.service import Embedded, Gallery
 from twindex.jobs.plan import PlannedPhoto
 from twindex.pipeline import READERS, batched, run_pipeline
@@ -128,7 +128,7 @@ def _capture(gallery: Gallery, reader: FaceReader, item: JobItem, *, pre_cropped
     except PhotoError as error:
         return _Captured(item, None, "failed", f"{error.code}: {error}")
     known = gallery.store.references.find(source_digest(data), item.subject)
-    if known:
+    if known and _has_sound_crop(gallery, known[0].reference):
         expired = known[0].terms.expired(datetime.now(UTC)) and item.terms.expires is None
         return _Captured(item, None, "skipped", EXPIRED if expired else ALREADY_ENROLLED, known[0].reference)
     try:
@@ -136,6 +136,15 @@ def _capture(gallery: Gallery, reader: FaceReader, item: JobItem, *, pre_cropped
     except PhotoError as error:
         return _Captured(item, None, "failed", f"{error.code}: {error}")
     return _Captured(item, sample, "enrolled")
+
+
+def _has_sound_crop(gallery: Gallery, reference: int) -> bool:
+    """Whether a reference's crop need not be replaced; a reference that was erased meanwhile is not there."""
+    try:
+        gallery.store.references.crop(reference)
+    except (IntegrityError, UsageError):
+        return False
+    return True
 
 
 def _commit(gallery: Gallery, batch: _Batch) -> Iterator[ItemReport]:

@@ -32,11 +32,14 @@ class UtcTime(TypeDecorator[datetime]):
         if value is None:
             return None
         try:
-            return datetime.fromisoformat(value)
+            time = datetime.fromisoformat(value)
+            if time.tzinfo is None:
+                raise ValueError("no time zone")
         except (TypeError, ValueError) as error:
             raise IntegrityError(
-                f"The database holds the time {value!r}, expected ISO 8601: it is damaged; restore a backup."
+                f"The database holds the time {value!r}, expected ISO 8601 in UTC: it is damaged; restore a backup."
             ) from error
+        return time
 
 
 class AnyText(TypeDecorator[str]):

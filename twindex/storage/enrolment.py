@@ -15,7 +15,7 @@ from twindex.storage.face_json import face_to_json
 from twindex.storage.names import readable_text
 from twindex.storage.records import Enrolment, EnrolmentRequest, EnrolmentStatus, ItemStatus
 from twindex.storage.schema import GALLERY, GENERATIONS, JOB_ITEMS, REFERENCES, SAMPLES, SUBJECTS
-from twindex.storage.template_format import crop_sha256
+from twindex.storage.template_format import crop_is_sound, crop_sha256
 from twindex.storage.templates import has_template, insert_templates
 from twindex.terms import Terms
 from twindex.types import Sample
@@ -61,6 +61,8 @@ def enrol(
         return _refused(connection, request)
     subject_id = _ensure_subject(connection, subject)
     sample_id = _ensure_sample(connection, request.sample)
+    if known is not None:
+        _mend_crop(connection, sample_id, request.sample.crop)
     reference = known or _insert_reference(connection, sample_id, subject_id, terms)
     if known is not None:
         set_terms(connection, {known: terms})
@@ -115,6 +117,14 @@ def _ensure_sample(connection: Connection, sample: Sample) -> int:
         crop_sha256=crop_sha256(sample.crop) if keep_crops else None,
         crop=sample.crop if keep_crops else None,
     )
+
+
+def _mend_crop(connection: Connection, sample_id: int, crop: bytes) -> None:
+    """Put the crop of the same face in the place of one that is damaged."""
+    row = connection.execute(select(SAMPLES.c.crop, SAMPLES.c.crop_sha256).where(SAMPLES.c.id == sample_id)).one()
+    if not crop_is_sound(row.crop, row.crop_sha256):
+        mended = update(SAMPLES).where(SAMPLES.c.id == sample_id)
+        connection.execute(mended.values(crop=crop, crop_sha256=crop_sha256(crop)))
 
 
 def find_reference(connection: Connection, sample: Sample, subject: str) -> int | None:

@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Select, delete, select, update
+from sqlalchemy import Connection, Select, delete, func, or_, select, update
 
 from twindex.storage.changes import append_changes
 from twindex.storage.chunks import id_chunks
 from twindex.storage.receipts import ExpiredReference
-from twindex.storage.schema import JOB_ITEMS, REFERENCES, SAMPLES, SUBJECTS, TEMPLATES
+from twindex.storage.schema import JOB_ITEMS, JOBS, REFERENCES, SAMPLES, SUBJECTS, TEMPLATES
+
+_REQUEST = "$.request"  # where a job keeps the digest of what it was asked
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ def erase_subject(connection: Connection, subject_id: int, name: str) -> Erased:
     blank_items(connection, name, references)
     erased = erase_references(connection, references)
     connection.execute(delete(SUBJECTS).where(SUBJECTS.c.id == subject_id))
+    forget_requests(connection)
     return erased
 
 
@@ -97,6 +100,15 @@ def blank_items(connection: Connection, name: str, references: list[int]) -> Non
     connection.execute(pending.values(status="skipped", **_BLANK))
     connection.execute(update(JOB_ITEMS).where(by_name).values(**_BLANK))
     blank_items_of(connection, references)
+
+
+def forget_requests(connection: Connection) -> None:
+    """Forget what jobs without anything left to do were asked: by its digest a guess at a name could be confirmed."""
+    pending = select(JOB_ITEMS.c.id).where(JOB_ITEMS.c.job_id == JOBS.c.id, JOB_ITEMS.c.status == "pending")
+    over = or_(JOBS.c.state.in_(("finished", "failed")), ~pending.exists())
+    asked = func.json_extract(JOBS.c.parameters, _REQUEST).is_not(None)
+    forgotten = update(JOBS).where(over, asked)
+    connection.execute(forgotten.values(parameters=func.json_remove(JOBS.c.parameters, _REQUEST)))
 
 
 def blank_items_of(connection: Connection, references: list[int]) -> None:

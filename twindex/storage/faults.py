@@ -24,7 +24,7 @@ _UNDO_ELSEWHERE = (
 # Result codes (https://www.sqlite.org/rescode.html), an extended one before its primary one: error class, what
 # happened, remedy.
 _FAULTS: dict[int, tuple[type[TwindexError], str, str]] = {
-    sqlite3.SQLITE_BUSY: (UsageError, "another process is writing", "try again when it has finished"),
+    sqlite3.SQLITE_BUSY: (UsageError, "another process is reading or writing", "try again when it has finished"),
     sqlite3.SQLITE_LOCKED: (UsageError, "another connection holds a lock", "try again when it has finished"),
     sqlite3.SQLITE_READONLY: (UsageError, "it can only be read", "make the file and its folder writable"),
     sqlite3.SQLITE_PERM: (UsageError, "access was denied", "make the file and its folder readable and writable"),

@@ -9,7 +9,7 @@ from twindex.storage.database import Database
 from twindex.storage.pages import pages
 from twindex.storage.records import Damage, TemplateKey
 from twindex.storage.schema import AUDIT, AUDIT_TRIGGERS, SAMPLES, TEMPLATES
-from twindex.storage.template_format import crop_sha256, template_is_sound
+from twindex.storage.template_format import crop_is_sound, template_is_sound
 
 _PAGE = 500
 
@@ -72,5 +72,5 @@ def _crops(database: Database) -> Iterator[Damage]:
     statement = select(SAMPLES.c.id, SAMPLES.c.source_name, SAMPLES.c.crop, SAMPLES.c.crop_sha256)
     for rows in pages(database, statement, _PAGE):
         for number, source_name, crop, sha256 in rows:
-            if (crop_sha256(crop) if isinstance(crop, bytes) else crop) != sha256:
+            if not crop_is_sound(crop, sha256):
                 yield Damage(f"The crop of sample {number}, from {source_name!r}, is damaged.", code="crop")

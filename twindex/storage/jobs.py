@@ -9,6 +9,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from twindex.errors import UsageError
 from twindex.storage.database import Database, canonical_json
+from twindex.storage.erasure import forget_requests
 from twindex.storage.names import readable_text, subject_name
 from twindex.storage.pages import advanced
 from twindex.storage.records import ItemStatus, Job, JobItem, JobState, NewItem
@@ -50,7 +51,7 @@ class Jobs:
             return _get(connection, number)
 
     def set_state(self, number: int, state: JobState) -> None:
-        """Say how a job stands; `finished` and `failed` note the time.
+        """Say how a job stands; `finished` and `failed` note the time, and that nobody will ask for the job again.
 
         Raises:
             UsageError: If there is none with this id.
@@ -59,6 +60,8 @@ class Jobs:
         with self._database.write() as connection:
             _get(connection, number)
             connection.execute(update(JOBS).where(JOBS.c.id == number).values(state=state, finished=ended))
+            if ended is not None:
+                forget_requests(connection)
 
     def find_unfinished(self, kind: str, parameters: dict[str, Any]) -> Job | None:
         """The latest job that was asked the same and has neither finished nor failed, or None."""

@@ -11,6 +11,9 @@ from twindex.storage.templates import has_template, insert_templates
 def hand_over_references(connection: Connection, source_id: int, target_id: int) -> int:
     """Move the source's references to the target; where both hold one sample, erase the source's.
 
+    What is left of such a double are the templates and the terms: the one that is kept expires when the first of the
+    two does, and has the double's consent where it has none.
+
     Returns:
         How many references moved.
     """
@@ -23,6 +26,7 @@ def hand_over_references(connection: Connection, source_id: int, target_id: int)
     ).all()
     for double, kept in doubles:
         _hand_over_templates(connection, double, kept)
+        _hand_over_terms(connection, double, kept)
     erase_references(connection, [double for double, _ in doubles])
     moved = update(REFERENCES).where(REFERENCES.c.subject_id == source_id).values(subject_id=target_id)
     return connection.execute(moved).rowcount
@@ -33,6 +37,15 @@ def hand_over_items(connection: Connection, source: str, target: str) -> None:
     renamed = update(JOB_ITEMS).prefix_with("OR IGNORE").where(JOB_ITEMS.c.subject == source)
     connection.execute(renamed.values(subject=target))
     blank_items(connection, source, [])
+
+
+def _hand_over_terms(connection: Connection, double: int, kept: int) -> None:
+    columns = select(REFERENCES.c.consent, REFERENCES.c.expires)
+    theirs = connection.execute(columns.where(REFERENCES.c.id == double)).one()
+    mine = connection.execute(columns.where(REFERENCES.c.id == kept)).one()
+    consent = theirs.consent if mine.consent is None else mine.consent
+    expires = min((one for one in (mine.expires, theirs.expires) if one is not None), default=None)
+    connection.execute(update(REFERENCES).where(REFERENCES.c.id == kept).values(consent=consent, expires=expires))
 
 
 def _hand_over_templates(connection: Connection, double: int, kept: int) -> None:

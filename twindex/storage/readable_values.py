@@ -3,23 +3,22 @@
 Twindex writes no other; a database that was tampered with, or comes from a stranger, may hold anything.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from math import isfinite
-from typing import Any
 
 from sqlalchemy import select
 
-from twindex.errors import UsageError
+from twindex.errors import IntegrityError, UsageError
 from twindex.storage.database import Database
 from twindex.storage.face_json import face_from_json
 from twindex.storage.generations import Generations
 from twindex.storage.jobs import Jobs
 from twindex.storage.names import subject_name
 from twindex.storage.pages import pages
-from twindex.storage.schema import GALLERY, REFERENCES, SAMPLES, SUBJECTS
+from twindex.storage.schema import AUDIT, GALLERY, JOB_ITEMS, REFERENCES, SAMPLES, SUBJECTS
 
 _PAGE = 1000
-_NOT_READABLE = (UsageError, ValueError, TypeError, KeyError, AttributeError, RecursionError)
+_NOT_READABLE = (UsageError, IntegrityError, ValueError, TypeError, KeyError, AttributeError, RecursionError)
 
 
 def unreadable_values(database: Database) -> list[str]:
@@ -30,7 +29,9 @@ def unreadable_values(database: Database) -> list[str]:
         "samples": _samples,
         "references": _references,
         "generations": _generations,
-        "jobs": lambda one: _each(Jobs(one).list(), lambda job: None),
+        "jobs": lambda one: _each(Jobs(one).list()),
+        "job_items": _job_items,
+        "audit": _audit,
     }
     found = []
     for table, check in checks.items():
@@ -41,9 +42,10 @@ def unreadable_values(database: Database) -> list[str]:
     return found
 
 
-def _each(values: Any, check: Callable[[Any], None]) -> None:
-    for value in values:
-        check(value)
+def _each(values: Iterable[object]) -> None:
+    """Read them; what SQLAlchemy cannot make of them what they stand for, it refuses."""
+    for _ in values:
+        pass
 
 
 def _gallery(database: Database) -> None:
@@ -77,10 +79,19 @@ def _samples(database: Database) -> None:
 
 
 def _references(database: Database) -> None:
-    with database.read() as connection:
-        _each(
-            connection.scalars(select(REFERENCES.c.enrolled), execution_options={"yield_per": _PAGE}), lambda one: None
-        )
+    _each(pages(database, select(REFERENCES.c.id, REFERENCES.c.enrolled, REFERENCES.c.expires), _PAGE))
+
+
+def _job_items(database: Database) -> None:
+    _each(pages(database, select(JOB_ITEMS.c.id, JOB_ITEMS.c.path, JOB_ITEMS.c.expires), _PAGE))
+
+
+def _audit(database: Database) -> None:
+    columns = (AUDIT.c.id, AUDIT.c.time, AUDIT.c.subjects, AUDIT.c.details)
+    for rows in pages(database, select(*columns), _PAGE):
+        for number, _, subjects, details in rows:
+            if not isinstance(details, dict) or not isinstance(subjects, list):
+                raise ValueError(f"row {number} does not say what was done, and to whom, as Twindex writes it")
 
 
 def _generations(database: Database) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from twindex.durability import synchronise
 from twindex.errors import EncryptionKeyError, IntegrityError, UsageError
 from twindex.keys import DerivedKeys, GalleryKey, matching_keys, new_keys
+from twindex.storage.audit import Audit
 from twindex.storage.creation import make_private_file
 from twindex.storage.database import Database
 from twindex.storage.driver import key_literal, settle, sqlcipher, unlock
@@ -69,8 +70,13 @@ def remove_leftovers(path: Path) -> None:
     Raises:
         OSError: It cannot be removed.
     """
-    for folder in path.parent.glob(f".{path.name}.*.{_LEFTOVERS}"):
+    for folder in leftovers(path):
         shutil.rmtree(folder)
+
+
+def leftovers(path: Path) -> list[Path]:
+    """The folders of a rekeying of this database that is under way, or was killed."""
+    return list(path.parent.glob(f".{path.name}.*.{_LEFTOVERS}"))
 
 
 def _replace(
@@ -81,6 +87,7 @@ def _replace(
     with translated_faults(path, driver.Error), closing(_alone(driver, path, before)) as connection:
         _copy(connection, path, new, keys)
     _refuse_unsound(new, keys)
+    _account(new, keys, was_encrypted=before is not None)
     discard_copies()
     with path.open("r+b", buffering=0) as old:
         new.replace(path)
@@ -145,8 +152,19 @@ def _refuse_unsound(new: Path, keys: DerivedKeys | None) -> None:
     if findings:
         raise IntegrityError(
             f"The gallery is damaged, and is as it was: {findings[0].text} ({len(findings)} findings) "
-            "Run `twindex doctor --repair` first."
+            "Run `twindex doctor` first, which says how to mend it."
         )
+
+
+def _account(new: Path, keys: DerivedKeys | None, *, was_encrypted: bool) -> None:
+    """A row in the new database's audit, which appears with it or not at all."""
+    database = Database(new, read_only=False, keys=keys)
+    try:
+        Audit(database).add("rekey", {"was_encrypted": was_encrypted, "encrypted": keys is not None})
+        if not database.truncate_journal():
+            raise IntegrityError(f"The new database {str(new)!r} has a journal; the gallery is as it was. Try again.")
+    finally:
+        database.close()
 
 
 def overwrite(descriptor: int) -> None:

@@ -103,17 +103,20 @@ def crop_sha256(crop: bytes) -> bytes:
     return hashlib.sha256(crop).digest()
 
 
+def crop_is_sound(crop: object, sha256: bytes | None) -> bool:
+    """Whether a sample holds the crop that was written, or none where none was kept."""
+    return (crop_sha256(crop) if isinstance(crop, bytes) else crop) == sha256
+
+
 def checked_crop(reference: int, crop: bytes | None, sha256: bytes | None) -> bytes | None:
     """The crop itself, or None where none was kept.
 
     Raises:
         IntegrityError: If the bytes are not what was written; the message names the reference.
     """
-    if crop is None and sha256 is None:
-        return None
-    if crop is None or crop_sha256(crop) != sha256:
+    if not crop_is_sound(crop, sha256):
         raise IntegrityError(
             f"The crop of reference {reference} is damaged: its SHA-256 differs from the stored one; "
-            "erase this reference's subject or enrol its photo again."
+            "enrol the same photo again, which replaces it."
         )
     return crop

@@ -1,0 +1,24 @@
+"""Which files of a gallery's folder are what: its database and journals, its indexes, and what is not its own."""
+
+from pathlib import Path
+from typing import Literal
+
+from twindex.config import DATABASE, SNAPSHOTS
+
+Place = Literal["journal", "database", "index", "other", "unreadable"]
+_JOURNALS = tuple(DATABASE + suffix for suffix in ("-wal", "-journal", "-shm"))
+
+
+def place_of(folder: Path, path: Path) -> Place:
+    """What a file below a gallery's folder is."""
+    name = path.relative_to(folder).as_posix()
+    if name == DATABASE:
+        return "database"
+    if name in _JOURNALS:
+        return "journal"
+    return "index" if name.startswith(f"{SNAPSHOTS}/") else "other"
+
+
+def foreign_files(folder: Path) -> list[Path]:
+    """What lies below a gallery's folder without being a part of the gallery: no erasure and no key reaches it."""
+    return sorted(path for path in folder.rglob("*") if path.is_file() and place_of(folder, path) == "other")
