@@ -4,8 +4,11 @@ import hashlib
 import io
 import json
 import os
+import signal
 import sqlite3
 import stat
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from contextlib import closing
@@ -23,6 +26,7 @@ from twindex.archive.manifest import LARGEST_MANIFEST, decode_manifest, encode_m
 from twindex.config import DATABASE
 from twindex.errors import ARCHIVE_REASONS, ArchiveError, ModelMismatchError, UsageError
 from twindex.storage import Store
+from twindex.storage.partial import partial_folders
 
 
 def refused(archive: bytes, folder: Path, code: str, match: str) -> None:
@@ -308,6 +312,22 @@ def test_no_archive_is_a_usage_error(tmp_path: Path) -> None:
     for name in ("none", "pipe", "."):
         with pytest.raises(UsageError, match="There is no archive"):
             import_gallery(tmp_path / name, tmp_path / "g")
+
+
+@pytest.mark.parametrize("point", ["_check_database", "publish"])
+def test_a_killed_import_is_given_again(exported: bytes, tmp_path: Path, point: str) -> None:
+    (tmp_path / "a").write_bytes(exported)
+    code = (
+        "import os, signal, sys; from pathlib import Path; from twindex.archive import importing\n"
+        f"importing.{point} = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "importing.import_gallery(Path(sys.argv[1]), Path(sys.argv[2]))"
+    )
+    killed = subprocess.run([sys.executable, "-c", code, tmp_path / "a", tmp_path / "g"], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert len(partial_folders(tmp_path / "g")) == 1
+    import_gallery(tmp_path / "a", tmp_path / "g")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "g"]
+    assert [path.name for path in (tmp_path / "g").iterdir()] == [DATABASE]
 
 
 def test_a_model_that_is_not_installed(tmp_path: Path) -> None:

@@ -1,9 +1,7 @@
 """Making a gallery from an archive: everything is checked in a folder beside before anything has the gallery's name."""
 
 import os
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from twindex.archive.container import Archive
@@ -12,9 +10,9 @@ from twindex.config import DATABASE
 from twindex.embedder.bundle import load_bundle
 from twindex.embedder.registry import install_model, list_models
 from twindex.errors import ArchiveError, EncryptionKeyError, ModelMismatchError, TwindexError, UsageError
-from twindex.gallery.partial import partial_folder
 from twindex.storage import Store
-from twindex.storage.publishing import publish
+from twindex.storage.partial import partial_folder, remove_abandoned
+from twindex.storage.publishing import private_file, publish
 
 
 @dataclass(frozen=True)
@@ -40,6 +38,8 @@ def import_gallery(archive: Path, gallery: Path, *, without_model: bool = False)
         ModelMismatchError: The model that answers is not installed and not in the archive.
         OSError: The gallery cannot be written.
     """
+    # Also where this is refused: one that was killed at its very end left a gallery and more.
+    remove_abandoned(gallery.absolute())
     if os.path.lexists(gallery / DATABASE):
         raise _holds_one(gallery)
     if not archive.is_file():
@@ -50,31 +50,27 @@ def import_gallery(archive: Path, gallery: Path, *, without_model: bool = False)
             _refuse_unknown_model(opened.manifest)
         gallery.absolute().parent.mkdir(parents=True, exist_ok=True)
         with partial_folder(gallery.absolute()) as folder:
-            return _unpacked(opened, folder, gallery)
+            _unpack(opened, folder)
+            _check_database(folder / DATABASE_ENTRY, opened.manifest)
+            installed = _install(folder / "model", opened.manifest)
+            _publish(folder / DATABASE_ENTRY, gallery)
+    return Imported(gallery, opened.manifest, installed)
 
 
-def _unpacked(opened: Archive, folder: Path, gallery: Path) -> Imported:
-    manifest = opened.manifest
-    for file in manifest.files:
+def _unpack(opened: Archive, folder: Path) -> None:
+    for file in opened.manifest.files:
         target = folder / file.name
         target.parent.mkdir(mode=0o700, exist_ok=True)
-        _write(target, partial(opened.extract, file))
-    _check_database(folder / DATABASE_ENTRY, manifest)
-    installed = manifest.holds_model and _install(folder / "model", manifest)
+        with private_file(target) as stream:
+            opened.extract(file, stream.write)
+
+
+def _publish(database: Path, gallery: Path) -> None:
     gallery.mkdir(exist_ok=True)
     try:
-        publish(folder / DATABASE_ENTRY, gallery / DATABASE)
+        publish(database, gallery / DATABASE)
     except FileExistsError as error:
         raise _holds_one(gallery) from error
-    return Imported(gallery, manifest, installed)
-
-
-def _write(path: Path, read: Callable[[Callable[[bytes], object]], None]) -> None:
-    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    with os.fdopen(descriptor, "wb") as stream:
-        read(stream.write)
-        stream.flush()
-        os.fsync(stream.fileno())
 
 
 def _check_database(path: Path, manifest: Manifest) -> None:
@@ -125,7 +121,9 @@ def _refuse_unknown_model(manifest: Manifest) -> None:
 
 
 def _install(folder: Path, manifest: Manifest) -> bool:
-    """Install the model that came with the archive; False where it was installed already."""
+    """Install the model that came with the archive; False where none did, or it was installed already."""
+    if not manifest.holds_model:
+        return False
     bundle = load_bundle(folder)
     if bundle.card.fingerprint != manifest.contents.model:
         raise ArchiveError(

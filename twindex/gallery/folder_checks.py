@@ -8,8 +8,8 @@ from twindex.config import DATABASE, SNAPSHOTS
 from twindex.errors import IntegrityError, TwindexError
 from twindex.gallery.findings import RESTORE, Finding
 from twindex.gallery.library_checks import check_libraries
-from twindex.gallery.partial import partial_folders
 from twindex.storage.journal import journal_is_unsafe, read_header
+from twindex.storage.partial import partial_folders
 
 _OTHERS_ACCESS = 0o007
 _OTHERS_WRITE = 0o002
