@@ -10,7 +10,9 @@ from twindex.config import DATABASE
 from twindex.embedder.bundle import load_bundle
 from twindex.embedder.registry import install_model, list_models
 from twindex.errors import ArchiveError, EncryptionKeyError, ModelMismatchError, TwindexError, UsageError
+from twindex.keys import environment_key, matching_keys
 from twindex.storage import Store
+from twindex.storage.journal import read_header
 from twindex.storage.partial import partial_folder, remove_abandoned
 from twindex.storage.publishing import private_file, publish
 
@@ -30,10 +32,11 @@ def import_gallery(archive: Path, gallery: Path, *, without_model: bool = False)
     Args:
         archive: What `export_gallery` wrote.
         gallery: The folder to make; it may exist, but hold no gallery.
-        without_model: Go on although the model that answers is neither installed nor in the archive.
+        without_model: Take no model from the archive, and go on although the one that answers is not installed.
 
     Raises:
-        UsageError: There is no such archive, or a gallery in that folder.
+        UsageError: There is no such archive, a gallery in that folder, or the archive's model with another card is
+            installed.
         ArchiveError: The archive is not as it was written, or was never one; nothing is left of it.
         ModelMismatchError: The model that answers is not installed and not in the archive.
         OSError: The gallery cannot be written.
@@ -42,8 +45,10 @@ def import_gallery(archive: Path, gallery: Path, *, without_model: bool = False)
     remove_abandoned(gallery.absolute())
     if os.path.lexists(gallery / DATABASE):
         raise _holds_one(gallery)
-    if not archive.is_file():
+    if not archive.exists():
         raise UsageError(f"There is no archive {str(archive)!r}.")
+    if not archive.is_file():
+        raise UsageError(f"{str(archive)!r} is not a regular file; name the file that `twindex export` wrote.")
     with archive.open("rb") as stream:
         opened = Archive(stream)
         if not without_model:
@@ -51,8 +56,8 @@ def import_gallery(archive: Path, gallery: Path, *, without_model: bool = False)
         gallery.absolute().parent.mkdir(parents=True, exist_ok=True)
         with partial_folder(gallery.absolute()) as folder:
             _unpack(opened, folder)
-            _check_database(folder / DATABASE_ENTRY, opened.manifest)
-            installed = _install(folder / "model", opened.manifest)
+            _check_database(folder / DATABASE_ENTRY, opened.manifest, archive)
+            installed = not without_model and _install(folder / "model", opened.manifest)
             _publish(folder / DATABASE_ENTRY, gallery)
     return Imported(gallery, opened.manifest, installed)
 
@@ -73,12 +78,14 @@ def _publish(database: Path, gallery: Path) -> None:
         raise _holds_one(gallery) from error
 
 
-def _check_database(path: Path, manifest: Manifest) -> None:
+def _check_database(path: Path, manifest: Manifest, archive: Path) -> None:
     """Refuse a database that is not a sound gallery's, or not the one that the manifest describes.
 
     Snapshots do not travel, so none stays recorded.
     """
     try:
+        # Asked for here, so that messages about it name the file that the user knows.
+        matching_keys(archive, read_header(path).encryption, environment_key(), what="archive")
         # Reading alone first: nothing that a stranger defined may run, not even while the schema is brought up to date.
         wrong = Store.foreign_definitions(path)
         if not wrong:
@@ -132,7 +139,11 @@ def _install(folder: Path, manifest: Manifest) -> bool:
             "do not trust this file.",
         )
     known = any(model.fingerprint == bundle.card.fingerprint for model in list_models())
-    install_model(folder)
+    try:
+        install_model(folder)
+    except UsageError as error:
+        text = f"The archive's model cannot be installed: {error} Or import with --without-model to leave it out."
+        raise UsageError(text) from error
     return not known
 
 
