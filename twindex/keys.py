@@ -118,13 +118,16 @@ def new_keys(key: GalleryKey) -> DerivedKeys:
     return _derive(root, salt)
 
 
-def matching_keys(path: Path, header: bytes | None, key: GalleryKey | None) -> DerivedKeys | None:
+def matching_keys(
+    path: Path, header: bytes | None, key: GalleryKey | None, *, what: str = "gallery's database"
+) -> DerivedKeys | None:
     """What opens an existing database.
 
     Args:
-        path: Of the database, for messages.
+        path: Of the database, or of what holds it, for messages.
         header: Its first 16 bytes if it is encrypted, else None.
         key: What the user gave, if anything.
+        what: What messages call the file.
 
     Returns:
         None for a database that is not encrypted.
@@ -135,17 +138,17 @@ def matching_keys(path: Path, header: bytes | None, key: GalleryKey | None) -> D
     if header is None:
         if key is not None:
             raise EncryptionKeyError(
-                f"The gallery's database {str(path)!r} is not encrypted, but there is a key from {key.source}: leave "
+                f"The {what} {str(path)!r} is not encrypted, but there is a key from {key.source}: leave "
                 "it away, or encrypt the gallery with `twindex rekey`."
             )
         return None
     if key is None:
-        raise EncryptionKeyError(f"The gallery's database {str(path)!r} is encrypted: {_GIVE_KEY}.")
+        raise EncryptionKeyError(f"The {what} {str(path)!r} is encrypted: {_GIVE_KEY}.")
     salt = header[len(_MAGIC) : len(_MAGIC) + _SALT_BYTES]
     keys = _derive(_root(key, salt), salt)
     if not hmac.compare_digest(keys.header, header):
         raise EncryptionKeyError(
-            f"The key from {key.source} is not what the gallery's database {str(path)!r} was encrypted with: "
+            f"The key from {key.source} is not what the {what} {str(path)!r} was encrypted with: "
             f"{_GIVE_KEY}. (A change to the file's first {HEADER_BYTES} bytes looks the same.)"
         )
     return keys

@@ -121,7 +121,7 @@ def test_a_damaged_gallery_is_not_exported(tmp_path: Path) -> None:
     assert names(tmp_path) == ["g"]
 
 
-@pytest.mark.parametrize("point", ["described_file", "publish"])
+@pytest.mark.parametrize("point", ["described_file", "publish_archive"])
 def test_a_kill_leaves_no_archive_and_no_obstacle(source: Path, tmp_path: Path, point: str) -> None:
     code = (
         "import os, signal, sys; from pathlib import Path; from twindex.archive import exporting\n"
@@ -133,9 +133,43 @@ def test_a_kill_leaves_no_archive_and_no_obstacle(source: Path, tmp_path: Path, 
     (left,) = names(tmp_path)
     assert left.startswith(".a.")
     assert left.endswith(".twindex-partial")
-    os.utime(tmp_path / left, (0, 0))
     export_gallery(source, tmp_path / "a")
     assert names(tmp_path) == ["a"]
+
+
+def test_a_kill_after_the_archive_has_its_name_leaves_only_what_the_next_call_removes(
+    source: Path, tmp_path: Path
+) -> None:
+    code = (
+        "import os, shutil, signal, sys; from pathlib import Path\n"
+        "from twindex.archive.exporting import export_gallery\n"
+        "shutil.rmtree = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "export_gallery(Path(sys.argv[1]), Path(sys.argv[2]))"
+    )
+    killed = subprocess.run([sys.executable, "-c", code, source, tmp_path / "a"], capture_output=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert len(names(tmp_path)) == 2
+    with pytest.raises(UsageError, match="exists already"):
+        export_gallery(source, tmp_path / "a")
+    assert names(tmp_path) == ["a"]
+    import_gallery(tmp_path / "a", tmp_path / "copy")
+
+
+def test_an_export_under_way_is_not_disturbed_by_another_of_the_same_name(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = exporting.write_archive
+
+    def meanwhile(stream: io.BytesIO, *rest: object) -> None:
+        monkeypatch.setattr(exporting, "write_archive", real)
+        os.utime(tmp_path / names(tmp_path)[0], (0, 0))  # one that takes more than an hour
+        export_gallery(source, tmp_path / "a")
+        (tmp_path / "a").rename(tmp_path / "other")
+        real(stream, *rest)  # type: ignore[arg-type]  # passed on as it came
+
+    monkeypatch.setattr(exporting, "write_archive", meanwhile)
+    export_gallery(source, tmp_path / "a")
+    assert names(tmp_path) == ["a", "other"]
 
 
 def test_a_full_disk_leaves_nothing(source: Path, tmp_path: Path) -> None:

@@ -4,8 +4,12 @@ import hashlib
 import io
 import json
 import os
+import shutil
+import signal
 import sqlite3
 import stat
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from contextlib import closing
@@ -15,14 +19,18 @@ from typing import Any
 import pytest
 
 from tests.archive.builders import Entries, make_gallery, read_entries, resealed, sealed, with_manifest
+from tests.encrypted import KEY, OTHER_KEY
 from tests.storage.builders import MODEL
 from twindex.archive.container import check_archive
 from twindex.archive.exporting import export_gallery
 from twindex.archive.importing import import_gallery
 from twindex.archive.manifest import LARGEST_MANIFEST, decode_manifest, encode_manifest
 from twindex.config import DATABASE
-from twindex.errors import ARCHIVE_REASONS, ArchiveError, ModelMismatchError, UsageError
+from twindex.embedder.registry import find_model
+from twindex.errors import ARCHIVE_REASONS, ArchiveError, EncryptionKeyError, ModelMismatchError, UsageError
+from twindex.keys import GalleryKey
 from twindex.storage import Store
+from twindex.storage.partial import partial_folders
 
 
 def refused(archive: bytes, folder: Path, code: str, match: str) -> None:
@@ -315,9 +323,69 @@ def test_a_folder_with_other_files_may_become_a_gallery(exported: bytes, tmp_pat
 
 def test_no_archive_is_a_usage_error(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    for name in ("none", "pipe", "."):
-        with pytest.raises(UsageError, match="There is no archive"):
+    with pytest.raises(UsageError, match="There is no archive"):
+        import_gallery(tmp_path / "none", tmp_path / "g")
+    for name in ("pipe", "."):
+        with pytest.raises(UsageError, match="is not a regular file; name the file that `twindex export` wrote"):
             import_gallery(tmp_path / name, tmp_path / "g")
+
+
+@pytest.mark.parametrize("point", ["_check_database", "publish"])
+def test_a_killed_import_is_given_again(exported: bytes, tmp_path: Path, point: str) -> None:
+    (tmp_path / "a").write_bytes(exported)
+    code = (
+        "import os, signal, sys; from pathlib import Path; from twindex.archive import importing\n"
+        f"importing.{point} = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "importing.import_gallery(Path(sys.argv[1]), Path(sys.argv[2]))"
+    )
+    killed = subprocess.run([sys.executable, "-c", code, tmp_path / "a", tmp_path / "g"], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert len(partial_folders(tmp_path / "g")) == 1
+    import_gallery(tmp_path / "a", tmp_path / "g")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "g"]
+    assert [path.name for path in (tmp_path / "g").iterdir()] == [DATABASE]
+
+
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [
+        (None, r"The archive '.*/a' is encrypted: give its key in TWINDEX_KEY, .*TWINDEX_KEY_FILE or --key-file\."),
+        (OTHER_KEY, r"The key from TWINDEX_KEY is not what the archive '.*/a' was encrypted with: give its key in"),
+    ],
+)
+def test_without_the_right_key_the_archive_is_named_not_its_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: GalleryKey | None, told: str
+) -> None:
+    monkeypatch.setenv("TWINDEX_KEY", KEY.secret.decode())
+    export_gallery(make_gallery(tmp_path / "encrypted"), tmp_path / "a")
+    monkeypatch.delenv("TWINDEX_KEY")
+    if key is not None:
+        monkeypatch.setenv("TWINDEX_KEY", key.secret.decode())
+    with pytest.raises(EncryptionKeyError, match=told) as error:
+        import_gallery(tmp_path / "a", tmp_path / "g")
+    assert "partial" not in str(error.value)
+    assert not (tmp_path / "g").exists()
+
+
+def test_a_key_for_an_archive_that_needs_none(exported: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a").write_bytes(exported)
+    monkeypatch.setenv("TWINDEX_KEY", KEY.secret.decode())
+    with pytest.raises(EncryptionKeyError, match=r"The archive '.*/a' is not encrypted, but there is a key"):
+        import_gallery(tmp_path / "a", tmp_path / "g")
+
+
+def test_a_model_that_is_installed_with_another_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    export_gallery(make_gallery(tmp_path / "g"), tmp_path / "a", with_model=True)
+    edited = tmp_path / "shipped" / "edited"
+    shutil.copytree(find_model("default").path, edited)
+    card = json.loads((edited / "card.json").read_text("utf-8"))
+    (edited / "card.json").write_text(json.dumps({**card, "head_weight": -1.0}), "utf-8")
+    monkeypatch.setattr("twindex.embedder.registry._shipped_dir", lambda: tmp_path / "shipped")
+    told = "archive's model cannot be installed: .* differ in head_weight; .*import with --without-model"
+    with pytest.raises(UsageError, match=told):
+        import_gallery(tmp_path / "a", tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()
+    assert not import_gallery(tmp_path / "a", tmp_path / "copy", without_model=True).model_installed
 
 
 def test_a_model_that_is_not_installed(tmp_path: Path) -> None:

@@ -1,10 +1,13 @@
 """`twindex models`: another precision of the same weights is another model."""
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.commands.conftest import Run
+from twindex.embedder.registry import find_model
 
 
 @pytest.fixture(autouse=True)
@@ -23,6 +26,17 @@ def test_another_precision_is_installed_beside_the_shipped_model(run: Run) -> No
     shown = run("--json", "models", "show", made["name"]).json
     assert shown["weights_sha256"] == shipped["weights_sha256"]
     assert shown["accuracy"]["measured_in"] == shipped["precision"]
+
+
+def test_a_bundle_with_an_edited_head_is_refused_where_the_model_is_installed(run: Run, tmp_path: Path) -> None:
+    edited = tmp_path / "edited"
+    shutil.copytree(find_model("default").path, edited)
+    assert run("models", "install", edited).status == 0
+    card = json.loads((edited / "card.json").read_text("utf-8"))
+    (edited / "card.json").write_text(json.dumps({**card, "head_weight": -1.0}), "utf-8")
+    refused = run("--json", "models", "install", edited)
+    assert (refused.status, refused.json["error"]["code"]) == (2, "usage")
+    assert "differ in head_weight" in refused.err
 
 
 def test_a_precision_that_there_is_not_is_refused(run: Run) -> None:

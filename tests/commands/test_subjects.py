@@ -68,6 +68,16 @@ def test_erase_leaves_neither_answer_nor_bytes(run: Run, gallery: Path, people: 
     assert run("--gallery", gallery, "doctor").status == 0
 
 
+def test_what_is_held_is_not_handed_out_into_the_gallery(run: Run, gallery: Path, tmp_path: Path) -> None:
+    name, references = first_subject(run, gallery)
+    refused = run("--gallery", gallery, "--json", "subjects", "export", name, gallery / "held.zip")
+    assert (refused.status, refused.json["error"]["code"]) == (2, "usage")
+    assert "own folder" in refused.err
+    assert not (gallery / "held.zip").exists()
+    written = run("--gallery", gallery, "--json", "subjects", "export", name, tmp_path / "held.zip").json
+    assert written == {"subject": name, "file": str(tmp_path / "held.zip"), "references": references}
+
+
 def test_erase_asks_first(run: Run, gallery: Path, monkeypatch) -> None:
     import io
 

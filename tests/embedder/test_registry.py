@@ -1,5 +1,6 @@
 """Which models a machine has, and which one a user means."""
 
+import json
 import logging
 import shutil
 from collections.abc import Callable, Mapping
@@ -69,6 +70,34 @@ def test_installing_twice_changes_nothing(random_bundle: Bundle) -> None:
     assert install_model(random_bundle.path) == first
     assert install_model("tiny") == first
     assert [path.name for path in models_dir().iterdir()] == [random_bundle.card.fingerprint]
+
+
+def edited(bundle: Bundle, folder: Path, **changed: object) -> Path:
+    """The bundle with the same weights and another card."""
+    shutil.copytree(bundle.path, folder)
+    card = json.loads((folder / "card.json").read_text("utf-8"))
+    (folder / "card.json").write_text(json.dumps({**card, **changed}), "utf-8")
+    return folder
+
+
+def test_another_card_for_an_installed_model_is_refused(random_bundle: Bundle, tmp_path: Path) -> None:
+    installed = install_model(random_bundle.path)
+    other = edited(random_bundle, tmp_path / "other", head_weight=-1.0, verify_threshold=0.01)
+    assert find_model(str(other)).card.fingerprint == installed.card.fingerprint
+    told = r"installed in '.*' with another card.* differ in head_weight, verify_threshold; .*or delete that folder"
+    with pytest.raises(UsageError, match=told):
+        install_model(other)
+    assert find_model("tiny").card == random_bundle.card
+    shutil.rmtree(installed.path)
+    assert install_model(other).card.head_weight == -1.0
+
+
+def test_another_card_for_the_shipped_model_is_refused(random_bundle: Bundle, tmp_path: Path) -> None:
+    ship(random_bundle, tmp_path)
+    other = edited(random_bundle, tmp_path / "other", terms="Others.")
+    with pytest.raises(UsageError, match=r"differ in terms; use the installed one\.$"):
+        install_model(other)
+    assert not models_dir().exists()
 
 
 def test_the_shipped_model_is_installed_already(random_bundle: Bundle, tmp_path: Path) -> None:

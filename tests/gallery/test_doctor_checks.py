@@ -14,7 +14,6 @@ from twindex.gallery.checkup import examine, mend, notes
 from twindex.gallery.findings import REPAIR, Finding
 from twindex.gallery.folder_checks import check_folder, unopenable
 from twindex.gallery.library_checks import check_libraries, parsed_version
-from twindex.gallery.partial import partial_folder, partial_folders
 
 
 def codes(findings: list[Finding]) -> list[tuple[str, str, str]]:
@@ -114,18 +113,6 @@ def test_files_that_no_erasure_reaches_are_told(gallery: Gallery, folder: Path) 
     assert codes([finding]) == [("foreign_files", "note", "none")]
     assert "7 files in the folder are not the gallery's" in finding.text
     assert "copy 0.jpg, copy 1.jpg, copy 2.jpg, copy 3.jpg, copy 4.jpg, ..." in finding.text
-
-
-def test_partial_folders_are_removed_whatever_happens(tmp_path: Path) -> None:
-    def work() -> None:
-        with partial_folder(tmp_path / "a[b]*") as folder:
-            assert partial_folders(tmp_path / "a[b]*") == [folder]
-            assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-            raise KeyError("killed")
-
-    with pytest.raises(KeyError, match="killed"):
-        work()
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_files_that_everybody_can_read_are_closed(gallery: Gallery, folder: Path) -> None:

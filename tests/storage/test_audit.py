@@ -18,14 +18,14 @@ def told(store: Store) -> list[tuple[str, tuple[int, ...]]]:
     return [(row.action, row.subjects) for row in store.audit.rows()]
 
 
-def test_every_act_has_its_row(path: Path, tmp_path: Path) -> None:
+def test_every_act_has_its_row(path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     with Store.create(path, generation=GenerationSpec(MODEL, "Flat")) as store:
         store.references.enroll_many([request(1, "ada"), request(2, "bob"), request(3, "bob")], MODEL)
         enrol(store, 1, "ada")
         store.subjects.rename("ada", "Ada")
         store.subjects.set_metadata("Ada", {"team": "engines"})
         store.subjects.merge("bob", "Ada")
-        store.export_subject("Ada", tmp_path / "ada.zip")
+        store.export_subject("Ada", tmp_path_factory.mktemp("out") / "ada.zip")
         store.require_consent(True)
         store.set_threshold(StoredThreshold(0.5, 0.01, 3, MODEL, "non-mated", {"subjects": 1, "name": "Ada"}))
         other = store.generations.add(MODEL, "HNSW32")

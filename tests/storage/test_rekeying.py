@@ -178,3 +178,10 @@ def test_the_lock_of_a_folder(tmp_path: Path) -> None:
     Occupancy(tmp_path, "shared").close()
     with pytest.raises(UsageError, match="cannot be read"):
         Occupancy(tmp_path / "nowhere", "shared")
+
+
+def test_where_there_are_no_locks_nobody_is_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("twindex.storage.occupancy.lock_folder", lambda folder, kind: None)
+    Occupancy(tmp_path, "shared").close()
+    with pytest.raises(UsageError, match="cannot be locked"):
+        Occupancy(tmp_path, "exclusive")

@@ -1,6 +1,10 @@
 """What a person gets: everything that is held about them, and nothing about anybody else."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +15,7 @@ import pytest
 
 from tests.storage.builders import MODEL, OTHER_MODEL, crop_bytes, enrol, sample, source_sha256, unit_vector
 from twindex.errors import UsageError
-from twindex.storage import EnrolmentRequest, NewItem, Store
+from twindex.storage import EnrolmentRequest, NewItem, Store, outgoing, subject_export
 from twindex.terms import Terms
 
 
@@ -20,6 +24,12 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
         assert archive.testzip() is None
         files = {name: archive.read(name) for name in archive.namelist()}
     return json.loads(files.pop("subject.json")), files
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    (tmp_path / "gallery").mkdir()
+    return tmp_path / "gallery" / "gallery.sqlite"
 
 
 @pytest.fixture
@@ -83,7 +93,7 @@ def test_a_gallery_without_crops_exports_the_rest(path: Path, tmp_path: Path) ->
 def test_no_file_is_written_over_and_none_left_of_a_refusal(held: Store, tmp_path: Path) -> None:
     file = tmp_path / "ada.zip"
     file.write_text("mine")
-    with pytest.raises(UsageError, match=r"ada\.zip exists and is not written over"):
+    with pytest.raises(UsageError, match=r"ada\.zip' exists already; an archive never replaces a file"):
         held.export_subject("ada", file)
     assert file.read_text() == "mine"
     with pytest.raises(UsageError, match="No subject named 'adda', nearest names: 'ada'"):
@@ -95,3 +105,74 @@ def test_no_file_is_written_over_and_none_left_of_a_refusal(held: Store, tmp_pat
 def test_the_archive_is_for_its_owner_alone(held: Store, tmp_path: Path) -> None:
     held.export_subject("ada", tmp_path / "ada.zip")
     assert (tmp_path / "ada.zip").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("target", ["gallery/ada.zip", "gallery/index/ada.zip", "link/ada.zip"])
+def test_nothing_is_written_into_the_gallery(held: Store, tmp_path: Path, target: str) -> None:
+    (tmp_path / "gallery" / "index").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "gallery")
+    with pytest.raises(UsageError, match="lies in the gallery's own folder"):
+        held.export_subject("ada", tmp_path / target)
+    assert not (tmp_path / target).exists()
+    with pytest.raises(UsageError, match=r"There is no folder .*make it first"):
+        held.export_subject("ada", tmp_path / "none" / "ada.zip")
+
+
+def test_the_audit_and_the_disk_have_it_before_it_has_its_name(
+    held: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: set[int] = set()
+    sync, publish = os.fsync, outgoing.publish
+    published = []
+
+    def noted(descriptor: int) -> None:
+        synced.add(os.fstat(descriptor).st_ino)
+        sync(descriptor)
+
+    def looked_at(archive: Path, target: Path) -> None:
+        assert archive.stat().st_ino in synced
+        assert [row.action for row in held.audit.rows()][-1] == "export"
+        assert "subject.json" in zipfile.ZipFile(archive).namelist()
+        assert not target.exists()
+        publish(archive, target)
+        published.append(target)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    monkeypatch.setattr(outgoing, "publish", looked_at)
+    held.export_subject("ada", tmp_path / "ada.zip")
+    assert published == [tmp_path / "ada.zip"]
+    assert read(tmp_path / "ada.zip")[1].keys() == {"crops/1.jpg", "crops/3.jpg"}
+
+
+def test_a_file_that_comes_meanwhile_is_not_replaced(
+    held: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = subject_export._held
+
+    def meanwhile(*arguments: Any) -> Any:
+        (tmp_path / "ada.zip").write_text("theirs")
+        return real(*arguments)
+
+    monkeypatch.setattr(subject_export, "_held", meanwhile)
+    with pytest.raises(UsageError, match="exists already"):
+        held.export_subject("ada", tmp_path / "ada.zip")
+    assert (tmp_path / "ada.zip").read_text() == "theirs"
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["ada.zip", "gallery"]
+
+
+@pytest.mark.parametrize(("point", "audited"), [("_crop", 1), ("publish_archive", 2)])
+def test_a_killed_export_is_given_again(held: Store, path: Path, tmp_path: Path, point: str, audited: int) -> None:
+    code = (
+        "import os, signal, sys; from pathlib import Path; from twindex.storage import Store, subject_export\n"
+        f"subject_export.{point} = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "Store.open(Path(sys.argv[1])).export_subject('ada', Path(sys.argv[2]))"
+    )
+    file = tmp_path / "ada.zip"
+    killed = subprocess.run([sys.executable, "-c", code, path, file], capture_output=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert not file.exists()
+    (left,) = (one for one in tmp_path.iterdir() if one.name != "gallery")
+    assert left.stat().st_mode & 0o777 == 0o700
+    assert held.export_subject("ada", file) == 2
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["ada.zip", "gallery"]
+    assert [row.action for row in held.audit.rows()].count("export") == audited

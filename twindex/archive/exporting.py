@@ -1,6 +1,5 @@
 """Writing a gallery's archive: whole under its name, or not at all."""
 
-import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,11 +11,12 @@ from twindex.config import DATABASE
 from twindex.embedder.bundle import copy_bundle
 from twindex.embedder.registry import find_model
 from twindex.errors import IntegrityError, UsageError
-from twindex.gallery.partial import partial_folder
 from twindex.storage import Contents, Store
 from twindex.storage.creation import make_private_file
 from twindex.storage.journal import may_write
-from twindex.storage.publishing import publish
+from twindex.storage.outgoing import publish_archive, refuse_target
+from twindex.storage.partial import partial_folder, remove_abandoned
+from twindex.storage.publishing import private_file
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,11 @@ def export_gallery(gallery: Path, target: Path, *, with_model: bool = False) -> 
         IntegrityError: The gallery is damaged; an archive of it could not be imported.
         OSError: The archive cannot be written; nothing is left of it.
     """
-    _refuse_target(gallery, target)
+    # Also where this is refused: one that was killed at its very end left its archive and more.
+    remove_abandoned(target)
+    refuse_target(target, gallery)
+    if not (gallery / DATABASE).exists():
+        raise UsageError(f"There is no gallery in {gallery} to export.")
     with partial_folder(target) as folder:
         database = folder / DATABASE_ENTRY
         make_private_file(database)
@@ -59,17 +63,12 @@ def export_gallery(gallery: Path, target: Path, *, with_model: bool = False) -> 
             files=tuple(described_file(name, path) for name, path in files.items()),
         )
         archive = folder / "archive"
-        with open(archive, "x+b", opener=_for_owner) as stream:  # Path.open takes no opener
+        with private_file(archive) as stream:
             write_archive(stream, manifest, files)
-            stream.flush()
-            os.fsync(stream.fileno())
         length = archive.stat().st_size
         # Before the archive has its name: none is ever about of which the audit does not know.
         audited = _recorded(gallery / DATABASE, contents)
-        try:
-            publish(archive, target)
-        except FileExistsError as error:
-            raise _exists(target) from error
+        publish_archive(archive, target)
     return Exported(target, length, manifest, audited)
 
 
@@ -80,20 +79,6 @@ def _recorded(database: Path, contents: Contents) -> bool:
     with Store.open(database) as store:
         store.audit.add("export", contents.counts())
     return True
-
-
-def _refuse_target(gallery: Path, target: Path) -> None:
-    if os.path.lexists(target):
-        raise _exists(target)
-    if not target.parent.is_dir():
-        raise UsageError(f"There is no folder {str(target.parent)!r} to write the archive to; make it first.")
-    if target.resolve().is_relative_to(gallery.resolve()):
-        raise UsageError(
-            f"{str(target)!r} lies in the gallery's own folder, where an erasure must leave nothing of a person; "
-            "write the archive elsewhere."
-        )
-    if not (gallery / DATABASE).exists():
-        raise UsageError(f"There is no gallery in {gallery} to export.")
 
 
 def _sound_contents(database: Path) -> Contents:
@@ -112,12 +97,3 @@ def _model_files(contents: Contents, folder: Path) -> dict[str, Path]:
         raise UsageError("The gallery has no active model that could travel with it; export it without --with-model.")
     bundle = copy_bundle(find_model(contents.model), folder)
     return {name: bundle.path / Path(name).name for name in MODEL_ENTRIES}
-
-
-def _for_owner(path: str, flags: int) -> int:
-    """Opens a new file for its owner alone: faces can be rebuilt from templates."""
-    return os.open(path, flags, 0o600)
-
-
-def _exists(target: Path) -> UsageError:
-    return UsageError(f"{str(target)!r} exists already; an archive never replaces a file. Choose another name.")

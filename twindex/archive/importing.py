@@ -1,9 +1,7 @@
 """Making a gallery from an archive: everything is checked in a folder beside before anything has the gallery's name."""
 
 import os
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from twindex.archive.container import Archive
@@ -12,9 +10,11 @@ from twindex.config import DATABASE
 from twindex.embedder.bundle import load_bundle
 from twindex.embedder.registry import install_model, list_models
 from twindex.errors import ArchiveError, EncryptionKeyError, ModelMismatchError, TwindexError, UsageError
-from twindex.gallery.partial import partial_folder
+from twindex.keys import environment_key, matching_keys
 from twindex.storage import Store
-from twindex.storage.publishing import publish
+from twindex.storage.journal import read_header
+from twindex.storage.partial import partial_folder, remove_abandoned
+from twindex.storage.publishing import private_file, publish
 
 
 @dataclass(frozen=True)
@@ -32,57 +32,60 @@ def import_gallery(archive: Path, gallery: Path, *, without_model: bool = False)
     Args:
         archive: What `export_gallery` wrote.
         gallery: The folder to make; it may exist, but hold no gallery.
-        without_model: Go on although the model that answers is neither installed nor in the archive.
+        without_model: Take no model from the archive, and go on although the one that answers is not installed.
 
     Raises:
-        UsageError: There is no such archive, or a gallery in that folder.
+        UsageError: There is no such archive, a gallery in that folder, or the archive's model with another card is
+            installed.
         ArchiveError: The archive is not as it was written, or was never one; nothing is left of it.
         ModelMismatchError: The model that answers is not installed and not in the archive.
         OSError: The gallery cannot be written.
     """
+    # Also where this is refused: one that was killed at its very end left a gallery and more.
+    remove_abandoned(gallery.absolute())
     if os.path.lexists(gallery / DATABASE):
         raise _holds_one(gallery)
-    if not archive.is_file():
+    if not archive.exists():
         raise UsageError(f"There is no archive {str(archive)!r}.")
+    if not archive.is_file():
+        raise UsageError(f"{str(archive)!r} is not a regular file; name the file that `twindex export` wrote.")
     with archive.open("rb") as stream:
         opened = Archive(stream)
         if not without_model:
             _refuse_unknown_model(opened.manifest)
         gallery.absolute().parent.mkdir(parents=True, exist_ok=True)
         with partial_folder(gallery.absolute()) as folder:
-            return _unpacked(opened, folder, gallery)
+            _unpack(opened, folder)
+            _check_database(folder / DATABASE_ENTRY, opened.manifest, archive)
+            installed = not without_model and _install(folder / "model", opened.manifest)
+            _publish(folder / DATABASE_ENTRY, gallery)
+    return Imported(gallery, opened.manifest, installed)
 
 
-def _unpacked(opened: Archive, folder: Path, gallery: Path) -> Imported:
-    manifest = opened.manifest
-    for file in manifest.files:
+def _unpack(opened: Archive, folder: Path) -> None:
+    for file in opened.manifest.files:
         target = folder / file.name
         target.parent.mkdir(mode=0o700, exist_ok=True)
-        _write(target, partial(opened.extract, file))
-    _check_database(folder / DATABASE_ENTRY, manifest)
-    installed = manifest.holds_model and _install(folder / "model", manifest)
+        with private_file(target) as stream:
+            opened.extract(file, stream.write)
+
+
+def _publish(database: Path, gallery: Path) -> None:
     gallery.mkdir(exist_ok=True)
     try:
-        publish(folder / DATABASE_ENTRY, gallery / DATABASE)
+        publish(database, gallery / DATABASE)
     except FileExistsError as error:
         raise _holds_one(gallery) from error
-    return Imported(gallery, manifest, installed)
 
 
-def _write(path: Path, read: Callable[[Callable[[bytes], object]], None]) -> None:
-    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    with os.fdopen(descriptor, "wb") as stream:
-        read(stream.write)
-        stream.flush()
-        os.fsync(stream.fileno())
-
-
-def _check_database(path: Path, manifest: Manifest) -> None:
+def _check_database(path: Path, manifest: Manifest, archive: Path) -> None:
     """Refuse a database that is not a sound gallery's, or not the one that the manifest describes.
 
     Snapshots do not travel, so none stays recorded.
     """
     try:
+        # Asked for here, so that messages about it name the file that the user knows.
+        matching_keys(archive, read_header(path).encryption, environment_key(), what="archive")
         # Reading alone first: nothing that a stranger defined may run, not even while the schema is brought up to date.
         wrong = Store.foreign_definitions(path)
         if not wrong:
@@ -125,7 +128,9 @@ def _refuse_unknown_model(manifest: Manifest) -> None:
 
 
 def _install(folder: Path, manifest: Manifest) -> bool:
-    """Install the model that came with the archive; False where it was installed already."""
+    """Install the model that came with the archive; False where none did, or it was installed already."""
+    if not manifest.holds_model:
+        return False
     bundle = load_bundle(folder)
     if bundle.card.fingerprint != manifest.contents.model:
         raise ArchiveError(
@@ -134,7 +139,11 @@ def _install(folder: Path, manifest: Manifest) -> bool:
             "do not trust this file.",
         )
     known = any(model.fingerprint == bundle.card.fingerprint for model in list_models())
-    install_model(folder)
+    try:
+        install_model(folder)
+    except UsageError as error:
+        text = f"The archive's model cannot be installed: {error} Or import with --without-model to leave it out."
+        raise UsageError(text) from error
     return not known
 
 

@@ -15,7 +15,9 @@ Examples:
 
 @click.command("import", epilog=EXAMPLES)
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--without-model", is_flag=True, help="Go on although the model that answers is not installed here.")
+@click.option(
+    "--without-model", is_flag=True, help="Take no model from FILE; go on although the one that answers is not here."
+)
 @common_options
 @click.pass_context
 def import_gallery(context: click.Context, file: Path, without_model: bool) -> None:

@@ -5,13 +5,14 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import platformdirs
 
 import twindex
 from twindex.embedder.bundle import CARD_FILE, Bundle, copy_bundle, load_bundle
+from twindex.embedder.card import Card
 from twindex.embedder.foreign_file import BUNDLE, refusal
 from twindex.errors import BundleError, UsageError
 
@@ -107,7 +108,7 @@ def install_model(source: str | Path, precision: str | None = None) -> Bundle:
         The installed bundle.
 
     Raises:
-        UsageError: There is no such bundle.
+        UsageError: There is no such bundle, or one with the same templates and another card is installed.
         BundleError: It is damaged, or cannot compute in that precision.
         ForeignFileError: It is a file: a saved network, a pickle or weights alone; nothing of it is run.
     """
@@ -119,12 +120,26 @@ def install_model(source: str | Path, precision: str | None = None) -> Bundle:
     fingerprint = bundle.card.fingerprint
     for model in list_models():
         if model.fingerprint == fingerprint:
-            return load_bundle(model.path, verify=False)
+            installed = load_bundle(model.path, verify=False)
+            _refuse_other_card(model, installed.card, bundle.card)
+            return installed
     target = models_dir() / fingerprint
     if target.exists():
         _log.warning("Replacing the damaged model in %s.", target)
         shutil.rmtree(target)
     return copy_bundle(bundle, target)
+
+
+def _refuse_other_card(model: InstalledModel, installed: Card, offered: Card) -> None:
+    """Refuse a card that the fingerprint does not tell from the installed one: another head gives other answers."""
+    differing = [one.name for one in fields(Card) if getattr(installed, one.name) != getattr(offered, one.name)]
+    if not differing:
+        return
+    remedy = "" if model.shipped else ", or delete that folder and try again: its galleries then answer by the new card"
+    raise UsageError(
+        f"The model {model.fingerprint[:12]} is installed in {str(model.path)!r} with another card, which stays. They "
+        f"differ in {', '.join(differing)}; use the installed one{remedy}."
+    )
 
 
 def _shipped_dir() -> Path:

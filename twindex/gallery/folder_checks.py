@@ -9,8 +9,8 @@ from twindex.errors import IntegrityError, TwindexError
 from twindex.gallery.findings import RESTORE, Finding
 from twindex.gallery.folder_files import foreign_files
 from twindex.gallery.library_checks import check_libraries
-from twindex.gallery.partial import partial_folders
 from twindex.storage.journal import journal_is_unsafe, read_header
+from twindex.storage.partial import partial_folders
 from twindex.storage.rekeying import leftovers as rekey_leftovers
 
 _OTHERS_ACCESS = 0o007

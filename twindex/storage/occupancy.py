@@ -1,17 +1,17 @@
 """Who has a gallery open: a shared lock on its folder by everybody, an exclusive one by whoever replaces its database.
 
 A database that is renamed over while others have it open loses what they write, and its journal is found by name
-(https://www.sqlite.org/howtocorrupt.html); SQLite's own locks are held during transactions only. The system gives the
-lock back when a process ends, however it ends. Where there is no such lock, on Windows, nothing can be alone.
+(https://www.sqlite.org/howtocorrupt.html); SQLite's own locks are held during transactions only. Where there is no such
+lock, nothing can be alone.
 """
 
 import os
 import weakref
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
 
 from twindex.errors import UsageError
+from twindex.storage.folder_lock import LockKind, lock_folder
 
 
 class Occupancy:
@@ -22,34 +22,26 @@ class Occupancy:
         kind: "shared" to use the gallery, "exclusive" to replace its database.
 
     Raises:
-        UsageError: Somebody holds the other kind, or the folder cannot be read.
+        UsageError: Somebody holds the other kind, the folder cannot be read, or not be locked by one alone.
     """
 
-    def __init__(self, folder: Path, kind: Literal["shared", "exclusive"]) -> None:
+    def __init__(self, folder: Path, kind: LockKind) -> None:
         self._give_back: Callable[[], object] | None = None
-        if os.name == "nt":
-            if kind == "exclusive":
-                raise UsageError(f"The folder {str(folder)!r} cannot be locked on Windows; make a new gallery.")
-            return
-        import fcntl
-
         try:
-            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        except OSError as error:
-            raise UsageError(f"The gallery's folder {str(folder)!r} cannot be read ({error}); check it.") from error
-        try:
-            fcntl.flock(descriptor, (fcntl.LOCK_SH if kind == "shared" else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+            descriptor = lock_folder(folder, kind)
         except BlockingIOError as error:
-            os.close(descriptor)
             raise _occupied(folder, kind) from error
         except OSError as error:
-            os.close(descriptor)
-            # A file system without locks: what needs to be alone cannot be done there, so the others need none.
-            if kind == "exclusive":
-                raise UsageError(f"The folder {str(folder)!r} cannot be locked ({error}); move the gallery.") from error
-            return
-        # Whoever forgets to close a gallery gives its lock back with the memory.
-        self._give_back = weakref.finalize(self, os.close, descriptor)
+            raise UsageError(f"The gallery's folder {str(folder)!r} cannot be read ({error}); check it.") from error
+        if descriptor is not None:
+            # Whoever forgets to close a gallery gives its lock back with the memory.
+            self._give_back = weakref.finalize(self, os.close, descriptor)
+        elif kind == "exclusive":
+            # What needs to be alone cannot be done there, so those who share need no lock.
+            raise UsageError(
+                f"The folder {str(folder)!r} cannot be locked, on Windows never; move the gallery to a file system "
+                "with locks, or make a new one."
+            )
 
     def close(self) -> None:
         """Give the lock back. Closing twice is harmless."""

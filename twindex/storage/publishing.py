@@ -1,9 +1,26 @@
-"""Giving a finished file its name without ever replacing another."""
+"""Private files, and giving a finished one its name without ever replacing another."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from twindex.durability import synchronise
+
+
+@contextmanager
+def private_file(path: Path) -> Iterator[BinaryIO]:
+    """A new file for its owner alone, since faces can be rebuilt from templates; on disk at the block's end.
+
+    Raises:
+        OSError: It cannot be made or written, or there is one.
+    """
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
+    with os.fdopen(descriptor, "w+b") as stream:
+        yield stream
+        stream.flush()
+        os.fsync(stream.fileno())
 
 
 def publish(temporary: Path, path: Path) -> None:

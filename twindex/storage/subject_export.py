@@ -4,20 +4,21 @@ A ZIP archive of `subject.json` (UTF-8, JSON, "schema": 1) and `crops/REFERENCE.
 """
 
 import json
-import os
 import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from sqlalchemy import Connection, select
 
-from twindex.errors import UsageError
 from twindex.storage.audit import record, rows_about
 from twindex.storage.chunks import id_chunks
 from twindex.storage.database import Database
 from twindex.storage.face_json import face_to_json
 from twindex.storage.names import readable_text
+from twindex.storage.outgoing import publish_archive, refuse_target
+from twindex.storage.partial import partial_folder, remove_abandoned
+from twindex.storage.publishing import private_file
 from twindex.storage.records import ReferenceRecord
 from twindex.storage.reference_lookup import select_references
 from twindex.storage.schema import GALLERY, JOB_ITEMS, REFERENCES, SAMPLES, SUBJECTS, TEMPLATES
@@ -33,33 +34,39 @@ def export_subject(database: Database, name: str, path: Path) -> int:
     Args:
         database: Open for writing.
         name: The subject's.
-        path: Where no file exists yet.
+        path: Where no file exists yet, outside the gallery's folder.
 
     Returns:
         How many references the subject has.
 
     Raises:
-        UsageError: If nobody has this name, or there is a file already.
+        UsageError: If nobody has this name, the file exists, or it lies in the gallery's folder or in none.
         IntegrityError: If a template or a crop is not what was written.
+        OSError: If the archive cannot be written; nothing is left of it.
     """
-    try:
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    except FileExistsError as error:
-        raise UsageError(f"{path} exists and is not written over; name another file.") from error
-    try:
-        with os.fdopen(descriptor, "wb") as file, zipfile.ZipFile(file, "w") as archive, database.write() as connection:
-            subject_id = find_subject(connection, name)
-            references = select_references(connection, REFERENCES.c.subject_id == subject_id)
-            record(connection, "export", {"references": len(references)}, [subject_id])
-            held = _held(connection, subject_id, references)
-            for one in references:
-                if crop := _crop(connection, one.reference):
-                    archive.writestr(_crop_file(one), crop)
-            text = json.dumps(held, indent=1, ensure_ascii=False, allow_nan=False)
-            archive.writestr("subject.json", text, zipfile.ZIP_DEFLATED)
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
+    remove_abandoned(path)
+    refuse_target(path, database.path.parent)
+    with partial_folder(path) as folder:
+        archive = folder / "archive"
+        # Before the archive has its name: none is ever about of which the audit does not know.
+        with database.write() as connection, private_file(archive) as stream:
+            references = _write(connection, name, stream)
+        publish_archive(archive, path)
+    return references
+
+
+def _write(connection: Connection, name: str, stream: BinaryIO) -> int:
+    """Write the archive and the audit of it, which is in the archive too; returns how many references there are."""
+    subject_id = find_subject(connection, name)
+    references = select_references(connection, REFERENCES.c.subject_id == subject_id)
+    record(connection, "export", {"references": len(references)}, [subject_id])
+    held = _held(connection, subject_id, references)
+    with zipfile.ZipFile(stream, "w") as archive:
+        for one in references:
+            if crop := _crop(connection, one.reference):
+                archive.writestr(_crop_file(one), crop)
+        text = json.dumps(held, indent=1, ensure_ascii=False, allow_nan=False)
+        archive.writestr("subject.json", text, zipfile.ZIP_DEFLATED)
     return len(references)
 
 
