@@ -45,6 +45,11 @@ class Box:
     width: float
     height: float
 
+    @property
+    def area(self) -> float:
+        """Square pixels."""
+        return self.width * self.height
+
 
 @dataclass(frozen=True, eq=False)
 class Face:
@@ -78,6 +83,7 @@ class Sample:
         face: Box and landmarks, or None for a photo given as already cropped.
         quality: Sharpness of the crop: variance of its Laplacian, grey levels squared.
         crop: The aligned face with margin, an encoded image (see `embedder/alignment.py`).
+        rivals: Other faces of the photo that are about as large: the photo may be meant to show one of them.
     """
 
     source_sha256: str
@@ -86,6 +92,7 @@ class Sample:
     face: Face | None
     quality: float
     crop: bytes
+    rivals: int = 0
 
 
 @dataclass(frozen=True)

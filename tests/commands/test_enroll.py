@@ -92,6 +92,17 @@ def test_one_photo_under_two_subjects_is_noted(run: Run, gallery: Path, people: 
     assert f"is enrolled as Somebody Else and as {photo.parent.name} too" in result.err
 
 
+def test_a_photo_of_several_people_is_noted(run: Run, gallery: Path, people: Path) -> None:
+    result = run("--gallery", gallery, "enroll", people / "group.jpg", "--subject", "Somebody")
+    assert (result.status, result.out[:10]) == (0, "enrolled 1")
+    assert "group.jpg shows 4 faces of about the same size" in result.err
+    assert "the most prominent one is enrolled as Somebody" in result.err
+    again = run("--gallery", gallery, "enroll", people / "group.jpg", "--subject", "Somebody")
+    assert "faces" not in again.err
+    one = next((people / "strangers").rglob("*.jpg"))
+    assert "faces" not in run("--gallery", gallery, "enroll", one, "--subject", "Nobody").err
+
+
 def test_a_new_gallery_keeps_to_the_model_it_was_made_with(
     run: Run, tmp_path: Path, people: Path, rotated_model: Path
 ) -> None:

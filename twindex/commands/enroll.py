@@ -102,6 +102,9 @@ def run_and_report(settings: Settings, gallery: Any, job: Any) -> int:
                 above_bar(f"failed   {report.path}: {report.reason}")
             for other in report.collisions:
                 above_bar(f"note: {report.path} is enrolled as {report.subject} and as {other} too", talk=True)
+            if report.rivals:
+                several = f"note: {report.path} shows {report.rivals + 1} faces of about the same size"
+                above_bar(f"{several}; the most prominent one is enrolled as {report.subject}", talk=True)
 
         run_job(gallery, job, FaceReader.of_many(READERS), listen)
     if settings.json:

@@ -1,7 +1,7 @@
 """From the bytes of a photo to samples: decode, find the faces, align them, measure them."""
 
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
 
@@ -33,6 +33,9 @@ class Limits:
     min_eye_distance: float = 10.0
     min_sharpness: float = 4.0
     max_faces: int = 100
+
+
+_ABOUT_AS_LARGE = 0.5  # of a face's area
 
 
 class FaceReader:
@@ -95,11 +98,12 @@ class FaceReader:
         photo = _Photo(data)
         samples: list[Sample] = []
         refused: list[PhotoError] = []
-        for index, face in enumerate(self._faces(photo.reduced)):
+        faces = self._faces(photo.reduced)
+        for index, face in enumerate(faces):
             try:
                 self._check_size(face)
-                crop = photo.aligned(face)
-                samples.append(self._measured(crop, digest, source_name, index, face))
+                sample = self._measured(photo.aligned(face), digest, source_name, index, face)
+                samples.append(replace(sample, rivals=_rivals(face, faces)))
             except PhotoError as error:
                 if error.code == "blurred" and not all_faces:
                     raise
@@ -139,6 +143,11 @@ class FaceReader:
                 f"{self._limits.min_sharpness:.1f} needed. Use a sharper photo.",
             )
         return Sample(digest, source_name, index, face, quality, alignment.encode_crop(crop))
+
+
+def _rivals(face: Face, faces: list[Face]) -> int:
+    """How many of the other faces are about as large as one, or larger."""
+    return sum(other.box.area >= _ABOUT_AS_LARGE * face.box.area for other in faces if other is not face)
 
 
 class _Photo:

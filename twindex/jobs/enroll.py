@@ -33,6 +33,7 @@ class ItemReport:
         reason: Why it failed or was skipped: a stable code, then perhaps a sentence; None when enrolled.
         reference: Its id, new or found; None if there is none.
         collisions: Other subjects under whom the same photo is enrolled.
+        rivals: Other faces of the photo that are about as large as the one that was enrolled.
     """
 
     path: str
@@ -41,6 +42,7 @@ class ItemReport:
     reason: str | None
     reference: int | None
     collisions: tuple[str, ...] = ()
+    rivals: int = 0
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -163,4 +165,5 @@ def _commit(gallery: Gallery, batch: _Batch) -> Iterator[ItemReport]:
             continue
         done = next(enrolments)
         status, reason = _OUTCOMES.get(done.status, ("skipped", done.status))
-        yield ItemReport(path, subject, status, reason, done.reference, done.collisions)
+        rivals = one.sample.rivals if status == "enrolled" else 0
+        yield ItemReport(path, subject, status, reason, done.reference, done.collisions, rivals)
