@@ -5,7 +5,7 @@ python -m tests.faults.program --serve        a command for each line of JSON on
                                               from this one, so that the imports are paid for once
 
 TWINDEX_ACKNOWLEDGE names a file, made when the program begins: a line for each photo, written when the command's
-progress bar has moved on by it.
+progress bar has moved on by it. TWINDEX_MEET names a folder where two enrolments meet before each commit.
 """
 
 import gc
@@ -14,6 +14,10 @@ import os
 import resource
 import signal
 import sys
+import time
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
 from typing import Any
 
 import twindex.cli
@@ -29,7 +33,8 @@ import twindex.jobs.reindex
 from tests.faults.deaths import install_from_environment
 from tests.faults.light import install_light_embedder, template
 
-ACKNOWLEDGE = "TWINDEX_ACKNOWLEDGE"
+ACKNOWLEDGE, MEET = "TWINDEX_ACKNOWLEDGE", "TWINDEX_MEET"
+_LONGEST_WAIT_S = 60.0
 
 
 def run(arguments: list[str]) -> None:
@@ -95,10 +100,29 @@ def _acknowledge_to(file: str) -> None:
             listener(report)
             os.write(descriptor, json.dumps(report.to_json()).encode() + b"\n")
 
+        if MEET in os.environ:
+            gallery.enroll = _meeting(Path(os.environ[MEET]), gallery.enroll)
         run_job(gallery, job, reader, listen)
 
     twindex.cli.twindex.make_context = starting  # type: ignore[method-assign]  # the first that it does
     twindex.jobs.enroll.run_job = acknowledging
+
+
+def _meeting(folder: Path, enrol: Callable[..., Any]) -> Callable[..., Any]:
+    """Let no batch be committed before another process has as many: both want to write at the same moment."""
+    batches = count()
+
+    def enrol_with_the_other(*given: Any, **named: Any) -> Any:
+        batch = next(batches)
+        (folder / f"{batch}-{os.getpid()}").touch()
+        until = time.monotonic() + _LONGEST_WAIT_S
+        while len(list(folder.glob(f"{batch}-*"))) < 2:
+            if time.monotonic() > until:
+                raise TimeoutError(f"Nobody else came to {folder} with batch {batch}.")
+            time.sleep(0.001)
+        return enrol(*given, **named)
+
+    return enrol_with_the_other
 
 
 if __name__ == "__main__":
