@@ -20,18 +20,25 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import twindex.archive.exporting
+import twindex.archive.importing
 import twindex.cli
 import twindex.commands.compact
 import twindex.commands.doctor
 import twindex.commands.enroll
+import twindex.commands.export_gallery
+import twindex.commands.import_gallery
 import twindex.commands.query
 import twindex.commands.reindex
+import twindex.commands.rekey
 import twindex.commands.subjects
 import twindex.gallery.checkup
+import twindex.gallery.rekeying
 import twindex.jobs.enroll
 import twindex.jobs.reindex
 from tests.faults.deaths import install_from_environment
 from tests.faults.light import install_light_embedder, template
+from twindex.storage.driver import sqlcipher
 
 ACKNOWLEDGE, MEET = "TWINDEX_ACKNOWLEDGE", "TWINDEX_MEET"
 _LONGEST_WAIT_S = 60.0
@@ -51,6 +58,7 @@ def serve() -> None:
     """Fork a child for each request, tell its process id, then that it has ended, and when asked how."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what it runs in the background
     template(0, "0" * 64)  # so that a child with fewer rights need not read the modules for images
+    sqlcipher()
     gc.freeze()  # or a child's collector would touch, and so copy, every page that it shares with this process
     for line in sys.stdin:
         request = json.loads(line)

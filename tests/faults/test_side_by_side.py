@@ -73,7 +73,7 @@ def test_readers_during_a_flip_see_the_old_or_the_new_generation(
     samples = [Sample("0" * 64, "probe.png", 0, None, 50.0, kept_crop(number)) for _, number in faces]
     expected = {model: _distances(world, faces, model) for model in around.models}
     seen: list[str] = []
-    with opened(world.gallery) as reader:
+    with opened(world) as reader:
         for model in (around.models[1], around.models[0], around.models[1]):
             running = launcher.start("--gallery", world.gallery, "reindex", "--model", model)
             while not seen or reader.active().fingerprint != model:
