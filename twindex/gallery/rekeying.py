@@ -7,7 +7,7 @@ from twindex.config import DATABASE, SNAPSHOTS
 from twindex.errors import EncryptionKeyError, UsageError
 from twindex.keys import GalleryKey
 from twindex.storage.journal import read_header
-from twindex.storage.rekeying import overwrite, rekey_database
+from twindex.storage.rekeying import discard, rekey_database
 
 
 @dataclass(frozen=True)
@@ -57,9 +57,7 @@ def rekey(folder: Path, key: GalleryKey | None, new: GalleryKey | None, *, remov
     def discard_snapshots() -> None:
         nonlocal removed
         for file in (folder / SNAPSHOTS).glob("*"):
-            with file.open("r+b", buffering=0) as stale:
-                overwrite(stale.fileno())
-            file.unlink()
+            discard(file)
             removed += 1
 
     rekey_database(path, present, wanted, discard_snapshots)

@@ -82,6 +82,8 @@ def _replace(
         _copy(connection, path, new, keys)
     _refuse_unsound(new, keys)
     discard_copies()
+    # A writer that was killed before its journal was synced leaves pages in it that SQLite takes for nothing.
+    discard(path.with_name(f"{path.name}-journal"))
     with path.open("r+b", buffering=0) as old:
         new.replace(path)
         synchronise(path.parent)
@@ -147,6 +149,18 @@ def _refuse_unsound(new: Path, keys: DerivedKeys | None) -> None:
             f"The gallery is damaged, and is as it was: {findings[0].text} ({len(findings)} findings) "
             "Run `twindex doctor --repair` first."
         )
+
+
+def discard(path: Path) -> None:
+    """Overwrite a file and remove it, if there is one.
+
+    Raises:
+        OSError: It cannot be written or removed.
+    """
+    if path.exists():
+        with path.open("r+b", buffering=0) as stale:
+            overwrite(stale.fileno())
+        path.unlink()
 
 
 def overwrite(descriptor: int) -> None:
