@@ -40,11 +40,13 @@ bench: $(READY)
 	$(BIN)/python benchmarks/gallery.py build/bench/gallery --then sq8
 	$(BIN)/python benchmarks/photos.py $(or $(PHOTOS),twindex/demo/people/enrolled)
 
-# FUZZ_SECONDS for each reader of untrusted bytes; a find ends it and is kept below build/fuzz.
+# FUZZ_SECONDS for each reader of untrusted bytes; a find ends it and is kept below build/fuzz. What was learnt is kept
+# there too, for the next time, in as few inputs as reach the same code.
 fuzz: $(DEVELOPER)
 	$(BIN)/python -m pip install --quiet --editable ".[fuzz]"
 	for target in $(FUZZ_TARGETS); do \
-		$(BIN)/python -m fuzz $$target -max_total_time=$(FUZZ_SECONDS) || exit 1; \
+		$(BIN)/python -m fuzz $$target -max_total_time=$(FUZZ_SECONDS) && \
+		$(BIN)/python -m fuzz.merge $$target || exit 1; \
 	done
 
 # Seconds and memory of each bad, unusual and largest photo.

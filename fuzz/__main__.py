@@ -2,11 +2,12 @@
 
 A target is a module of this folder with `seeds()`, valid and nearly valid inputs, and `check(data)`, which lets only
 `TwindexError` of the reader pass; whatever else comes out is a find. What was learnt stays in build/fuzz/TARGET, a find
-is written to build/fuzz/TARGET-crash-*, to be given to `python -m fuzz TARGET FILE`.
+is written to build/fuzz/TARGET-crash-*, to be given to `python -m fuzz TARGET FILE`; `merge.py` keeps the former small.
 """
 
 import hashlib
 import importlib
+import shlex
 import sys
 from pathlib import Path
 
@@ -30,7 +31,9 @@ def main() -> None:
     given = [option for option in options if not option.startswith("-")]
     places = [] if given else [str(learnt)]
     prefix = f"-artifact_prefix={learnt}-"
-    atheris.Setup([sys.argv[0], *LIMITS, prefix, *options, *places], target.check)
+    # To merge, libFuzzer starts this program anew, in a shell and by the first of these words.
+    program = shlex.join([sys.executable, "-m", "fuzz", name])
+    atheris.Setup([program, *LIMITS, prefix, *options, *places], target.check)
     atheris.Fuzz()
 
 

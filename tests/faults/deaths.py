@@ -5,15 +5,15 @@ TWINDEX_FAIL_AT=POINT:COUNT makes that write, and every later one, fail as on a 
 
 SQLite's own calls are reached through its VFS (sqlite3_vfs.xSetSystemCall, https://www.sqlite.org/c3ref/vfs.html). Its
 fsync is not among them; for a kill it makes no difference whether the process dies there or before the next write,
-because the system keeps what was written.
+because the system keeps what was written. SQLCipher, for encrypted galleries, is an SQLite of its own.
 """
 
-import _sqlite3
 import ctypes
 import errno
 import json
 import os
 import signal
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy.engine.default import DefaultDialect
+
+from twindex.storage.driver import sqlcipher
 
 KILL_AT, FAIL_AT, COUNT_IN = "TWINDEX_KILL_AT", "TWINDEX_FAIL_AT", "TWINDEX_COUNT_POINTS"
 POINTS = (
@@ -97,7 +99,9 @@ class Points:
     def install(self) -> None:
         """Put the points into this process, for good."""
         self._python()
-        self._sqlite()
+        sqlcipher()
+        for driver in ("_sqlite3", "sqlcipher3._sqlite3"):
+            self._sqlite(str(sys.modules[driver].__file__))
         commit = DefaultDialect.do_commit
 
         def do_commit(dialect: DefaultDialect, connection: Any) -> None:
@@ -136,8 +140,8 @@ class Points:
 
         return dying
 
-    def _sqlite(self) -> None:
-        library = ctypes.CDLL(_sqlite3.__file__)
+    def _sqlite(self, library_file: str) -> None:
+        library = ctypes.CDLL(library_file)
         library.sqlite3_vfs_find.restype = ctypes.POINTER(_Vfs)
         library.sqlite3_vfs_find.argtypes = [ctypes.c_char_p]
         vfs = library.sqlite3_vfs_find(None)

@@ -7,14 +7,18 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from tests.encrypted import showing
 from tests.faults.deaths import KILL_AT
 from tests.faults.launcher import Launcher, Outcome
 from tests.faults.operations import OPERATIONS, Plan, Surroundings
 from tests.faults.world import BrokenPromiseError, World, check, copied, opened, remnants, secrets_of
+from twindex.config import DATABASE
 from twindex.gallery.checkup import examine, mend
+from twindex.gallery.folder_checks import check_folder, leftovers
 
 KILLED = -signal.SIGKILL
 _LARGE = 100  # references, from which on a new gallery is begun
@@ -29,6 +33,7 @@ class Tally:
     acknowledged: int = 0
     by_operation: Counter[str] = field(default_factory=Counter)
     by_point: Counter[str] = field(default_factory=Counter)
+    encrypted: int = 0
     broken: list[BrokenPromiseError] = field(default_factory=list)
 
     def count(self, *kinds: str) -> int:
@@ -54,7 +59,7 @@ class Killing:
         self._stop_at_once = stop_at_once
         self._begun = 0
         self._usual_seconds: dict[str, float] = {}
-        self._passages: dict[str, list[tuple[str, int]]] = {}
+        self._passages: dict[tuple[str, bool], list[tuple[str, int]]] = {}
         self.world = self._new_world()
 
     def kill_many(self, kills: int) -> None:
@@ -77,21 +82,27 @@ class Killing:
         if not self.world.held:
             self._finish("enrol", OPERATIONS["enrol"](self.world, self._around))
         plan = OPERATIONS[name](self.world, self._around)
+        if plan.before:
+            self._finish(name, Plan(plan.before))
+        source, self.world = self.world, plan.makes or self.world
         outcome, point = self._at_a_point(name, plan) if named else self._at_a_moment(name, plan)
         if outcome.status == KILLED:
             self.tally.kills += 1
             self.tally.by_operation[name] += 1
             self.tally.by_point[point] += 1
+            self.tally.encrypted += self.world.key is not None
         self._look(name, plan, outcome)
-        if outcome.status == KILLED and self._random.random() < _FINISHED_AFTER_KILL:
+        if outcome.status == KILLED and (plan.makes or self._random.random() < _FINISHED_AFTER_KILL):
             self._finish(name, plan)
+        if plan.makes:
+            shutil.rmtree(source.gallery)
 
     @property
     def _random(self) -> random.Random:
         return self._around.random
 
     def _at_a_moment(self, name: str, plan: Plan) -> tuple[Outcome, str]:
-        running = self._launcher.start("--gallery", self.world.gallery, *plan.arguments)
+        running = self._launcher.start(*self.world.options, *plan.arguments)
         time.sleep(self._random.random() * self._usual_seconds.setdefault(name, 0.3))
         running.signal(signal.SIGKILL)
         outcome = running.wait()
@@ -105,33 +116,42 @@ class Killing:
         fewest = min(killed_at[point] for point, _ in known)
         point, passage = self._random.choice([one for one in known if killed_at[one[0]] == fewest])
         environment = {KILL_AT: f"{point}:{passage}"}
-        return self._launcher.run("--gallery", self.world.gallery, *plan.arguments, environment=environment), point
+        return self._launcher.run(*self.world.options, *plan.arguments, environment=environment), point
 
     def _known_passages(self, name: str, plan: Plan) -> list[tuple[str, int]]:
-        """Points and which of their passages, a dozen a point at most: counted on a copy, once for each operation."""
-        if name not in self._passages:
+        """Points and which of their passages, a dozen a point at most: counted on a copy, once for each operation.
+
+        An encrypted gallery is counted for itself: another SQLite keeps another journal.
+        """
+        known = name, self.world.key is not None
+        if known not in self._passages:
             copy = copied(self.world, self._folder / f"counted-{name}")
-            passed = self._launcher.run("--gallery", copy.gallery, *plan.arguments, count=True).passed
+            passed = self._launcher.run(*copy.options, *plan.arguments, count=True).passed
             shutil.rmtree(copy.gallery)
             most = 12
-            self._passages[name] = [
+            self._passages[known] = [
                 (point, 1 + place * times // min(times, most))
                 for point, times in passed.items()
                 for place in range(min(times, most))
             ]
-        return self._passages[name]
+        return self._passages[known]
 
     def _finish(self, name: str, plan: Plan) -> None:
         """Give the command again: it goes on, and ends well."""
-        arguments = plan.arguments
-        if plan.goes and not set(plan.goes) & set(self.world.held):
+        if self._is_done(plan):
             return
-        outcome = self._launcher.run("--gallery", self.world.gallery, *arguments)
+        outcome = self._launcher.run(*self.world.options, *plan.arguments)
         if outcome.status not in (0, *plan.refused):
             raise BrokenPromiseError("blocked", f"{name} given again ends with {outcome.status}: {outcome.err} (I8)")
         self._look(name, plan, outcome)
         if not plan.comes <= set(self.world.held) and not outcome.status:
             raise BrokenPromiseError("lost", f"{name} given again left out {plan.comes - set(self.world.held)} (I7)")
+
+    def _is_done(self, plan: Plan) -> bool:
+        """Whether the killed command had done its work: given again, it would be refused, or do something else."""
+        erased = plan.goes and not plan.goes & set(self.world.held)
+        made = plan.makes and (plan.makes.gallery / DATABASE).exists()
+        return bool(erased or made or (plan.keys and self.world.key == plan.keys[-1]))
 
     def _look(self, name: str, plan: Plan, outcome: Outcome) -> None:
         """See that every promise is kept after a command, killed or not."""
@@ -145,18 +165,29 @@ class Killing:
             if one["status"] != "failed"
         ]
         self.tally.acknowledged += len(acknowledged)
-        if not (self.world.gallery / "gallery.sqlite").exists():
-            if acknowledged or self.world.held:
+        killed = outcome.status == KILLED
+        if not (self.world.gallery / DATABASE).exists():
+            if acknowledged or (self.world.held and not (plan.makes and killed)):
                 raise BrokenPromiseError("lost", f"there is no gallery after {name}")
             return
+        if plan.keys:
+            self.world.key = self._key_in_force(plan.keys) if killed else plan.keys[-1]
         self.world.settle(plan.comes, plan.goes, acknowledged)
-        check(self.world)
+        # A change of the key removes the snapshots first, for they are encrypted with the old one, or not at all.
+        check(self.world, snapshots=not (plan.keys and killed))
         if plan.goes and not plan.goes & set(self.world.held):
-            self._look_for_remnants(plan, told=f"{plan.arguments[2]}: erased" in outcome.out)
-        elif plan.goes and ": erased" in outcome.out:
-            raise BrokenPromiseError("left behind", f"{plan.arguments[2]} was said to be erased (I6)")
-        if self._random.random() < 0.1:
+            self._look_for_remnants(plan, told="erased, " in outcome.out)
+        elif plan.goes and "erased, " in outcome.out:
+            raise BrokenPromiseError("left behind", f"{sorted(plan.goes)} were said to be erased (I6)")
+        if plan.keys or plan.makes or self._random.random() < 0.1:
             self._repair()
+
+    def _key_in_force(self, keys: tuple[Path | None, ...]) -> Path | None:
+        """The first of these keys with which the gallery opens; the last if it opens with none."""
+        for key in keys[:-1]:
+            with suppress(BrokenPromiseError), opened(replace(self.world, key=key)):
+                return key
+        return keys[-1]
 
     def _look_for_remnants(self, plan: Plan, *, told: bool) -> None:
         """I6: once an erasure is acknowledged, or the doctor has finished one that was killed, nothing is left."""
@@ -164,16 +195,19 @@ class Killing:
             self._repair()
         found = remnants(self.world.gallery, secrets_of(plan.goes, self._around.models))
         if found:
-            raise BrokenPromiseError("left behind", f"bytes of {plan.arguments[2]} in {found} (I6)")
+            raise BrokenPromiseError("left behind", f"bytes of {sorted(plan.goes)} in {found} (I6)")
 
     def _repair(self) -> None:
-        """I8: whatever a kill left, the doctor mends."""
-        with opened(self.world.gallery, read_only=False) as gallery:
-            mend(gallery, examine(gallery))
+        """I8: whatever a kill left, the doctor mends; and then an encrypted gallery shows nobody."""
+        folder = self.world.gallery
+        with opened(self.world, read_only=False) as gallery:
+            mend(gallery, [*examine(gallery), *check_folder(folder)])
             left = [one.text for one in examine(gallery) if one.severity == "error"]
-        if left:
-            raise BrokenPromiseError("torn", f"the doctor cannot mend: {left}")
+        if left or leftovers(folder):
+            raise BrokenPromiseError("torn", f"the doctor cannot mend: {left}, {leftovers(folder)}")
         check(self.world)
+        if self.world.key is not None and (shown := showing(folder, secrets_of(self.world.held, self._around.models))):
+            raise BrokenPromiseError("left behind", f"an encrypted gallery shows faces in {shown}")
 
     def _in_turn(self) -> Iterator[str]:
         """Every operation equally often, in an order that is drawn anew each time."""
@@ -183,5 +217,6 @@ class Killing:
             yield from names
 
     def _new_world(self) -> World:
+        """Every other one is encrypted from its start."""
         self._begun += 1
-        return World(self._folder / f"gallery-{self._begun}")
+        return World(self._folder / f"gallery-{self._begun}", key=self._around.keys[0] if self._begun % 2 else None)

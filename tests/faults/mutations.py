@@ -75,7 +75,7 @@ def damage_snapshots(originals: Originals, chance: random.Random, times: int) ->
         BrokenPromiseError: Damage was not refused, or changed an answer.
     """
     world = originals.copy("damaged")
-    with opened(world.gallery) as gallery:
+    with opened(world) as gallery:
         snapshot = gallery.active().snapshot
     assert snapshot is not None
     file, record = world.gallery / "index" / snapshot.file, (snapshot.length, snapshot.sha256)
@@ -219,7 +219,7 @@ def _is_refused(world: World) -> bool:
 
 
 def _search(world: World) -> None:
-    with opened(world.gallery) as gallery:
+    with opened(world) as gallery:
         check_answers(gallery, world, [(f"subject {number % 8}", number) for number in (0, FACES // 2, FACES - 1)])
 
 

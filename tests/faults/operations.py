@@ -7,12 +7,15 @@ which it may take away. Everything else that must hold is the same for all of th
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 
 from tests.faults.light import write_photos
-from tests.faults.world import Face, World
+from tests.faults.world import Face, World, elsewhere, opened
+from twindex.terms import Terms
 
+PAST = Terms(expires=datetime(2001, 1, 1, tzinfo=UTC))
 INDEXES = ("flat", "hnsw", "ivf", "pq", "sq8", "auto", "PQ16x4fs")
 
 
@@ -21,16 +24,22 @@ class Plan:
     """One call of the program.
 
     Attributes:
-        arguments: After `--gallery DIR`.
+        arguments: After `World.options`.
+        before: Those of a command that comes first, and is left alone.
         comes: Faces that it enrols.
         goes: Faces that it erases.
         refused: Statuses other than 0 with which it may end undisturbed.
+        makes: Another gallery that it makes, whole or not at all; this one is done with then.
+        keys: What the gallery may open with once it was killed, the last if it was not.
     """
 
     arguments: tuple[object, ...]
+    before: tuple[object, ...] = ()
     comes: frozenset[Face] = frozenset()
     goes: frozenset[Face] = frozenset()
     refused: tuple[int, ...] = ()
+    makes: World | None = None
+    keys: tuple[Path | None, ...] = ()
 
 
 @dataclass
@@ -39,8 +48,9 @@ class Surroundings:
 
     Attributes:
         random: Every choice's.
-        folder: For photos.
+        folder: For photos, archives and keys.
         models: Fingerprints of the installed models.
+        keys: Files with keys of encrypted galleries.
     """
 
     random: random.Random
@@ -49,6 +59,10 @@ class Surroundings:
 
     def __post_init__(self) -> None:
         self._numbers = count()
+        self.keys = tuple(self.folder / f"{digits}.key" for digits in ("5e", "a7"))
+        for file in self.keys:
+            file.touch(mode=0o600)
+            file.write_text(file.stem * 32, "ascii")
 
     def number(self) -> int:
         """A photo that was not used yet."""
@@ -94,6 +108,31 @@ def erase(world: World, around: Surroundings) -> Plan:
     return Plan(("subjects", "erase", subject, "--yes"), goes=frozenset(world.of(subject)))
 
 
+def purge(world: World, around: Surroundings) -> Plan:
+    """Some references have expired; without the command, they are still there."""
+    faces = sorted(world.held)
+    chosen = around.random.sample(faces, min(len(faces), around.random.randint(1, 6)))
+    with opened(world, read_only=False) as gallery:
+        gallery.store.references.renew({world.held[face]: PAST for face in chosen})
+    world.expired.update(chosen)
+    return Plan(("subjects", "purge"), goes=frozenset(world.expired))
+
+
+def move(world: World, around: Surroundings) -> Plan:
+    """An archive of the gallery is imported, and it lives on there."""
+    archive = around.folder / "archive"
+    archive.unlink(missing_ok=True)
+    made = elsewhere(world, world.gallery.with_name(f"imported-{around.number()}"))
+    return Plan(("import", archive), before=("export", archive), makes=made)
+
+
+def rekey(world: World, around: Surroundings) -> Plan:
+    """Another key, the first one, or none any more."""
+    wanted = around.random.choice([key for key in (None, *around.keys) if key != world.key])
+    how = ("--remove-key",) if wanted is None else ("--new-key-file", wanted)
+    return Plan(("rekey", *how), keys=(world.key, wanted))
+
+
 OPERATIONS: dict[str, Operation] = {
     "enrol": enrol,
     "compact": compact,
@@ -102,4 +141,7 @@ OPERATIONS: dict[str, Operation] = {
     "roll back": roll_back,
     "prune": prune,
     "erase": erase,
+    "purge": purge,
+    "import": move,
+    "rekey": rekey,
 }

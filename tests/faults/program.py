@@ -5,7 +5,7 @@ python -m tests.faults.program --serve        a command for each line of JSON on
                                               from this one, so that the imports are paid for once
 
 TWINDEX_ACKNOWLEDGE names a file, made when the program begins: a line for each photo, written when the command's
-progress bar has moved on by it.
+progress bar has moved on by it. TWINDEX_MEET names a folder where two enrolments meet before each commit.
 """
 
 import gc
@@ -14,22 +14,34 @@ import os
 import resource
 import signal
 import sys
+import time
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
 from typing import Any
 
+import twindex.archive.exporting
+import twindex.archive.importing
 import twindex.cli
 import twindex.commands.compact
 import twindex.commands.doctor
 import twindex.commands.enroll
+import twindex.commands.export_gallery
+import twindex.commands.import_gallery
 import twindex.commands.query
 import twindex.commands.reindex
+import twindex.commands.rekey
 import twindex.commands.subjects
 import twindex.gallery.checkup
+import twindex.gallery.rekeying
 import twindex.jobs.enroll
 import twindex.jobs.reindex
 from tests.faults.deaths import install_from_environment
 from tests.faults.light import install_light_embedder, template
+from twindex.storage.driver import sqlcipher
 
-ACKNOWLEDGE = "TWINDEX_ACKNOWLEDGE"
+ACKNOWLEDGE, MEET = "TWINDEX_ACKNOWLEDGE", "TWINDEX_MEET"
+_LONGEST_WAIT_S = 60.0
 
 
 def run(arguments: list[str]) -> None:
@@ -46,6 +58,7 @@ def serve() -> None:
     """Fork a child for each request, tell its process id, then that it has ended, and when asked how."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what it runs in the background
     template(0, "0" * 64)  # so that a child with fewer rights need not read the modules for images
+    sqlcipher()
     gc.freeze()  # or a child's collector would touch, and so copy, every page that it shares with this process
     for line in sys.stdin:
         request = json.loads(line)
@@ -95,10 +108,29 @@ def _acknowledge_to(file: str) -> None:
             listener(report)
             os.write(descriptor, json.dumps(report.to_json()).encode() + b"\n")
 
+        if MEET in os.environ:
+            gallery.enroll = _meeting(Path(os.environ[MEET]), gallery.enroll)
         run_job(gallery, job, reader, listen)
 
     twindex.cli.twindex.make_context = starting  # type: ignore[method-assign]  # the first that it does
     twindex.jobs.enroll.run_job = acknowledging
+
+
+def _meeting(folder: Path, enrol: Callable[..., Any]) -> Callable[..., Any]:
+    """Let no batch be committed before another process has as many: both want to write at the same moment."""
+    batches = count()
+
+    def enrol_with_the_other(*given: Any, **named: Any) -> Any:
+        batch = next(batches)
+        (folder / f"{batch}-{os.getpid()}").touch()
+        until = time.monotonic() + _LONGEST_WAIT_S
+        while len(list(folder.glob(f"{batch}-*"))) < 2:
+            if time.monotonic() > until:
+                raise TimeoutError(f"Nobody else came to {folder} with batch {batch}.")
+            time.sleep(0.001)
+        return enrol(*given, **named)
+
+    return enrol_with_the_other
 
 
 if __name__ == "__main__":

@@ -18,5 +18,6 @@ def test_whatever_is_killed_nothing_acknowledged_is_lost(
     assert tally.kills == KILLS
     assert tally.acknowledged > KILLS // 3
     assert set(tally.by_operation) == set(OPERATIONS)
+    assert KILLS // 6 < tally.encrypted < KILLS
     assert tally.by_point["random"] > KILLS // 3
     assert len(tally.by_point) > 6

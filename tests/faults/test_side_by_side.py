@@ -1,5 +1,6 @@
 """Several processes with one gallery: two that enrol at once, and readers while a re-index flips it."""
 
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,10 @@ import pytest
 from tests.faults.launcher import Launcher
 from tests.faults.light import DIM, kept_crop, template, write_photos
 from tests.faults.operations import Surroundings, enrol
+from tests.faults.program import MEET
 from tests.faults.world import World, check, opened
 from twindex.gallery import ProbeAnswer
+from twindex.jobs.enroll import BATCH
 from twindex.types import Sample
 
 ADDITIONS = 100
@@ -20,20 +23,25 @@ def test_two_writers_lose_nothing(launcher: Launcher, home: Path, around: Surrou
 
 
 def two_writers(launcher: Launcher, home: Path, around: Surroundings, folder: Path, additions: int) -> int:
-    """Two processes that enrol so many photos each into one gallery; how many are there and are found."""
+    """Two processes that enrol so many photos each into one gallery; how many are there and are found.
+
+    They come to each commit together. Left alone, one is often done before the other begins, which says nothing.
+    """
     world = World(folder / "gallery")
     first = enrol(world, around)
     assert launcher.run("--gallery", world.gallery, *first.arguments).status == 0
     world.settle(first.comes, (), ())
-    before, comes = len(world.held), set()
+    before, comes, meeting = len(world.held), set(), folder / "meeting"
+    meeting.mkdir()
     with Launcher({"TWINDEX_HOME": str(home)}) as second:
         running = []
         for place, starter in enumerate((launcher, second)):
             faces = {(f"subject {around.random.randrange(8)}", around.number()) for _ in range(additions)}
-            write_photos(folder / f"photos-{place}", iter(faces))
+            write_photos(folder / f"writer-{place}", iter(faces))
             comes |= faces
-            plan = ("enroll", folder / f"photos-{place}", "--pre-cropped")
-            running.append(starter.start("--gallery", world.gallery, *plan))
+            plan = ("enroll", folder / f"writer-{place}", "--pre-cropped")
+            environment = {MEET: str(meeting)}
+            running.append(starter.start("--gallery", world.gallery, *plan, environment=environment))
         outcomes = [one.wait() for one in running]
     assert [one.status for one in outcomes] == [0, 0], outcomes
     acknowledged = [
@@ -41,9 +49,17 @@ def two_writers(launcher: Launcher, home: Path, around: Surroundings, folder: Pa
         for outcome in outcomes
         for one in outcome.acknowledged
     ]
+    turns = _turns([[one["reference"] for one in outcome.acknowledged] for outcome in outcomes])
+    assert turns > additions // BATCH
     world.settle(comes, (), acknowledged)
     check(world)
     return len(world.held) - before
+
+
+def _turns(references: list[list[int]]) -> int:
+    """How many stretches, each of one writer, the references fall into, which are given in the order of the commits."""
+    writers = [writer for _, writer in sorted((one, place) for place, own in enumerate(references) for one in own)]
+    return len(list(groupby(writers)))
 
 
 def test_readers_during_a_flip_see_the_old_or_the_new_generation(
@@ -57,7 +73,7 @@ def test_readers_during_a_flip_see_the_old_or_the_new_generation(
     samples = [Sample("0" * 64, "probe.png", 0, None, 50.0, kept_crop(number)) for _, number in faces]
     expected = {model: _distances(world, faces, model) for model in around.models}
     seen: list[str] = []
-    with opened(world.gallery) as reader:
+    with opened(world) as reader:
         for model in (around.models[1], around.models[0], around.models[1]):
             running = launcher.start("--gallery", world.gallery, "reindex", "--model", model)
             while not seen or reader.active().fingerprint != model:

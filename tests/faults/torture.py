@@ -45,7 +45,10 @@ def main() -> int:
         snapshots = damage_snapshots(originals, around.random, asked.mutations)
         bare = Originals(_made(folder / "bare"), keep_crops=False)
         databases = damage_databases(bare, around.random, asked.mutations)
-    print(f"torture: killed in {dict(tally.by_operation)}, at {dict(tally.by_point)}; {stopped} stopped by a signal")
+    print(
+        f"torture: killed in {dict(tally.by_operation)}, at {dict(tally.by_point)}; {tally.encrypted} of an encrypted "
+        f"gallery; {stopped} stopped by a signal"
+    )
     print(
         f"torture: {databases.done.total()} damaged databases, {databases.refused.total()} reported, "
         "the others hold what they held"

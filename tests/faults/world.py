@@ -15,6 +15,7 @@ from twindex.errors import TwindexError
 from twindex.gallery import Gallery
 from twindex.gallery.candidates import best_subjects
 from twindex.gallery.searchable import SearchableGeneration, open_snapshot
+from twindex.keys import read_key_file
 from twindex.scoring import Head
 from twindex.storage import Store
 
@@ -46,13 +47,20 @@ class World:
         gallery: Its folder; it need not exist yet.
         held: Each face enrolled, with its reference.
         highest: The highest reference ever seen.
-        gone: The faces of those whose erasure was acknowledged.
+        expired: The faces among them that answer no query any more.
+        key: The file with its key, if it is encrypted.
     """
 
     gallery: Path
     held: dict[Face, int] = field(default_factory=dict)
     highest: int = 0
-    gone: set[Face] = field(default_factory=set)
+    expired: set[Face] = field(default_factory=set)
+    key: Path | None = None
+
+    @property
+    def options(self) -> tuple[object, ...]:
+        """What the program needs to know of it, before a command."""
+        return ("--gallery", self.gallery, *(() if self.key is None else ("--key-file", self.key)))
 
     @property
     def subjects(self) -> list[str]:
@@ -88,10 +96,11 @@ class World:
             if found[face] <= self.highest:
                 raise BrokenPromiseError("torn", f"{face} got the reference {found[face]}, which was used before (I5)")
         self.held = found
+        self.expired &= set(found)
         self.highest = max([self.highest, *found.values()])
 
     def _found(self) -> dict[Face, int]:
-        with opened(self.gallery) as gallery:
+        with opened(self) as gallery:
             found: dict[Face, int] = {}
             for one in gallery.store.subjects.list():
                 for reference in gallery.store.subjects.show(one.subject).references:
@@ -105,9 +114,10 @@ class World:
 class opened:  # noqa: N801  # used as a function
     """A gallery opened as a query opens it, or BrokenPromiseError "blocked"."""
 
-    def __init__(self, folder: Path, *, read_only: bool = True) -> None:
+    def __init__(self, world: World, *, read_only: bool = True) -> None:
         try:
-            self._gallery = Gallery.open(folder, read_only=read_only)
+            key = None if world.key is None else read_key_file(world.key)
+            self._gallery = Gallery.open(world.gallery, read_only=read_only, key=key)
         except TwindexError as error:
             raise BrokenPromiseError("blocked", f"{error} (I8)") from error
 
@@ -118,17 +128,22 @@ class opened:  # noqa: N801  # used as a function
         self._gallery.close()
 
 
-def check(world: World) -> None:
+def check(world: World, *, snapshots: bool = True) -> None:
     """See that every invariant holds; `World.settle` comes first.
+
+    Args:
+        world: Whose gallery it is.
+        snapshots: Whether those that are listed must be there.
 
     Raises:
         BrokenPromiseError: One does not.
     """
-    with opened(world.gallery) as gallery:
+    with opened(world) as gallery:
         damage = [one.text for one in gallery.store.check()]
         if damage:
             raise BrokenPromiseError("torn", "; ".join(damage))
-        check_snapshots(gallery)
+        if snapshots:
+            check_snapshots(gallery)
         check_templates(gallery, world)
         check_items(gallery.store, world)
         check_answers(gallery, world, _probed(world))
@@ -209,7 +224,12 @@ def copied(world: World, folder: Path) -> World:
     """The same gallery elsewhere."""
     if world.gallery.exists():
         shutil.copytree(world.gallery, folder)
-    return World(folder, dict(world.held), world.highest, set(world.gone))
+    return elsewhere(world, folder)
+
+
+def elsewhere(world: World, folder: Path) -> World:
+    """A gallery that holds the same, in another folder."""
+    return replace(world, gallery=folder, held=dict(world.held), expired=set(world.expired))
 
 
 def snapshot_files(gallery: Path) -> list[Path]:
@@ -239,8 +259,8 @@ def _answers(
 
 
 def _probed(world: World) -> list[Face]:
-    """Six faces spread over those held, the newest among them."""
-    faces = sorted(world.held, key=lambda face: world.held[face])
+    """Six faces spread over those that answer, the newest among them."""
+    faces = sorted(set(world.held) - world.expired, key=lambda face: world.held[face])
     return [faces[place] for place in np.unique(np.linspace(0, len(faces) - 1, 6, dtype=int))] if faces else []
 
 

@@ -64,6 +64,30 @@ def test_an_index_that_reaches_few_is_not_asked_for_ever(gallery: Gallery, peopl
     assert 1 <= len(found) <= 3
 
 
+def test_an_id_that_the_store_does_not_hold_is_no_candidate(gallery: Gallery, people: dict[str, Float32]) -> None:
+    fill(gallery, people)
+    searchable = gallery.searchable()
+    probe = person(1, 1)[0]
+    expected = best_subjects(gallery.store, searchable, probe, head(), 5)
+    erased = gallery.store.subjects.erase(expected[0].subject)
+
+    class Behind:
+        """Has not heard of an erasure, and puts an id that never was before everything else."""
+
+        generation, count, candidates = searchable.generation, searchable.count, searchable.candidates
+
+        def search(self, probes: Float32, k: int) -> Hits:
+            found = searchable.search(probes, k)
+            assert set(found.references[0].tolist()) >= set(erased.references)
+            return Hits(
+                references=np.insert(found.references, 0, 1_000_000, axis=1),
+                distances=np.insert(found.distances, 0, 0.0, axis=1),
+            )
+
+    found = best_subjects(gallery.store, Behind(), probe, head(), 4)
+    assert [(one.subject, one.reference) for one in found] == [(one.subject, one.reference) for one in expected[1:]]
+
+
 def test_subjects_beyond_the_first_score_are_reached(gallery: Gallery) -> None:
     """The nearest references belong to few subjects, so the others come from further down the list."""
     crowd = {f"near {number}": person(number, 8, spread=0.02) for number in range(3)}

@@ -1,6 +1,8 @@
 """Another key for a gallery's database: all of it, or nothing changed."""
 
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -79,6 +81,22 @@ def test_everything_is_there_under_the_new_key(
     if present != wanted:
         with pytest.raises(EncryptionKeyError):
             Store.open(path, key=present)
+
+
+def test_the_journal_of_a_killed_writer_shows_nobody_afterwards(path: Path) -> None:
+    """It holds pages, but its head is zero until it is synced: SQLite neither rolls it back nor removes it."""
+    journal = made(path, None).with_name(f"{path.name}-journal")
+    with closing(sqlite3.connect(path, isolation_level=None)) as killed:
+        killed.execute("PRAGMA journal_mode = TRUNCATE")
+        killed.execute("BEGIN IMMEDIATE")
+        killed.execute("UPDATE templates SET vector = zeroblob(64)")
+        left = journal.read_bytes()
+        killed.execute("ROLLBACK")
+    journal.write_bytes(left)
+    assert journal.name in showing(path.parent, secrets())
+    rekey_database(path, None, KEY, nothing)
+    assert showing(path.parent, secrets()) == []
+    assert_whole(path, KEY)
 
 
 def test_the_old_file_is_overwritten_where_it_lies(path: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from twindex.errors import EncryptionKeyError, UsageError
 from twindex.gallery.folder_files import foreign_files
 from twindex.keys import GalleryKey
 from twindex.storage.journal import read_header
-from twindex.storage.rekeying import overwrite, rekey_database
+from twindex.storage.rekeying import discard, rekey_database
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,7 @@ def rekey(folder: Path, key: GalleryKey | None, new: GalleryKey | None, *, remov
     def discard_snapshots() -> None:
         nonlocal removed
         for file in (folder / SNAPSHOTS).glob("*"):
-            with file.open("r+b", buffering=0) as stale:
-                overwrite(stale.fileno())
-            file.unlink()
+            discard(file)
             removed += 1
 
     rekey_database(path, present, wanted, discard_snapshots)

@@ -89,6 +89,8 @@ def _replace(
     _refuse_unsound(new, keys)
     _account(new, keys, was_encrypted=before is not None)
     discard_copies()
+    # A writer that was killed before its journal was synced leaves pages in it that SQLite takes for nothing.
+    discard(path.with_name(f"{path.name}-journal"))
     with path.open("r+b", buffering=0) as old:
         new.replace(path)
         synchronise(path.parent)
@@ -165,6 +167,18 @@ def _account(new: Path, keys: DerivedKeys | None, *, was_encrypted: bool) -> Non
             raise IntegrityError(f"The new database {str(new)!r} has a journal; the gallery is as it was. Try again.")
     finally:
         database.close()
+
+
+def discard(path: Path) -> None:
+    """Overwrite a file and remove it, if there is one.
+
+    Raises:
+        OSError: It cannot be written or removed.
+    """
+    if path.exists():
+        with path.open("r+b", buffering=0) as stale:
+            overwrite(stale.fileno())
+        path.unlink()
 
 
 def overwrite(descriptor: int) -> None:
