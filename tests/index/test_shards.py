@@ -60,7 +60,7 @@ def test_large_indexes_whose_codes_are_all_scanned_are_shared(text: str, count: 
 
 
 @both
-@pytest.mark.parametrize("probes", [1, SHARDS - 1, SHARDS, 30])
+@pytest.mark.parametrize("probes", [1, SHARDS, 30])
 @pytest.mark.parametrize("k", [1, 20, 150, 500])
 def test_answers_are_those_of_one_structure(single: FaissIndex, shared: FaissIndex, probes: int, k: int) -> None:
     assert (_structures(single), _structures(shared)) == (1, SHARDS)
@@ -96,6 +96,14 @@ def test_an_index_can_lose_all_of_its_references(single: FaissIndex, shared: Fai
     assert shared.search(PROBES[:1], 1).references.tolist() == [[-1]]
     shared.add(IDS, VECTORS)
     _assert_same(shared.search(PROBES[:2], 10), single.search(PROBES[:2], 10))
+
+
+@pytest.mark.parametrize(("single", "shared"), [("PQ16x4fs", "PQ16x4fs")], indirect=True)
+def test_the_threads_of_faiss_are_as_many_as_before(single: FaissIndex, shared: FaissIndex) -> None:
+    faiss.omp_set_num_threads(3)
+    shared.search(PROBES[:1], 5)
+    assert faiss.omp_get_max_threads() == 3
+    faiss.omp_set_num_threads(1)
 
 
 def test_what_is_added_goes_to_the_smallest_structure_first() -> None:

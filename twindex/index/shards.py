@@ -1,9 +1,8 @@
 """Several FAISS structures as one, so that a single probe keeps more than one core busy.
 
-FAISS spreads probes over cores, but scans all codes for one probe with one core. With the references in four structures
-side by side the scan of a million takes two thirds of the time on two cores (docs/speed.md). FAISS's `IndexShards` does
-the same, but can be neither written nor have references removed, and its threads wait for each other in a busy loop
-where there are fewer cores than structures.
+FAISS spreads probes over cores, but scans all codes for one probe with one core. With the references in two structures
+side by side the scan takes two thirds of the time on two cores (docs/speed.md). FAISS's `IndexShards` does the same,
+but can be neither written nor have references removed, and its threads wait for each other in busy loops.
 """
 
 import os
@@ -19,7 +18,7 @@ from twindex.index.spec import IndexSpec
 from twindex.index.structure import stored_ids
 from twindex.types import Float32, Int64
 
-SHARDS = 4
+SHARDS = 2
 SHARED_FROM = 400_000
 """References; with fewer, handing the work over takes as long as it saves."""
 
@@ -90,8 +89,10 @@ class Shards:
             squared, references = self.structures[0].search(probes, k)
             return squared, references
         # As many probes as structures keep the cores busy without help.
-        side_by_side = _threads().map if len(probes) < len(self.structures) else map
-        found = list(side_by_side(lambda structure: structure.search(probes, k), self.structures))
+        if len(probes) < len(self.structures):
+            found = _side_by_side(self.structures, probes, k)
+        else:
+            found = [structure.search(probes, k) for structure in self.structures]
         references = np.concatenate([ids for _, ids in found], axis=1)
         # A structure with fewer than k references fills its rows with no reference, at any distance.
         squared = np.concatenate([distances for distances, _ in found], axis=1)
@@ -100,8 +101,20 @@ class Shards:
         return np.take_along_axis(squared, nearest, axis=1), np.take_along_axis(references, nearest, axis=1)
 
 
+def _side_by_side(structures: Sequence[faiss.Index], probes: Float32, k: int) -> list[tuple[Float32, Int64]]:
+    """Search each structure in a thread of its own, the first one in this; no FAISS thread helps any of them."""
+    first, *others = structures
+    elsewhere = [_threads().submit(other.search, probes, k) for other in others]
+    usual = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    try:
+        here = first.search(probes, k)
+    finally:
+        faiss.omp_set_num_threads(usual)
+    return [here, *(search.result() for search in elsewhere)]
+
+
 @cache
 def _threads() -> ThreadPoolExecutor:
-    """Threads of the whole process for single probes; each does its work alone, without FAISS's own threads."""
-    workers = min(SHARDS, os.cpu_count() or 1)
-    return ThreadPoolExecutor(workers, "search", initializer=lambda: faiss.omp_set_num_threads(1))
+    """For all searches of the process. The number of FAISS's threads is each thread's own setting."""
+    return ThreadPoolExecutor(os.cpu_count(), "search", initializer=lambda: faiss.omp_set_num_threads(1))
