@@ -89,14 +89,14 @@ def _foreign(folder: Path) -> list[Finding]:
     if not files:
         return []
     names = ", ".join(str(path.relative_to(folder)) for path in files[:_NAMED])
-    text = f"{len(files)} files in the folder are not the gallery's, and no erasure reaches them: {names}"
+    text = f"The folder holds what is not the gallery's, and no erasure reaches it ({len(files)}): {names}"
     encrypted = _is_encrypted(folder)
     return [
         Finding(
-            text + (", ..." if len(files) > _NAMED else "") + (". They are not encrypted." if encrypted else "."),
+            text + (", ..." if len(files) > _NAMED else "") + (". It is not encrypted." if encrypted else "."),
             code="foreign_files",
             severity="warning" if encrypted else "note",
-            advice="Keep them elsewhere, or remove them.",
+            advice="Keep it elsewhere, or remove it.",
         )
     ]
 
