@@ -64,6 +64,18 @@ def test_a_gallery_is_encrypted_changed_and_left(run: Run, folder: Path, tmp_pat
     assert run("--gallery", folder, "subjects", "list").status == 0
 
 
+def test_what_no_key_reaches_is_told(run: Run, folder: Path, tmp_path: Path) -> None:
+    (folder / "old.sqlite").write_bytes((folder / DATABASE).read_bytes())
+    one = key_file(tmp_path, "one.key", KEY)
+    done = run("--gallery", folder, "--json", "rekey", "--new-key-file", one)
+    assert done.json["foreign_files"] == ["old.sqlite"]
+    assert "readable by whoever reads the folder: old.sqlite" in done.err
+    findings = run("--gallery", folder, "--key-file", one, "--json", "doctor").json
+    (finding,) = (each for each in findings if each["code"] == "foreign_files")
+    assert finding["severity"] == "warning"
+    assert "old.sqlite. It is not encrypted." in finding["message"]
+
+
 def test_the_environment_and_the_option(
     run: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

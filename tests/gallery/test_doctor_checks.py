@@ -111,10 +111,7 @@ def test_files_that_no_erasure_reaches_are_told(gallery: Gallery, folder: Path) 
         (folder / f"copy {number}.jpg").write_bytes(b"face")
     (finding,) = check_folder(folder)
     assert codes([finding]) == [("foreign_files", "note", "none")]
-    assert (
-        "not the gallery's, and no erasure reaches it (7): copy 0.jpg, copy 1.jpg, copy 2.jpg, copy 3.jpg, copy 4.jpg, ..."
-        in finding.text
-    )
+    assert "no erasure reaches it (7): copy 0.jpg, copy 1.jpg, copy 2.jpg, copy 3.jpg, copy 4.jpg, ..." in finding.text
 
 
 def test_files_that_everybody_can_read_are_closed(gallery: Gallery, folder: Path) -> None:
