@@ -109,6 +109,8 @@ def test_leftovers_are_found_and_removed(gallery: Gallery, folder: Path) -> None
 def test_files_that_no_erasure_reaches_are_told(gallery: Gallery, folder: Path) -> None:
     for number in range(7):
         (folder / f"copy {number}.jpg").write_bytes(b"face")
+    for suffix in ("-journal", "-mj0123ABCD0"):
+        (folder / f"{DATABASE}{suffix}").touch(mode=0o600)
     (finding,) = check_folder(folder)
     assert codes([finding]) == [("foreign_files", "note", "none")]
     assert "no erasure reaches it (7): copy 0.jpg, copy 1.jpg, copy 2.jpg, copy 3.jpg, copy 4.jpg, ..." in finding.text

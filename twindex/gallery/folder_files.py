@@ -6,7 +6,8 @@ from typing import Literal
 from twindex.config import DATABASE, SNAPSHOTS
 
 Place = Literal["journal", "database", "index", "other", "unreadable"]
-_JOURNALS = tuple(DATABASE + suffix for suffix in ("-wal", "-journal", "-shm"))
+# The last is SQLite's for a commit to several files: it holds their names alone.
+_JOURNALS = tuple(DATABASE + suffix for suffix in ("-wal", "-journal", "-shm", "-mj"))
 
 
 def place_of(folder: Path, path: Path) -> Place:
@@ -14,7 +15,7 @@ def place_of(folder: Path, path: Path) -> Place:
     name = path.relative_to(folder).as_posix()
     if name == DATABASE:
         return "database"
-    if name in _JOURNALS:
+    if name.startswith(_JOURNALS):
         return "journal"
     return "index" if name.startswith(f"{SNAPSHOTS}/") else "other"
 
