@@ -4,6 +4,7 @@ import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 
@@ -97,6 +98,29 @@ def test_the_journal_of_a_killed_writer_shows_nobody_afterwards(path: Path) -> N
     rekey_database(path, None, KEY, nothing)
     assert showing(path.parent, secrets()) == []
     assert_whole(path, KEY)
+
+
+def test_nothing_that_a_kill_could_leave_lies_beside_the_database_meanwhile(path: Path) -> None:
+    with Store.create(path) as store:
+        faces = [request(number, "ada", crop_length=20_000) for number in range(300)]
+        store.references.enroll_many(faces, MODEL)
+    seen: set[str] = set()
+    over = Event()
+
+    def watch() -> None:
+        while not over.is_set():
+            seen.update(file_names(path.parent))
+
+    watching = Thread(target=watch)
+    watching.start()
+    try:
+        rekey_database(path, None, KEY, nothing)
+    finally:
+        over.set()
+        watching.join()
+    folders = {name for name in seen if name.endswith(".rekey")}
+    assert len(folders) == 1
+    assert seen - folders <= {path.name, f"{path.name}-journal"}
 
 
 def test_the_old_file_is_overwritten_where_it_lies(path: Path, tmp_path: Path) -> None:

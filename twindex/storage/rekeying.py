@@ -125,8 +125,8 @@ def _copy(connection: Any, path: Path, new: Path, keys: DerivedKeys | None) -> N
     """Write the whole content of a database, but for the snapshots it lists, to an empty file."""
     literal = "" if keys is None else key_literal(keys)
     connection.execute("ATTACH DATABASE ? AS new KEY ?", (connection_uri(new, read_only=False), literal))
-    # Reading keeps others from writing to the old one. Were both locked for writing, SQLite would commit by a file of its
-    # own beside them, which a kill leaves there.
+    # Reading keeps others from writing to the old one. Were both locked for writing, SQLite would commit by a file of
+    # its own beside them, which a kill leaves there.
     connection.execute("BEGIN")
     connection.execute("SELECT count(*) FROM main.sqlite_master").fetchone()
     connection.execute("SELECT sqlcipher_export('new')").fetchone()
