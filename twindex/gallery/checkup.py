@@ -182,9 +182,12 @@ def _model(gallery: Gallery, fingerprint: str) -> list[Finding]:
 
 def _erasures(gallery: Gallery) -> list[Finding]:
     """The erasures of which nobody has seen yet that nothing is left."""
+    unverified = gallery.store.audit.unverified()
+    if not unverified:
+        return []
     findings = []
     foreign = ", ".join(str(path.relative_to(gallery.folder)) for path in foreign_files(gallery.folder))
-    for row in gallery.store.audit.unverified():
+    for row in unverified:
         where = ", ".join(sorted(gallery.store.audit.places(row.id) or ())) or "it was interrupted"
         text = f"The erasure of {row.time:%Y-%m-%d %H:%M} UTC (audit {row.id}) is pending: {where}."
         if foreign:

@@ -20,7 +20,8 @@ _NAMED = 5
 
 def check_folder(folder: Path) -> list[Finding]:
     """Left-over and foreign files, access of other users, the journal, and libraries with known defects."""
-    return [*_leftovers(folder), *_foreign(folder), *_access(folder), *_journal(folder), *check_libraries()]
+    left = leftovers(folder)
+    return [*_leftovers(left), *_foreign(folder, left), *_access(folder), *_journal(folder), *check_libraries()]
 
 
 def unopenable(folder: Path, error: TwindexError) -> Finding:
@@ -69,7 +70,7 @@ def _mode(path: Path) -> int:
         return 0
 
 
-def _leftovers(folder: Path) -> list[Finding]:
+def _leftovers(left: list[Path]) -> list[Finding]:
     return [
         Finding(
             f"{path.name} was left by a process that was killed, and may hold faces and templates.",
@@ -78,14 +79,13 @@ def _leftovers(folder: Path) -> list[Finding]:
             code="leftover",
             severity="warning",
         )
-        for path in leftovers(folder)
+        for path in left
     ]
 
 
-def _foreign(folder: Path) -> list[Finding]:
-    """Files that are not the gallery's: what they hold, no erasure removes and no key protects."""
-    known = leftovers(folder)
-    files = [path for path in foreign_files(folder) if not any(path.is_relative_to(one) for one in known)]
+def _foreign(folder: Path, left: list[Path]) -> list[Finding]:
+    """Files that are not the gallery's, nor left over: what they hold, no erasure removes and no key protects."""
+    files = [path for path in foreign_files(folder) if not any(path.is_relative_to(one) for one in left)]
     if not files:
         return []
     names = ", ".join(str(path.relative_to(folder)) for path in files[:_NAMED])
