@@ -5,6 +5,7 @@ from typing import Any
 import keras
 
 from twindex.embedder import losses
+from twindex.embedder.network import freeze
 from twindex.embedder.recipe import Stage
 
 
@@ -45,6 +46,7 @@ class Learner(keras.Model):  # type: ignore[misc]  # Keras ships no types
 
 def build_learner(branch: keras.Model, head: keras.layers.Layer, stage: Stage) -> Learner:
     """A learner compiled for one stage: AdamW (Loshchilov and Hutter 2019), linear warm-up, cosine decay."""
+    freeze(branch, stage.frozen)
     learner = Learner(branch, head, stage)
     decay = max(1, stage.steps - stage.warmup)
     schedule = keras.optimizers.schedules.CosineDecay(

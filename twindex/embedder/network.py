@@ -122,6 +122,13 @@ def convolutions(branch: keras.Model) -> list[tuple[keras.layers.Conv2D, keras.l
     return list(zip(found, norms, strict=True))
 
 
+def freeze(branch: keras.Model, count: int) -> None:
+    """Let the first `count` convolutions and their normalisations keep what they have, and all later ones learn."""
+    for kind in (layers.Conv2D, layers.BatchNormalization):
+        for number, layer in enumerate(_by_creation(branch, kind)):
+            layer.trainable = number >= count
+
+
 def branch_arrays(branch: keras.Model) -> dict[str, NDArray[np.float32]]:
     """The branch's weights by the names that a bundle stores: `conv_00/kernel` ... `projection/bias`."""
     return {name: keras.ops.convert_to_numpy(variable) for name, variable in _variables(branch).items()}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from twindex.embedder.card import ALIGNMENTS, Card
-from twindex.embedder.inception import SMALLEST_SIDE
+from twindex.embedder.inception import SMALLEST_SIDE, kernel_shapes
 from twindex.errors import BundleError, UsageError
 
 LOSSES = ("distillation", "binary_crossentropy", "contrastive", "triplet")
@@ -61,6 +61,8 @@ class Stage:
         varied_targets: Whether the teacher embeds each photo as it was varied, at every step, instead of once and clean
             (L. Beyer et al., "Knowledge distillation: A good teacher is patient and consistent", CVPR 2022).
         mixed: Share of the photos that another one of the batch shows through, for a teacher that sees them so.
+        frozen: How many convolutions, from the first, keep their weights and normalise as in inference; the first 5,
+            the stem, take a third of a step's time.
     """
 
     name: str
@@ -75,6 +77,7 @@ class Stage:
     weight_decay: float = 0.01
     varied_targets: bool = False
     mixed: float = 0.0
+    frozen: int = 0
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:
@@ -89,6 +92,8 @@ class Stage:
             raise UsageError(f"Stage {self.name!r}: expected input_size >= {SMALLEST_SIDE}, got {self.input_size}.")
         if set(self.losses) != {"distillation"} and not (self.people > 1 and self.photos > 1):
             raise UsageError(f"Stage {self.name!r} learns from pairs: it needs people and photos of at least 2 each.")
+        if not 0 <= self.frozen <= (count := len(kernel_shapes())):
+            raise UsageError(f"Stage {self.name!r}: expected frozen from 0 to {count}, got {self.frozen}.")
         if not 0 <= self.mixed <= 1:
             raise UsageError(f"Stage {self.name!r}: expected mixed from 0 to 1, got {self.mixed}.")
         if self.mixed and not (self.varied_targets and set(self.losses) == {"distillation"}):
