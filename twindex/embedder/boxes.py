@@ -7,10 +7,12 @@ right - left + 1.
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from twindex.types import Float32, Int64
 
 Denominator = Literal["union", "smaller"]
+_BLOCK = 64  # boxes that are compared at once
 
 
 def sides(boxes: Float32) -> Float32:
@@ -30,21 +32,33 @@ def suppress(boxes: Float32, scores: Float32, threshold: float, over: Denominato
     Returns:
         (kept,) int64 indices into `boxes`, best first.
     """
-    areas = sides(boxes).prod(axis=1)
     remaining = np.argsort(-scores, kind="stable")
     kept = []
     while remaining.size:
-        best, rest = remaining[0], remaining[1:]
-        kept.append(best)
-        low = np.maximum(boxes[best, :2], boxes[rest, :2])
-        high = np.minimum(boxes[best, 2:], boxes[rest, 2:])
-        intersection = np.maximum(0, high - low + 1).prod(axis=1)
-        if over == "union":
-            denominator = areas[best] + areas[rest] - intersection
-        else:
-            denominator = np.minimum(areas[best], areas[rest])
-        remaining = rest[intersection <= threshold * denominator]
-    return np.array(kept, dtype=np.int64)
+        block, rest = remaining[:_BLOCK], remaining[_BLOCK:]
+        beside = _overlap(boxes[block], boxes[block], threshold, over)
+        stays = np.ones(block.size, dtype=np.bool_)
+        for place in range(block.size):
+            if stays[place]:
+                stays[place + 1 :] &= ~beside[place, place + 1 :]
+        kept.append(block[stays])
+        remaining = rest[~_overlap(boxes[block[stays]], boxes[rest], threshold, over).any(axis=0)]
+    return np.concatenate([np.empty(0, np.int64), *kept])
+
+
+def _overlap(better: Float32, worse: Float32, threshold: float, over: Denominator) -> NDArray[np.bool_]:
+    """Whether each of (n, 4) boxes overlaps each of (m, 4) by more than the threshold, (n, m)."""
+    left, top, right, bottom = better.T[:, :, np.newaxis]
+    widths = np.maximum(0, np.minimum(right, worse[:, 2]) - np.maximum(left, worse[:, 0]) + 1)
+    heights = np.maximum(0, np.minimum(bottom, worse[:, 3]) - np.maximum(top, worse[:, 1]) + 1)
+    intersection = widths * heights
+    of_better, of_worse = sides(better).prod(axis=1)[:, np.newaxis], sides(worse).prod(axis=1)
+    if over == "union":
+        denominator = of_better + of_worse - intersection
+    else:
+        denominator = np.minimum(of_better, of_worse)
+    more: NDArray[np.bool_] = intersection > threshold * denominator
+    return more
 
 
 def corrected(boxes: Float32, offsets: Float32) -> Float32:

@@ -55,8 +55,7 @@ def proposal_network(weights: Weights) -> openvino.Model:
         (1, height, width, 3) -> offsets (1, rows, columns, 4), P(face) (1, rows, columns); any size from 12 px.
     """
     image = ops.parameter([1, -1, -1, 3], np.uint8, name="image")
-    x = _scaled(image)
-    x = _pool(_convolution(x, weights, "pnet/conv1"), 2, "same_upper")
+    x = _pool(_first_convolution(image, weights, "pnet/conv1"), 2, "same_upper")
     x = _convolution(x, weights, "pnet/conv2")
     x = _convolution(x, weights, "pnet/conv3")
     offsets = ops.transpose(_convolution(x, weights, "pnet/offsets"), [0, 2, 3, 1])
@@ -73,8 +72,7 @@ def refinement_network(weights: Weights) -> openvino.Model:
         (n, 24, 24, 3) -> offsets (n, 4), P(face) (n,).
     """
     image = ops.parameter([-1, 24, 24, 3], np.uint8, name="image")
-    x = _scaled(image)
-    x = _pool(_convolution(x, weights, "rnet/conv1"), 3, "same_upper")
+    x = _pool(_first_convolution(image, weights, "rnet/conv1"), 3, "same_upper")
     x = _pool(_convolution(x, weights, "rnet/conv2"), 3, "valid")
     x = _convolution(x, weights, "rnet/conv3")
     x = _dense(_flat(x), weights, "rnet/dense")
@@ -93,8 +91,7 @@ def output_network(weights: Weights) -> openvino.Model:
         (n, 48, 48, 3) -> offsets (n, 4), P(face) (n,), landmarks (n, 5, 2) as (x, y) in units of the window.
     """
     image = ops.parameter([-1, 48, 48, 3], np.uint8, name="image")
-    x = _scaled(image)
-    x = _pool(_convolution(x, weights, "onet/conv1"), 3, "same_upper")
+    x = _pool(_first_convolution(image, weights, "onet/conv1"), 3, "same_upper")
     x = _pool(_convolution(x, weights, "onet/conv2"), 3, "valid")
     x = _pool(_convolution(x, weights, "onet/conv3"), 2, "same_upper")
     x = _convolution(x, weights, "onet/conv4")
@@ -108,17 +105,24 @@ def output_network(weights: Weights) -> openvino.Model:
     )
 
 
-def _scaled(image: openvino.Node) -> openvino.Node:
-    """(n, h, w, 3) uint8 to (n, 3, h, w) float32 from -1 to 1, the range that the networks were trained with."""
-    values = ops.convert(image, np.float32)
-    scaled = ops.multiply(ops.subtract(values, np.float32(127.5)), np.float32(1 / 128))
-    return ops.transpose(scaled, [0, 3, 1, 2])
+def _first_convolution(image: openvino.Node, weights: Weights, layer: str) -> openvino.Node:
+    """(n, h, w, 3) uint8, scaled to the [-1, 1] that the networks were trained with, through a convolution.
+
+    The scaling, (pixel - 127.5) / 128, is part of the kernel and the bias: by itself it takes a fifth of PNet's time.
+    """
+    kernel = weights[f"{layer}/kernel"].astype(np.float64) / 128
+    bias = weights[f"{layer}/bias"] - 127.5 * kernel.sum(axis=(1, 2, 3))
+    x = ops.transpose(ops.convert(image, np.float32), [0, 3, 1, 2])
+    return _activated(_biased(x, kernel.astype(np.float32), bias.astype(np.float32)), weights, layer)
 
 
 def _convolution(x: openvino.Node, weights: Weights, layer: str) -> openvino.Node:
-    y = ops.convolution(x, weights[f"{layer}/kernel"], [1, 1], [0, 0], [0, 0], [1, 1])
-    y = ops.add(y, weights[f"{layer}/bias"].reshape(1, -1, 1, 1))
-    return _activated(y, weights, layer)
+    return _activated(_biased(x, weights[f"{layer}/kernel"], weights[f"{layer}/bias"]), weights, layer)
+
+
+def _biased(x: openvino.Node, kernel: Float32, bias: Float32) -> openvino.Node:
+    y = ops.convolution(x, kernel, [1, 1], [0, 0], [0, 0], [1, 1])
+    return ops.add(y, bias.reshape(1, -1, 1, 1))
 
 
 def _dense(x: openvino.Node, weights: Weights, layer: str) -> openvino.Node:
