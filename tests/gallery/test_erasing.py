@@ -182,8 +182,10 @@ def test_a_reader_makes_it_pending_and_the_doctor_finishes_it(
             assert receipt.result == "pending"
             assert "journal" in receipt.found_in
             assert remnants(folder, vector)
+            (folder / "notes.txt").write_text("searched, nothing found")
             findings = examine(opened)
             assert [finding.erasure for finding in findings] == [receipt.erasure]
+            assert "notes.txt" not in findings[0].text
             assert mend(opened, findings) == []
             assert len(examine(opened)) == 1
         assert len(mend(opened, examine(opened))) == 1

@@ -53,10 +53,7 @@ def _overlap(better: Float32, worse: Float32, threshold: float, over: Denominato
     heights = np.maximum(0, np.minimum(bottom, worse[:, 3]) - np.maximum(top, worse[:, 1]) + 1)
     intersection = widths * heights
     of_better, of_worse = sides(better).prod(axis=1)[:, np.newaxis], sides(worse).prod(axis=1)
-    if over == "union":
-        denominator = of_better + of_worse - intersection
-    else:
-        denominator = np.minimum(of_better, of_worse)
+    denominator = of_better + of_worse - intersection if over == "union" else np.minimum(of_better, of_worse)
     more: NDArray[np.bool_] = intersection > threshold * denominator
     return more
 

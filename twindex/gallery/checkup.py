@@ -13,7 +13,7 @@ from twindex.errors import IntegrityError, ModelMismatchError, UsageError
 from twindex.gallery.erasing import finish
 from twindex.gallery.findings import RESTORE, Finding
 from twindex.gallery.folder_checks import close_to_others
-from twindex.gallery.folder_files import foreign_files
+from twindex.gallery.folder_files import foreign_files, may_be_foreign
 from twindex.gallery.searchable import open_snapshot
 from twindex.gallery.service import Gallery
 from twindex.gallery.store_checks import check_generations, check_tables, check_templates
@@ -188,9 +188,10 @@ def _erasures(gallery: Gallery) -> list[Finding]:
     findings = []
     foreign = ", ".join(str(path.relative_to(gallery.folder)) for path in foreign_files(gallery.folder))
     for row in unverified:
-        where = ", ".join(sorted(gallery.store.audit.places(row.id) or ())) or "it was interrupted"
+        places = gallery.store.audit.places(row.id)
+        where = ", ".join(sorted(places or ())) or "it was interrupted"
         text = f"The erasure of {row.time:%Y-%m-%d %H:%M} UTC (audit {row.id}) is pending: {where}."
-        if foreign:
+        if foreign and may_be_foreign(places):
             text += f" Remove what is not the gallery's, it may hold what was erased: {foreign}."
         findings.append(Finding(text, "finish_erasure", erasure=row.id, code="erasure_pending"))
     return findings

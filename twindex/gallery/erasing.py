@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from twindex.errors import UsageError
-from twindex.gallery.folder_files import Place, foreign_files, place_of
+from twindex.gallery.folder_files import Place, may_be_foreign, place_of
 from twindex.storage import AuditRow, Erasure, Store
 
 PURGED_AT_ONCE = 1_000  # references whose bytes are kept in memory, to be looked for together
@@ -95,15 +95,15 @@ def finish(store: Store, folder: Path, snapshots: Path, row: AuditRow) -> Receip
     """
     searched = store.audit.places(row.id)
     # SQLite overwrites what is deleted, but not the copies of rows that it once left where it moved them from.
-    before = {"database", "other"} if searched is None else searched
+    before = {"database"} if searched is None else searched
     store.generations.remove_unlisted(snapshots)
     places: set[Place] = set()
     if before & {"database", "unreadable"} and not _rewritten(store):
         places.add("database")
     if not store.finish_erasure():
         places.add("journal")
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    foreign = foreign_files(folder) if before & {"other", "unreadable"} else []
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    foreign = [path for path in files if place_of(folder, path) == "other"] if may_be_foreign(searched) else []
     if foreign:
         places.add("other")
     left = tuple(str(path.relative_to(folder)) for path in foreign)

@@ -23,3 +23,12 @@ def place_of(folder: Path, path: Path) -> Place:
 def foreign_files(folder: Path) -> list[Path]:
     """What lies below a gallery's folder without being a part of the gallery: no erasure and no key reaches it."""
     return sorted(path for path in folder.rglob("*") if path.is_file() and place_of(folder, path) == "other")
+
+
+def may_be_foreign(found: set[str] | None) -> bool:
+    """Whether what was erased may be in a file that is not the gallery's.
+
+    Args:
+        found: Where the search after the erasure found something; None where there was none, because it was cut short.
+    """
+    return found is None or not found.isdisjoint({"other", "unreadable"})
