@@ -35,6 +35,31 @@ def test_another_size_shows_the_same_square() -> None:
     np.testing.assert_allclose(large[::2, ::2], framed(face(), 112).astype(int), atol=1)
 
 
+@pytest.mark.parametrize("size", [112, 160])
+def test_a_net_that_is_not_bent_shows_the_same_square(size: int) -> None:
+    view = {"scale": 1.05, "right": 0.02, "down": -0.01}
+    straight = framed(face(), size, **view).astype(int)
+    net = framed(face(), size, **view, bends=np.zeros((5, 5, 2), np.float32)).astype(int)
+    assert np.abs(net - straight).max() <= 2  # the net's knots are whole pixels
+
+
+def test_a_knot_moves_what_is_around_it_and_nothing_beyond() -> None:
+    bends = np.zeros((5, 5, 2), np.float32)
+    bends[2, 1] = (0.05, -0.03)
+    change = framed(face(), 112, bends=bends).astype(int) - framed(face(), 112)
+    np.testing.assert_allclose(change[56, 28, :2], (0.05 * 112, -0.03 * 112), atol=1)
+    outside = np.ones((112, 112), bool)
+    outside[28:84, :56] = False
+    assert np.abs(change[outside]).max() <= 1
+
+
+def test_faces_are_bent_at_random_within_the_limit() -> None:
+    bent = np.stack([varied(replace(STILL, bend=0.04), seed) for seed in range(20)]).astype(int)
+    moved = np.abs(bent - varied(STILL))[:, 10:-10, 10:-10, :2]
+    assert 3 < moved.max() <= 0.04 * 112 + 1
+    assert (moved.reshape(20, -1).max(axis=1) > 2).all()
+
+
 def test_half_of_the_photos_are_mirrored() -> None:
     flipped = [varied(replace(STILL, flip=True), seed)[0, 0, 0] > 64 for seed in range(200)]
     assert 70 <= sum(flipped) <= 130
@@ -61,6 +86,8 @@ def test_some_photos_are_covered() -> None:
 def test_a_share_beyond_one_is_refused() -> None:
     with pytest.raises(UsageError, match="out of range"):
         Augmentation(occlusion=1.5)
+    with pytest.raises(UsageError, match="out of range"):
+        Augmentation(bend=0.2)
 
 
 def test_mixing_lets_another_crop_show_through() -> None:

@@ -27,6 +27,8 @@ class Augmentation:
         grey: Share of the photos shown in grey.
         flip: Whether half of the photos are mirrored.
         occlusion: Share of the photos on which a rectangle is covered.
+        bend: Largest shift in each direction, as a share of the crop, of each knot of a net over the face; what lies
+            between is bent evenly (elastic deformation). It makes other people's faces.
     """
 
     scale: tuple[float, float] = (0.94, 1.10)
@@ -35,12 +37,14 @@ class Augmentation:
     grey: float = 0.1
     flip: bool = True
     occlusion: float = 0.0
+    bend: float = 0.0
 
     def __post_init__(self) -> None:
         low, high = self.scale
         if (
             not 0.5 <= low <= high <= 2
             or not 0 <= self.shift < 0.5
+            or not 0 <= self.bend <= 0.1
             or not all(0 <= share <= 1 for share in (self.grey, self.occlusion))
         ):
             raise UsageError(f"Augmentation out of range: {self}.")
@@ -100,6 +104,11 @@ class Stage:
             raise UsageError(
                 f"Stage {self.name!r} mixes photos, which then show nobody: only a teacher that sees them so "
                 "(varied_targets, the distillation loss alone) can say what to learn from them."
+            )
+
+        if self.augmentation.bend and self.distils and not self.varied_targets:
+            raise UsageError(
+                f"Stage {self.name!r} bends faces into other people's: its teacher must see them so (varied_targets)."
             )
 
     @property

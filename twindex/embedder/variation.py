@@ -4,14 +4,23 @@ import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
 from twindex.embedder.recipe import Augmentation
-from twindex.types import UInt8
+from twindex.types import Float32, UInt8
 
 FRAME_EDGE = 128
 TEMPLATE_EDGE = 112
 _SHORTEST_COVER, _LONGEST_COVER = 0.15, 0.5  # shares of the crop's edge
+_CELLS = 4  # of the net that bends a face, along each edge
 
 
-def framed(face: Image.Image, size: int, *, scale: float = 1.0, right: float = 0.0, down: float = 0.0) -> UInt8:
+def framed(
+    face: Image.Image,
+    size: int,
+    *,
+    scale: float = 1.0,
+    right: float = 0.0,
+    down: float = 0.0,
+    bends: Float32 | None = None,
+) -> UInt8:
     """The template's square of a face with margin.
 
     Args:
@@ -19,6 +28,8 @@ def framed(face: Image.Image, size: int, *, scale: float = 1.0, right: float = 0
         size: Edge of the result, pixels.
         scale: Zoom.
         right, down: Shift of the content, shares of the edge.
+        bends: (cells + 1, cells + 1, 2) shares of the edge, (x, y): how far beside its place on the face each knot
+            of a net over the square looks; in between the face is bent evenly.
 
     Returns:
         (size, size, 3) uint8.
@@ -29,10 +40,21 @@ def framed(face: Image.Image, size: int, *, scale: float = 1.0, right: float = 0
         face, step = face.reduce(factor), step / factor
     left = face.width / 2 - step * size * (0.5 + right)
     top = face.height / 2 - step * size * (0.5 + down)
-    warped = face.transform(
-        (size, size), Image.Transform.AFFINE, (step, 0, left, 0, step, top), Image.Resampling.BILINEAR
-    )
-    return np.asarray(warped)
+    if bends is None:
+        affine = (step, 0, left, 0, step, top)
+        return np.asarray(face.transform((size, size), Image.Transform.AFFINE, affine, Image.Resampling.BILINEAR))
+    knots = np.linspace(0, size, len(bends)).round()
+    seen = np.stack(np.meshgrid(knots, knots), axis=-1) * step + (left, top) + bends * (size * step)
+    mesh = [
+        (
+            (*knots[[column, row]].astype(int).tolist(), *knots[[column + 1, row + 1]].astype(int).tolist()),
+            # Pillow goes round a cell from its upper left corner by the lower left one.
+            seen[[row, row + 1, row + 1, row], [column, column, column + 1, column + 1]].ravel().tolist(),
+        )
+        for row in range(len(bends) - 1)
+        for column in range(len(bends) - 1)
+    ]
+    return np.asarray(face.transform((size, size), Image.Transform.MESH, mesh, Image.Resampling.BILINEAR))
 
 
 def vary(face: Image.Image, size: int, augmentation: Augmentation, random: np.random.Generator) -> UInt8:
@@ -48,7 +70,10 @@ def vary(face: Image.Image, size: int, augmentation: Augmentation, random: np.ra
     face = ImageOps.mirror(face) if mirrored else face
     face = face.convert("L").convert("RGB") if grey else face
     face = ImageEnhance.Contrast(ImageEnhance.Brightness(face).enhance(brightness)).enhance(contrast)
-    crop = framed(face, size, scale=scale, right=right, down=down)
+    bends = None
+    if augmentation.bend:
+        bends = random.uniform(-augmentation.bend, augmentation.bend, (_CELLS + 1, _CELLS + 1, 2)).astype(np.float32)
+    crop = framed(face, size, scale=scale, right=right, down=down, bends=bends)
     return _covered(crop, random) if random.random() < augmentation.occlusion else crop
 
 
