@@ -105,7 +105,6 @@ class Stage:
                 f"Stage {self.name!r} mixes photos, which then show nobody: only a teacher that sees them so "
                 "(varied_targets, the distillation loss alone) can say what to learn from them."
             )
-
         if self.augmentation.bend and self.distils and not self.varied_targets:
             raise UsageError(
                 f"Stage {self.name!r} bends faces into other people's: its teacher must see them so (varied_targets)."

@@ -1,6 +1,9 @@
 """Training crops out of framed faces: cut to the template's square, and varied at random."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageOps
 
 from twindex.embedder.recipe import Augmentation
@@ -40,21 +43,32 @@ def framed(
         face, step = face.reduce(factor), step / factor
     left = face.width / 2 - step * size * (0.5 + right)
     top = face.height / 2 - step * size * (0.5 + down)
-    if bends is None:
-        affine = (step, 0, left, 0, step, top)
-        return np.asarray(face.transform((size, size), Image.Transform.AFFINE, affine, Image.Resampling.BILINEAR))
-    knots = np.linspace(0, size, len(bends)).round()
-    seen = np.stack(np.meshgrid(knots, knots), axis=-1) * step + (left, top) + bends * (size * step)
-    mesh = [
+    data: list[Any]
+    method, data = Image.Transform.AFFINE, [step, 0, left, 0, step, top]
+    if bends is not None:
+        knots = np.linspace(0, size, len(bends)).round()
+        seen = np.stack(np.meshgrid(knots, knots), axis=-1) * step + (left, top) + bends * (size * step)
+        method, data = Image.Transform.MESH, _mesh(knots.astype(int).tolist(), seen)
+    return np.asarray(face.transform((size, size), method, data, Image.Resampling.BILINEAR))
+
+
+def _mesh(knots: list[int], seen: NDArray[np.float64]) -> list[tuple[tuple[int, ...], tuple[float, ...]]]:
+    """A net as Pillow takes it: each cell's box, and the corners of what it shows.
+
+    Args:
+        knots: Positions of the net's lines, pixels, the same for columns and rows.
+        seen: (n, n, 2) where each knot looks, (x, y).
+    """
+    cells = range(len(knots) - 1)
+    return [
         (
-            (*knots[[column, row]].astype(int).tolist(), *knots[[column + 1, row + 1]].astype(int).tolist()),
+            (knots[column], knots[row], knots[column + 1], knots[row + 1]),
             # Pillow goes round a cell from its upper left corner by the lower left one.
-            seen[[row, row + 1, row + 1, row], [column, column, column + 1, column + 1]].ravel().tolist(),
+            tuple(seen[[row, row + 1, row + 1, row], [column, column, column + 1, column + 1]].ravel().tolist()),
         )
-        for row in range(len(bends) - 1)
-        for column in range(len(bends) - 1)
+        for row in cells
+        for column in cells
     ]
-    return np.asarray(face.transform((size, size), Image.Transform.MESH, mesh, Image.Resampling.BILINEAR))
 
 
 def vary(face: Image.Image, size: int, augmentation: Augmentation, random: np.random.Generator) -> UInt8:

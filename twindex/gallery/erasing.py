@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from twindex.errors import UsageError
-from twindex.gallery.folder_files import Place, may_be_foreign, place_of
+from twindex.gallery.folder_files import Place, files_below, foreign_among, may_be_foreign, place_of
 from twindex.storage import AuditRow, Erasure, Store
 
 PURGED_AT_ONCE = 1_000  # references whose bytes are kept in memory, to be looked for together
@@ -102,8 +102,8 @@ def finish(store: Store, folder: Path, snapshots: Path, row: AuditRow) -> Receip
         places.add("database")
     if not store.finish_erasure():
         places.add("journal")
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    foreign = [path for path in files if place_of(folder, path) == "other"] if may_be_foreign(searched) else []
+    files = files_below(folder)
+    foreign = foreign_among(folder, files) if may_be_foreign(searched) else []
     if foreign:
         places.add("other")
     left = tuple(str(path.relative_to(folder)) for path in foreign)

@@ -22,7 +22,17 @@ def place_of(folder: Path, path: Path) -> Place:
 
 def foreign_files(folder: Path) -> list[Path]:
     """What lies below a gallery's folder without being a part of the gallery: no erasure and no key reaches it."""
-    return sorted(path for path in folder.rglob("*") if path.is_file() and place_of(folder, path) == "other")
+    return foreign_among(folder, files_below(folder))
+
+
+def foreign_among(folder: Path, files: list[Path]) -> list[Path]:
+    """The same, of files that were listed already."""
+    return [path for path in files if place_of(folder, path) == "other"]
+
+
+def files_below(folder: Path) -> list[Path]:
+    """Every file below a folder, sorted."""
+    return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 def may_be_foreign(found: set[str] | None) -> bool:
