@@ -8,7 +8,6 @@ import pytest
 from PIL import Image
 
 from tests.embedder.drawn_faces import BACKGROUND, drawn_face, error, landmarks, photo
-from twindex.embedder.cascade import pyramid
 from twindex.embedder.detector import Detector, prominence
 from twindex.embedder.graphs import mtcnn
 from twindex.errors import IntegrityError
@@ -124,12 +123,6 @@ def test_damaged_weights_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mtcnn, "WEIGHTS_SHA256", "0" * 64)
     with pytest.raises(IntegrityError, match=r"weights mtcnn\.safetensors are damaged"):
         Detector().detect(photo((100, 100)))
-
-
-def test_pyramid_ends_where_the_window_fills_the_image() -> None:
-    assert pyramid(100, 24, 24) == [0.5]
-    assert pyramid(24, 23, 24) == []
-    assert pyramid(96, 96, 24) == pytest.approx([0.5, 0.3545, 0.2513405, 0.17820, 0.126345], rel=1e-3)
 
 
 def test_prominence_prefers_large_and_central() -> None:

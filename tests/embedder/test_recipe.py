@@ -48,6 +48,8 @@ def test_the_draft_card_holds_what_the_recipe_says() -> None:
         ({"stages": [{**STAGE, "augmentation": {"scale": [3, 1]}}]}, "out of range"),
         ({"stages": [{**STAGE, "mixed": 0.5}]}, "mixes photos, which then show nobody"),
         ({"stages": [{**STAGE, "mixed": 1.5}]}, "mixed from 0 to 1"),
+        ({"stages": [{**STAGE, "composed": 0.5}]}, "mixes photos, which then show nobody"),
+        ({"stages": [{**STAGE, "composed": -0.1}]}, "composed from 0 to 1"),
         (
             {"stages": [{**STAGE, "losses": {"distillation": 1}, "augmentation": {"bend": 0.03}}]},
             "its teacher must see them so",

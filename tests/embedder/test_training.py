@@ -266,15 +266,17 @@ def test_a_teacher_may_see_what_the_student_sees(
     stage = {"name": "first", "steps": 3, "losses": {"distillation": 1.0}, "photos": 8, "varied_targets": True}
     clean = np.zeros((30, 16), np.float32)
     batches = {}
-    for mixed in (0.0, 1.0):
-        run = TrainingRun(faces, recipe(stages=[{**stage, "mixed": mixed}]), tmp_path, tmp_path / "teacher.onnx")
+    for made in ("plain", "mixed", "composed"):
+        shares = {} if made == "plain" else {made: 1.0}
+        run = TrainingRun(faces, recipe(stages=[{**stage, **shares}]), tmp_path, tmp_path / "teacher.onnx")
         np.testing.assert_array_equal(teacher_targets.teacher_targets(run), clean)  # nobody asks for clean ones
-        batches[mixed] = list(training_batches(run, 0, clean, 0))
-        for pixels, known in batches[mixed]:
+        batches[made] = list(training_batches(run, 0, clean, 0))
+        for pixels, known in batches[made]:
             np.testing.assert_array_equal(known["target"], pixels.reshape(8, -1)[:, :16])
-    assert asked == [8] * 6
-    plain, mixed_ones = batches[0.0][0][0], batches[1.0][0][0]
-    assert (plain != mixed_ones).any(axis=(1, 2, 3)).sum() >= 6  # one may be mixed with itself
+    assert asked == [8] * 9
+    for made in ("mixed", "composed"):
+        changed = (batches["plain"][0][0] != batches[made][0][0]).any(axis=(1, 2, 3))
+        assert changed.sum() >= 6  # one may meet itself
 
 
 def test_targets_are_kept_for_the_same_photos_and_teacher_only(

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from twindex.embedder.recipe import Augmentation
-from twindex.embedder.variation import framed, mixed, vary
+from twindex.embedder.variation import composed, framed, mixed, vary
 from twindex.errors import UsageError
 
 STILL = Augmentation(scale=(1.0, 1.0), shift=0.0, light=0.0, grey=0.0, flip=False)
@@ -96,3 +96,18 @@ def test_mixing_lets_another_crop_show_through() -> None:
     assert (np.abs(seen - np.array([0, 100, 200])) <= 100).all()  # at most half of the farthest other
     assert (seen != np.array([0, 100, 200])).any(axis=0).all()
     np.testing.assert_array_equal(mixed(crops, 0.0, np.random.default_rng(1)), crops)
+
+
+def test_composing_takes_parts_of_another_crop() -> None:
+    crops = np.stack([np.full((64, 64, 3), value, np.uint8) for value in (50, 100, 200)])
+    made = [composed(crops, 1.0, np.random.default_rng(seed)) for seed in range(50)]
+    for number, own in enumerate((50, 100, 200)):
+        shares = np.array([(one[number] == own).mean() for one in made if (one[number] != own).any()])
+        assert len(shares) > 20  # sometimes it meets itself
+        assert 0.2 < shares.mean() < 0.8
+        # Most pixels are of one or the other, the borders between.
+        others = np.mean([np.isin(one[number], (50, 100, 200)).mean() for one in made])
+        assert 0.5 < others < 1
+    np.testing.assert_array_equal(composed(crops, 0.0, np.random.default_rng(1)), crops)
+    shares = np.mean([(composed(crops, 0.3, np.random.default_rng(s)) != crops).any((1, 2, 3)) for s in range(200)])
+    assert 0.1 < shares < 0.3  # a third of the composed ones meet themselves

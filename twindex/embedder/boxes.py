@@ -36,13 +36,15 @@ def suppress(boxes: Float32, scores: Float32, threshold: float, over: Denominato
     kept = []
     while remaining.size:
         block, rest = remaining[:_BLOCK], remaining[_BLOCK:]
-        beside = _overlap(boxes[block], boxes[block], threshold, over)
+        worse = np.triu(_overlap(boxes[block], boxes[block], threshold, over), 1)
         stays = np.ones(block.size, dtype=np.bool_)
-        for place in range(block.size):
+        for place in np.flatnonzero(worse.any(axis=1)):
             if stays[place]:
-                stays[place + 1 :] &= ~beside[place, place + 1 :]
+                stays &= ~worse[place]
         kept.append(block[stays])
-        remaining = rest[~_overlap(boxes[block[stays]], boxes[rest], threshold, over).any(axis=0)]
+        if rest.size:
+            rest = rest[~_overlap(boxes[block[stays]], boxes[rest], threshold, over).any(axis=0)]
+        remaining = rest
     return np.concatenate([np.empty(0, np.int64), *kept])
 
 

@@ -13,11 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from twindex.embedder.boxes import corrected, sides, squared, suppress
+from twindex.embedder.pyramid import STRIDE, WINDOW, Level, laid_out, sheet
 from twindex.types import Float32
 
-WINDOW = 12  # PNet's receptive field, px
-STRIDE = 2  # of PNet's output, px
-PYRAMID_FACTOR = 0.709  # about sqrt(1/2): each level has half the pixels of the one before
 THRESHOLDS = (0.6, 0.7, 0.7)  # P(face) that a window needs to leave PNet, RNet, ONet
 # Bounds time and memory on noise; portraits and groups stay well below.
 MAX_WINDOWS_PER_LEVEL = 4000
@@ -66,37 +64,33 @@ def detect(stages: Stages, image: Image.Image, min_face: int) -> Detections:
     return output(stages.output, image, boxes)
 
 
-def pyramid(width: int, height: int, min_face: int) -> list[float]:
-    """Scales at which PNet's window covers faces from `min_face` up to the whole image; empty for tiny images."""
-    scales = []
-    scale = WINDOW / min_face
-    while min(width, height) * scale >= WINDOW:
-        scales.append(scale)
-        scale *= PYRAMID_FACTOR
-    return scales
-
-
 def propose(network: Stage, image: Image.Image, min_face: int) -> Float32:
     """First stage: every window of every pyramid level that might hold a face, (n, 4) float32."""
-    levels = [_propose_level(network, image, scale) for scale in pyramid(image.width, image.height, min_face)]
-    boxes = np.concatenate([np.empty((0, 4), np.float32), *(boxes for boxes, _ in levels)])
-    scores = np.concatenate([np.empty(0, np.float32), *(scores for _, scores in levels)])
+    levels = laid_out(image.width, image.height, min_face)
+    if not levels:
+        return np.empty((0, 4), np.float32)
+    offsets, probability = network(sheet(image, levels)[np.newaxis])
+    found = [_windows(level, offsets[0][level.windows], probability[0][level.windows]) for level in levels]
+    boxes, scores = (np.concatenate(parts) for parts in zip(*found, strict=True))
     return boxes[suppress(boxes, scores, 0.7)]
 
 
-def _propose_level(network: Stage, image: Image.Image, scale: float) -> tuple[Float32, Float32]:
-    size = (int(np.ceil(image.width * scale)), int(np.ceil(image.height * scale)))
-    level = np.asarray(image.resize(size, Image.Resampling.BOX))
-    offsets, probability = network(level[np.newaxis])
-    rows, columns = np.nonzero(probability[0] > THRESHOLDS[0])
-    scores = probability[0, rows, columns]
+def _windows(level: Level, offsets: Float32, probability: Float32) -> tuple[Float32, Float32]:
+    """A level's windows that might hold a face: boxes in the photo, (n, 4) float32, and scores.
+
+    Args:
+        level: The level.
+        offsets: (rows, columns, 4) float32, in units of PNet's window at this level, not of the box in the photo.
+        probability: (rows, columns) float32.
+    """
+    rows, columns = np.nonzero(probability > THRESHOLDS[0])
+    scores = probability[rows, columns]
     if scores.size > MAX_WINDOWS_PER_LEVEL:
         best = np.argsort(-scores, kind="stable")[:MAX_WINDOWS_PER_LEVEL]
         rows, columns, scores = rows[best], columns[best], scores[best]
     corner = np.stack([columns, rows], axis=1) * STRIDE
-    # The regression is in units of PNet's window at this level, not of the box in the image.
-    edges = np.concatenate([corner, corner + WINDOW], axis=1) + offsets[0, rows, columns] * WINDOW
-    boxes = (edges / scale).astype(np.float32)
+    edges = np.concatenate([corner, corner + WINDOW], axis=1) + offsets[rows, columns] * WINDOW
+    boxes = (edges / level.scale).astype(np.float32)
     kept = suppress(boxes, scores, 0.5)
     return boxes[kept], scores[kept]
 

@@ -65,6 +65,7 @@ class Stage:
         varied_targets: Whether the teacher embeds each photo as it was varied, at every step, instead of once and clean
             (L. Beyer et al., "Knowledge distillation: A good teacher is patient and consistent", CVPR 2022).
         mixed: Share of the photos that another one of the batch shows through, for a teacher that sees them so.
+        composed: Share of the photos parts of which are another one's, for such a teacher.
         frozen: How many convolutions, from the first, keep their weights and normalise as in inference; the first 5,
             the stem, take a third of a step's time.
     """
@@ -81,6 +82,7 @@ class Stage:
     weight_decay: float = 0.01
     varied_targets: bool = False
     mixed: float = 0.0
+    composed: float = 0.0
     frozen: int = 0
     augmentation: Augmentation = field(default_factory=Augmentation)
 
@@ -98,9 +100,10 @@ class Stage:
             raise UsageError(f"Stage {self.name!r} learns from pairs: it needs people and photos of at least 2 each.")
         if not 0 <= self.frozen <= (count := len(kernel_shapes())):
             raise UsageError(f"Stage {self.name!r}: expected frozen from 0 to {count}, got {self.frozen}.")
-        if not 0 <= self.mixed <= 1:
-            raise UsageError(f"Stage {self.name!r}: expected mixed from 0 to 1, got {self.mixed}.")
-        if self.mixed and not (self.varied_targets and set(self.losses) == {"distillation"}):
+        for name, share in (("mixed", self.mixed), ("composed", self.composed)):
+            if not 0 <= share <= 1:
+                raise UsageError(f"Stage {self.name!r}: expected {name} from 0 to 1, got {share}.")
+        if (self.mixed or self.composed) and not (self.varied_targets and set(self.losses) == {"distillation"}):
             raise UsageError(
                 f"Stage {self.name!r} mixes photos, which then show nobody: only a teacher that sees them so "
                 "(varied_targets, the distillation loss alone) can say what to learn from them."

@@ -10,7 +10,7 @@ import numpy as np
 from twindex.embedder import sampling
 from twindex.embedder.teacher_targets import run_teacher
 from twindex.embedder.training_run import TrainingRun
-from twindex.embedder.variation import mixed
+from twindex.embedder.variation import composed, mixed
 from twindex.types import Float32
 
 Batch = tuple[Float32, dict[str, Any]]
@@ -44,6 +44,8 @@ def training_batches(run: TrainingRun, number: int, targets: Float32, first: int
         else:
             chosen = learning[sampling.shuffled_batch(len(learning), stage.photos, step, seed)]
         pixels = run.faces.varied(chosen, size, stage.augmentation, (seed, step))
+        if stage.composed:
+            pixels = composed(pixels, stage.composed, np.random.default_rng((seed, step, 2)))
         if stage.mixed:
             pixels = mixed(pixels, stage.mixed, np.random.default_rng((seed, step, 1)))
         known = {

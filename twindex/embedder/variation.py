@@ -13,6 +13,8 @@ FRAME_EDGE = 128
 TEMPLATE_EDGE = 112
 _SHORTEST_COVER, _LONGEST_COVER = 0.15, 0.5  # shares of the crop's edge
 _CELLS = 4  # of the net that bends a face, along each edge
+_BLOTCHES = 4  # of a mask that takes parts of a face, along each edge
+_STEEPNESS = 6.0  # of its borders
 
 
 def framed(
@@ -102,6 +104,22 @@ def mixed(crops: UInt8, share: float, random: np.random.Generator) -> UInt8:
     other = crops[random.permutation(len(crops))]
     weights = weights.astype(np.float32).reshape(-1, 1, 1, 1)
     return np.rint(crops * (1 - weights) + other * weights).astype(np.uint8)
+
+
+def composed(crops: UInt8, share: float, random: np.random.Generator) -> UInt8:
+    """Crops some of which have parts of another one (E. Harris et al., "FMix", 2020, with soft borders).
+
+    Args:
+        crops: (n, size, size, 3) uint8.
+        share: Of the crops to compose.
+    """
+    made, size = crops.copy(), crops.shape[1:3]
+    other = random.permutation(len(crops))
+    for number in np.flatnonzero(random.random(len(crops)) < share):
+        heights = Image.fromarray(random.random((_BLOTCHES, _BLOTCHES)).astype(np.float32)).resize(size)
+        mask = np.clip((np.asarray(heights) - 0.5) * _STEEPNESS + 0.5, 0, 1)[..., None]
+        made[number] = np.rint(crops[number] * (1 - mask) + crops[other[number]] * mask)
+    return made
 
 
 def _covered(crop: UInt8, random: np.random.Generator) -> UInt8:

@@ -1,11 +1,15 @@
-"""The transaction that enrols: subject, sample, reference, template, change and job item, or nothing."""
+"""The transaction that enrols: subject, sample, reference, template, change and job item, or nothing.
+
+What every face runs is put together once: putting a statement together takes SQLAlchemy several times as long as
+running it.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Table, insert, or_, select, update
+from sqlalchemy import Connection, Table, bindparam, insert, or_, select, update
 
 from twindex.errors import ModelMismatchError, UsageError
 from twindex.storage.audit import record
@@ -23,6 +27,31 @@ from twindex.types import Sample
 CONSENT_REQUIRED = (
     "consent_required: the gallery demands a consent; name it with --consent, or in the manifest's column consent"
 )
+
+_ITEM = select(
+    JOB_ITEMS.c.status, JOB_ITEMS.c.subject, JOB_ITEMS.c.reference, JOB_ITEMS.c.consent, JOB_ITEMS.c.expires
+).where(JOB_ITEMS.c.id == bindparam("item"))
+_SETTLE_ITEM = update(JOB_ITEMS).where(JOB_ITEMS.c.id == bindparam("item"))
+_CONSENT_REQUIRED = select(GALLERY.c.consent_required)
+_KEEP_CROPS = select(GALLERY.c.keep_crops)
+_SUBJECT = select(SUBJECTS.c.id).where(SUBJECTS.c.name == bindparam("subject"))
+_OF_FACE = SAMPLES.c.source_sha256 == bindparam("source"), SAMPLES.c.face_index == bindparam("face")
+_SAMPLE = select(SAMPLES.c.id).where(*_OF_FACE)
+_REFERENCE = (
+    select(REFERENCES.c.id)
+    .join(SAMPLES, SAMPLES.c.id == REFERENCES.c.sample_id)
+    .join(SUBJECTS, SUBJECTS.c.id == REFERENCES.c.subject_id)
+    .where(*_OF_FACE, SUBJECTS.c.name == bindparam("subject"))
+)
+_COLLISIONS = (
+    select(SUBJECTS.c.name)
+    .join(REFERENCES, REFERENCES.c.subject_id == SUBJECTS.c.id)
+    .join(SAMPLES, SAMPLES.c.id == REFERENCES.c.sample_id)
+    .where(SAMPLES.c.source_sha256 == bindparam("source"), SUBJECTS.c.id != bindparam("subject"))
+    .distinct()
+    .order_by(SUBJECTS.c.name)
+)
+_INSERT = {table: insert(table).returning(table.c.id) for table in (SUBJECTS, SAMPLES, REFERENCES)}
 
 
 @dataclass(frozen=True)
@@ -57,7 +86,7 @@ def enrol(
             return _settled_already(item)
         subject, terms = item.subject, item.terms
     known = find_reference(connection, request.sample, subject)
-    if known is None and terms.consent is None and connection.execute(select(GALLERY.c.consent_required)).scalar_one():
+    if known is None and terms.consent is None and connection.execute(_CONSENT_REQUIRED).scalar_one():
         return _refused(connection, request)
     subject_id = _ensure_subject(connection, subject)
     sample_id = _ensure_sample(connection, request.sample)
@@ -91,21 +120,17 @@ def refuse_stale_model(connection: Connection, fingerprint: str) -> None:
 
 
 def _ensure_subject(connection: Connection, name: str) -> int:
-    found = connection.scalar(select(SUBJECTS.c.id).where(SUBJECTS.c.name == name))
+    found = connection.scalar(_SUBJECT, {"subject": name})
     if found is not None:
         return found
     return _insert(connection, SUBJECTS, name=name, details={}, created=datetime.now(UTC))
 
 
 def _ensure_sample(connection: Connection, sample: Sample) -> int:
-    found = connection.scalar(
-        select(SAMPLES.c.id).where(
-            SAMPLES.c.source_sha256 == sample.source_sha256, SAMPLES.c.face_index == sample.face_index
-        )
-    )
+    found = connection.scalar(_SAMPLE, {"source": sample.source_sha256, "face": sample.face_index})
     if found is not None:
         return found
-    keep_crops = connection.execute(select(GALLERY.c.keep_crops)).scalar_one()
+    keep_crops = connection.execute(_KEEP_CROPS).scalar_one()
     return _insert(
         connection,
         SAMPLES,
@@ -129,16 +154,8 @@ def _mend_crop(connection: Connection, sample_id: int, crop: bytes) -> None:
 
 def find_reference(connection: Connection, sample: Sample, subject: str) -> int | None:
     """The reference that a subject has to a captured face, or None."""
-    return connection.scalar(
-        select(REFERENCES.c.id)
-        .join(SAMPLES, SAMPLES.c.id == REFERENCES.c.sample_id)
-        .join(SUBJECTS, SUBJECTS.c.id == REFERENCES.c.subject_id)
-        .where(
-            SAMPLES.c.source_sha256 == sample.source_sha256,
-            SAMPLES.c.face_index == sample.face_index,
-            SUBJECTS.c.name == subject,
-        )
-    )
+    named = {"source": sample.source_sha256, "face": sample.face_index, "subject": subject}
+    return connection.scalar(_REFERENCE, named)
 
 
 def set_terms(connection: Connection, terms: Mapping[int, Terms]) -> None:
@@ -176,13 +193,12 @@ def _insert_reference(connection: Connection, sample_id: int, subject_id: int, t
 
 
 def _insert(connection: Connection, table: Table[Any], **values: object) -> int:
-    number: int = connection.execute(insert(table).values(**values).returning(table.c.id)).scalar_one()
+    number: int = connection.execute(_INSERT[table], values).scalar_one()
     return number
 
 
 def _item(connection: Connection, number: int) -> _Item:
-    columns = (JOB_ITEMS.c.status, JOB_ITEMS.c.subject, JOB_ITEMS.c.reference, JOB_ITEMS.c.consent, JOB_ITEMS.c.expires)
-    row = connection.execute(select(*columns).where(JOB_ITEMS.c.id == number)).first()
+    row = connection.execute(_ITEM, {"item": number}).first()
     if row is None:
         raise UsageError(f"No job item {number}: nothing was enrolled; take the id from the job's list of items.")
     return _Item(row.status, row.subject, row.reference, Terms(row.consent, row.expires))
@@ -198,8 +214,8 @@ def _settled_already(item: _Item) -> Enrolment:
 def _refused(connection: Connection, request: EnrolmentRequest) -> Enrolment:
     """Leave a face out for want of a consent, and say so of its job item."""
     if request.job_item is not None:
-        failed = update(JOB_ITEMS).where(JOB_ITEMS.c.id == request.job_item)
-        connection.execute(failed.values(status="failed", reason=CONSENT_REQUIRED))
+        failed = {"item": request.job_item, "status": "failed", "reason": CONSENT_REQUIRED}
+        connection.execute(_SETTLE_ITEM, failed)
     return Enrolment(None, "consent_required", ())
 
 
@@ -208,16 +224,8 @@ def _settle_item(connection: Connection, item: int, reference: int, status: Enro
         outcome: dict[str, str | None] = {"status": "enrolled", "reason": None}
     else:
         outcome = {"status": "skipped", "reason": "already_enrolled"}
-    connection.execute(update(JOB_ITEMS).where(JOB_ITEMS.c.id == item).values(reference=reference, **outcome))
+    connection.execute(_SETTLE_ITEM, {"item": item, "reference": reference, **outcome})
 
 
 def _collisions(connection: Connection, source_sha256: str, subject_id: int) -> tuple[str, ...]:
-    statement = (
-        select(SUBJECTS.c.name)
-        .join(REFERENCES, REFERENCES.c.subject_id == SUBJECTS.c.id)
-        .join(SAMPLES, SAMPLES.c.id == REFERENCES.c.sample_id)
-        .where(SAMPLES.c.source_sha256 == source_sha256, SUBJECTS.c.id != subject_id)
-        .distinct()
-        .order_by(SUBJECTS.c.name)
-    )
-    return tuple(connection.scalars(statement))
+    return tuple(connection.scalars(_COLLISIONS, {"source": source_sha256, "subject": subject_id}))

@@ -34,6 +34,10 @@ from twindex.storage.subjects import Subjects
 if TYPE_CHECKING:
     from twindex.storage.verification import FileSearch
 
+_GALLERY = select(
+    GALLERY.c.gallery_id, GALLERY.c.keep_crops, GALLERY.c.created, GALLERY.c.threshold, GALLERY.c.consent_required
+)
+
 
 class Store:
     """An open gallery database, safe to use from several threads. Made by `create` or `open`.
@@ -156,9 +160,8 @@ class Store:
 
     def gallery(self) -> GalleryRecord:
         """What the gallery says of itself."""
-        columns = (GALLERY.c.gallery_id, GALLERY.c.keep_crops, GALLERY.c.created, GALLERY.c.threshold)
         with self._database.read() as connection:
-            row = connection.execute(select(*columns, GALLERY.c.consent_required)).one()
+            row = connection.execute(_GALLERY).one()
         threshold = None if row.threshold is None else StoredThreshold(**row.threshold)
         return GalleryRecord(row.gallery_id, row.keep_crops, row.created, threshold, row.consent_required)
 

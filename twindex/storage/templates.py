@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, Select, delete, exists, func, insert, select
+from sqlalchemy import Connection, Select, bindparam, delete, exists, func, insert, select
 
 from twindex.storage.chunks import id_chunks
 from twindex.storage.column_types import utc_text
@@ -34,6 +34,9 @@ _NAMED = """SELECT "references".id, subjects.name FROM "references"
     JOIN subjects ON subjects.id = "references".subject_id
     WHERE ("references".expires IS NULL OR "references".expires > ?)"""
 _OWNERS = f'{_NAMED} AND "references".id IN {_THESE}'
+_HAS_TEMPLATE = select(TEMPLATES.c.id).where(
+    TEMPLATES.c.fingerprint == bindparam("model"), TEMPLATES.c.reference_id == bindparam("reference")
+)
 _FAMILIES = f'{_NAMED} AND subject_id IN (SELECT subject_id FROM "references" WHERE id IN {_THESE})'
 
 
@@ -97,10 +100,7 @@ def every_reference_has(connection: Connection, fingerprint: str) -> bool:
 
 def has_template(connection: Connection, fingerprint: str, reference: int) -> bool:
     """Whether the reference has a template of this model."""
-    statement = select(TEMPLATES.c.id).where(
-        TEMPLATES.c.fingerprint == fingerprint, TEMPLATES.c.reference_id == reference
-    )
-    return connection.execute(statement).first() is not None
+    return connection.execute(_HAS_TEMPLATE, {"model": fingerprint, "reference": reference}).first() is not None
 
 
 def without_template(connection: Connection, fingerprint: str, references: Sequence[int]) -> set[int]:

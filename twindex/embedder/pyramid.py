@@ -1,0 +1,100 @@
+"""The levels of a photo's pyramid side by side in one picture, so that a network goes over all of them at once."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from twindex.types import UInt8
+
+WINDOW = 12  # PNet's receptive field, px
+STRIDE = 2  # of PNet's output, px
+FACTOR = 0.709  # about sqrt(1/2): each level has half the pixels of the one before
+
+
+@dataclass(frozen=True)
+class Level:
+    """One level and its place on the sheet, pixels.
+
+    Attributes:
+        scale: Of the level to the photo.
+        width, height: Its pixels.
+        left, top: Its place, on whole strides.
+    """
+
+    scale: float
+    width: int
+    height: int
+    left: int = 0
+    top: int = 0
+
+    @property
+    def windows(self) -> tuple[slice, slice]:
+        """Rows and columns of the network's output that see this level and nothing beside it."""
+        return _windows(self.top, self.height), _windows(self.left, self.width)
+
+
+def scales(width: int, height: int, min_face: int) -> list[float]:
+    """Scales at which PNet's window covers faces from `min_face` up to the whole image; empty for tiny images."""
+    found = []
+    scale = WINDOW / min_face
+    while min(width, height) * scale >= WINDOW:
+        found.append(scale)
+        scale *= FACTOR
+    return found
+
+
+def sheet(image: Image.Image, levels: list[Level]) -> UInt8:
+    """The picture that holds all levels; black between them.
+
+    An odd level's last row and column are shown twice, since the network looks at whole strides.
+
+    Args:
+        image: RGB.
+        levels: From `laid_out`, at least one.
+
+    Returns:
+        (height, width, 3) uint8.
+    """
+    height = max(level.top + _whole(level.height) for level in levels)
+    width = max(level.left + _whole(level.width) for level in levels)
+    pixels = np.zeros((height, width, 3), np.uint8)
+    for level in levels:
+        shown = np.asarray(image.resize((level.width, level.height), Image.Resampling.BOX))
+        place = pixels[level.top :, level.left :]
+        place[: level.height, : level.width] = shown
+        place[level.height : _whole(level.height), : level.width] = shown[-1]
+        place[: _whole(level.height), level.width : _whole(level.width)] = place[
+            : _whole(level.height), level.width - 1 : level.width
+        ]
+    return pixels
+
+
+def laid_out(width: int, height: int, min_face: int) -> list[Level]:
+    """The levels of a photo of `width` x `height`, each in the first free place that holds it.
+
+    Beside the first one the sheet goes on as far as is needed; it is as high as the first one. Some tenth of it is
+    empty.
+    """
+    levels: list[Level] = []
+    free: list[tuple[int, int, float, float]] = []  # left, top, width, height; the last one is beside all others
+    for scale in scales(width, height, min_face):
+        level = Level(scale, int(np.ceil(width * scale)), int(np.ceil(height * scale)))
+        wide, high = _whole(level.width), _whole(level.height)
+        free = free or [(0, 0, np.inf, high)]
+        number = next(number for number, (_, _, w, h) in enumerate(free) if wide <= w and high <= h)
+        left, top, room_across, room_down = free[number]
+        below = (left, top + high, wide, room_down - high)
+        beside = (left + wide, top, room_across - wide, room_down)
+        free[number : number + 1] = [below, beside]
+        levels.append(Level(scale, level.width, level.height, left, top))
+    return levels
+
+
+def _windows(start: int, length: int) -> slice:
+    first = start // STRIDE
+    return slice(first, first + (_whole(length) - WINDOW) // STRIDE + 1)
+
+
+def _whole(length: int) -> int:
+    return -(-length // STRIDE) * STRIDE
