@@ -33,6 +33,7 @@ bench: $(READY)
 	$(BIN)/python -m pip install --quiet --editable ".[bench]" dlib-bin
 	$(BIN)/python -m pip install --quiet --no-deps face_recognition face_recognition_models
 	$(BIN)/python benchmarks/embedding.py
+	$(BIN)/python benchmarks/ceiling.py
 	$(BIN)/python benchmarks/search.py
 	$(BIN)/python benchmarks/endurance.py
 	rm -rf build/bench

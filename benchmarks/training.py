@@ -1,6 +1,7 @@
 """Images a second of training, photos read and varied on the way, against a bare step on constant data, with memory.
 
 python benchmarks/training.py FACES --recipe recipes/twindex-112.toml
+python benchmarks/training.py FACES --input-size 160 --frozen 5          # the stem kept as it is
 """
 
 import argparse
@@ -17,6 +18,7 @@ import keras
 import numpy as np
 from report import interleaved, machine, publish, summary
 
+from twindex.embedder.fused_norm import with_fused_norms
 from twindex.embedder.learner import build_learner
 from twindex.embedder.network import build_branch, build_head
 from twindex.embedder.recipe import read_recipe
@@ -32,6 +34,8 @@ def main() -> None:
     parser.add_argument("--recipe", type=Path, default=Path("recipes/twindex-112.toml"))
     parser.add_argument("--stage", type=int, default=-1, help="number of the recipe's stage")
     parser.add_argument("--input-size", type=int, help="another size than the recipe's")
+    parser.add_argument("--frozen", type=int, help="convolutions kept as they are, where not as many as the stage says")
+    parser.add_argument("--teacher", type=Path, help="of a stage whose teacher sees the varied photos")
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--steps", type=int, default=10, help="in a round")
     parser.add_argument("--json", action="store_true")
@@ -39,10 +43,13 @@ def main() -> None:
     recipe = read_recipe(options.recipe)
     size = options.input_size or recipe.input_size
     stage = replace(recipe.stages[options.stage], steps=10_000, input_size=size)
-    run = TrainingRun(TrainingFaces.scan(options.faces), replace(recipe, stages=(stage,)), Path(tempfile.gettempdir()))
+    if options.frozen is not None:
+        stage = replace(stage, frozen=options.frozen)
+    recipe, faces = replace(recipe, stages=(stage,)), TrainingFaces.scan(options.faces)
+    run = TrainingRun(faces, recipe, Path(tempfile.gettempdir()), options.teacher)
     precision = fastest_precision() if recipe.precision == "auto" else recipe.precision
     keras.config.set_dtype_policy(precision)
-    branch, head = build_branch((size, size, 3), recipe.dim), build_head()
+    branch, head = with_fused_norms(build_branch((size, size, 3), recipe.dim)), build_head()
     head.build((None, 1))
     learner = build_learner(branch, head, stage)
     targets = np.random.default_rng(recipe.seed).normal(size=(len(run.faces.paths), recipe.dim)).astype(np.float32)
@@ -73,7 +80,8 @@ def main() -> None:
         for name, figures in times.items()
     ]
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    about = {**machine("keras", keras.backend.backend()), "size": size, "batch": stage.batch_size, "peak_mib": memory}
+    about = {**machine("keras", keras.backend.backend()), "size": size, "batch": stage.batch_size}
+    about |= {"frozen": stage.frozen, "peak_mib": memory}
     publish("Training", {**about, "precision": precision, "seed": recipe.seed}, rows, as_json=options.json)
 
 

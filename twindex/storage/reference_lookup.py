@@ -7,28 +7,28 @@ from twindex.storage.records import ReferenceRecord
 from twindex.storage.schema import REFERENCES, SAMPLES, SUBJECTS
 from twindex.terms import Terms
 
+_REFERENCES = (
+    select(
+        REFERENCES.c.id,
+        SUBJECTS.c.name,
+        SAMPLES.c.source_name,
+        SAMPLES.c.source_sha256,
+        SAMPLES.c.face_index,
+        SAMPLES.c.face,
+        SAMPLES.c.quality,
+        REFERENCES.c.enrolled,
+        SAMPLES.c.crop_sha256.is_not(None),
+        REFERENCES.c.consent,
+        REFERENCES.c.expires,
+    )
+    .join(SAMPLES, SAMPLES.c.id == REFERENCES.c.sample_id)
+    .join(SUBJECTS, SUBJECTS.c.id == REFERENCES.c.subject_id)
+    .order_by(REFERENCES.c.id)
+)
+
 
 def select_references(connection: Connection, *conditions: ColumnElement[bool]) -> list[ReferenceRecord]:
     """The references that meet every condition, ascending by id."""
-    statement = (
-        select(
-            REFERENCES.c.id,
-            SUBJECTS.c.name,
-            SAMPLES.c.source_name,
-            SAMPLES.c.source_sha256,
-            SAMPLES.c.face_index,
-            SAMPLES.c.face,
-            SAMPLES.c.quality,
-            REFERENCES.c.enrolled,
-            SAMPLES.c.crop_sha256.is_not(None),
-            REFERENCES.c.consent,
-            REFERENCES.c.expires,
-        )
-        .join(SAMPLES, SAMPLES.c.id == REFERENCES.c.sample_id)
-        .join(SUBJECTS, SUBJECTS.c.id == REFERENCES.c.subject_id)
-        .where(*conditions)
-        .order_by(REFERENCES.c.id)
-    )
     return [
         ReferenceRecord(
             reference=reference,
@@ -54,5 +54,5 @@ def select_references(connection: Connection, *conditions: ColumnElement[bool]) 
             has_crop,
             consent,
             expires,
-        ) in connection.execute(statement)
+        ) in connection.execute(_REFERENCES.where(*conditions))
     ]

@@ -1,0 +1,90 @@
+"""How far the branch is from what the processor can do: products a second, beside those of large convolutions.
+
+The convolutions, 3 x 3 with 256 channels in and out, have all that makes one fast: whole blocks of channels and no
+border. Both are OpenVINO's, in the same precision and the same run.
+"""
+
+import argparse
+from dataclasses import replace
+
+import numpy as np
+import openvino
+from openvino import opset13 as ops
+from report import interleaved, machine, publish, summary
+
+from twindex.embedder.bundle import Bundle
+from twindex.embedder.embedder import Embedder
+from twindex.embedder.graphs.branch import build_branch
+from twindex.embedder.registry import cache_dir, find_model
+from twindex.embedder.runtime import compile_network
+
+_CHANNELS, _SIDE, _IMAGES = 256, 14, 32
+
+
+def large_convolutions(precision: str) -> openvino.Model:
+    """Two in a row, so that writing and reading what is between them is part of it."""
+    pixels = ops.parameter([_IMAGES, _CHANNELS, _SIDE, _SIDE], np.float32)
+    # No two weights are larger than half of the scale, which processors without products of 8-bit numbers cannot add.
+    kernel = np.random.default_rng(1).uniform(-0.5, 0.5, (_CHANNELS, _CHANNELS, 3, 3)).astype(np.float32)
+    x, weights = pixels, ops.constant(kernel)
+    if precision == "int8":
+        weights = _rounded(weights, -1.0, 255)
+    for _ in range(2):
+        x = _rounded(x, 0.0, 256) if precision == "int8" else x
+        x = ops.relu(ops.convolution(x, weights, [1, 1], [0, 0], [0, 0], [1, 1]))
+    return openvino.Model([ops.reduce_max(x, np.array([1, 2, 3]), keep_dims=False)], [pixels])
+
+
+def branch(bundle: Bundle) -> openvino.Model:
+    """The branch for `_IMAGES` images, to count its products."""
+    model = build_branch(bundle.arrays(), bundle.card.input_shape, mirror=bundle.card.mirror)
+    model.reshape([_IMAGES, *bundle.card.input_shape])
+    return model
+
+
+def products(model: openvino.Model) -> int:
+    """Multiplications of the convolutions and matrix products of a graph whose shapes are known."""
+    counts = {"Convolution": lambda kernel: np.prod(kernel[1:]), "MatMul": lambda kernel: kernel[-1]}
+    return sum(
+        int(np.prod(node.output(0).get_shape()) * counts[kind](node.input(1).get_shape()))
+        for node in model.get_ordered_ops()
+        if (kind := node.get_type_name()) in counts
+    )
+
+
+def _rounded(x: openvino.Node, low: float, levels: int) -> openvino.Node:
+    edges = np.float32(low), np.float32(1.0)
+    return ops.fake_quantize(x, *edges, *edges, levels)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="default")
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    bundle, random = find_model(options.model), np.random.default_rng(1)
+    images = random.integers(0, 256, (_IMAGES, *bundle.card.input_shape), np.uint8)
+    blocks = random.random((_IMAGES, _CHANNELS, _SIDE, _SIDE), np.float32)
+    contestants, work = {}, {}
+    for precision in ("float32", "int8"):
+        large = large_convolutions(precision)
+        network = compile_network(large)
+        ours = Embedder(replace(bundle, card=bundle.card.with_precision(precision)), cache=cache_dir())
+        contestants[f"large convolutions, {precision}"] = lambda network=network: network(blocks)
+        contestants[f"branch, {precision}"] = lambda ours=ours: ours.embed_inputs(images)
+        work |= {f"large convolutions, {precision}": products(large), f"branch, {precision}": products(branch(bundle))}
+    rows = [
+        {
+            "network": name,
+            **(figures := summary(times)),
+            "10^9 products/s": round(work[name] / 1e6 / figures["median_ms"]),
+        }
+        for name, times in interleaved(contestants, options.rounds).items()
+    ]
+    processor = openvino.Core().get_property("CPU", "FULL_DEVICE_NAME")
+    publish("Ceiling", {**machine("openvino"), "processor": processor}, rows, as_json=options.json)
+
+
+if __name__ == "__main__":
+    main()
