@@ -66,11 +66,10 @@ def detect(stages: Stages, image: Image.Image, min_face: int) -> Detections:
 
 def propose(network: Stage, image: Image.Image, min_face: int) -> Float32:
     """First stage: every window of every pyramid level that might hold a face, (n, 4) float32."""
-    levels = laid_out(image.width, image.height, min_face)
-    if not levels:
-        return np.empty((0, 4), np.float32)
-    offsets, probability = network(sheet(image, levels)[np.newaxis])
-    found = [_windows(level, offsets[0][level.windows], probability[0][level.windows]) for level in levels]
+    found = [(np.empty((0, 4), np.float32), np.empty(0, np.float32))]
+    for levels in laid_out(image.width, image.height, min_face):
+        offsets, probability = network(sheet(image, levels)[np.newaxis])
+        found += [_windows(level, offsets[0][level.windows], probability[0][level.windows]) for level in levels]
     boxes, scores = (np.concatenate(parts) for parts in zip(*found, strict=True))
     return boxes[suppress(boxes, scores, 0.7)]
 

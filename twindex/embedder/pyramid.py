@@ -1,6 +1,6 @@
-"""The levels of a photo's pyramid side by side in one picture, so that a network goes over all of them at once."""
+"""The small levels of a photo's pyramid side by side on one sheet, so that a network goes over all of them at once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
@@ -10,6 +10,7 @@ from twindex.types import UInt8
 WINDOW = 12  # PNet's receptive field, px
 STRIDE = 2  # of PNet's output, px
 FACTOR = 0.709  # about sqrt(1/2): each level has half the pixels of the one before
+_LARGE = 40_000  # pixels of a level that would gain no time by company, only take memory
 
 
 @dataclass(frozen=True)
@@ -45,13 +46,13 @@ def scales(width: int, height: int, min_face: int) -> list[float]:
 
 
 def sheet(image: Image.Image, levels: list[Level]) -> UInt8:
-    """The picture that holds all levels; black between them.
+    """The picture that holds some levels; black between them.
 
     An odd level's last row and column are shown twice, since the network looks at whole strides.
 
     Args:
         image: RGB.
-        levels: From `laid_out`, at least one.
+        levels: Of one sheet, from `laid_out`.
 
     Returns:
         (height, width, 3) uint8.
@@ -70,16 +71,28 @@ def sheet(image: Image.Image, levels: list[Level]) -> UInt8:
     return pixels
 
 
-def laid_out(width: int, height: int, min_face: int) -> list[Level]:
-    """The levels of a photo of `width` x `height`, each in the first free place that holds it.
+def laid_out(width: int, height: int, min_face: int) -> list[list[Level]]:
+    """The levels of a photo of `width` x `height`, largest first, by the sheet that they are on.
 
-    Beside the first one the sheet goes on as far as is needed; it is as high as the first one. Some tenth of it is
-    empty.
+    A large level has a sheet of its own, all others share one.
     """
-    levels: list[Level] = []
+    levels = [
+        Level(scale, int(np.ceil(width * scale)), int(np.ceil(height * scale)))
+        for scale in scales(width, height, min_face)
+    ]
+    large = [[level] for level in levels if level.width * level.height > _LARGE]
+    small = _placed(levels[len(large) :])
+    return [*large, small] if small else large
+
+
+def _placed(levels: list[Level]) -> list[Level]:
+    """Each level in the first free place of one sheet that holds it.
+
+    The sheet is as high as the first level, and beside that goes on as far as is needed. Some tenth of it stays empty.
+    """
+    placed: list[Level] = []
     free: list[tuple[int, int, float, float]] = []  # left, top, width, height; the last one is beside all others
-    for scale in scales(width, height, min_face):
-        level = Level(scale, int(np.ceil(width * scale)), int(np.ceil(height * scale)))
+    for level in levels:
         wide, high = _whole(level.width), _whole(level.height)
         free = free or [(0, 0, np.inf, high)]
         number = next(number for number, (_, _, w, h) in enumerate(free) if wide <= w and high <= h)
@@ -87,8 +100,8 @@ def laid_out(width: int, height: int, min_face: int) -> list[Level]:
         below = (left, top + high, wide, room_down - high)
         beside = (left + wide, top, room_across - wide, room_down)
         free[number : number + 1] = [below, beside]
-        levels.append(Level(scale, level.width, level.height, left, top))
-    return levels
+        placed.append(replace(level, left=left, top=top))
+    return placed
 
 
 def _windows(start: int, length: int) -> slice:
