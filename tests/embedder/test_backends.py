@@ -18,6 +18,7 @@ from pathlib import Path
 import keras, numpy as np, pytest
 from tests.embedder import test_training
 from tests.embedder.test_training import learn_small, recipe, small_branch
+from twindex.embedder.training import fastest_precision
 from twindex.embedder.training_faces import TrainingFaces
 from twindex.embedder.training_run import TrainingRun
 
@@ -32,24 +33,26 @@ losses = {name: 0.25 for name in ("binary_crossentropy", "contrastive", "triplet
 stages = [{**test_training.STAGE, "name": "all", "steps": int(sys.argv[3]), "losses": losses}]
 run = TrainingRun(TrainingFaces.scan(Path(sys.argv[1])), recipe(stages=stages), Path(sys.argv[2]))
 with pytest.MonkeyPatch.context() as patch:
-    print(json.dumps([keras.backend.backend(), list(learn_small(run, patch).values())]))
+    losses = list(learn_small(run, patch).values())
+print(json.dumps([keras.backend.backend(), fastest_precision(), losses]))
 """
 
 
-def learned(backend: str, faces: Path, folder: Path) -> list[float]:
-    """The loss of every step, learned in a process of its own."""
+def learned(backend: str, faces: Path, folder: Path) -> tuple[str, list[float]]:
+    """The arithmetic that is fastest, and the loss of every step, learned in a process of its own."""
     command = [sys.executable, "-c", LEARN, str(faces), str(folder), str(STEPS)]
     environment = {**os.environ, "KERAS_BACKEND": backend}
     done = subprocess.run(command, cwd=REPOSITORY, env=environment, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2_000:]
-    name, losses = json.loads(done.stdout.splitlines()[-1])
+    name, precision, losses = json.loads(done.stdout.splitlines()[-1])
     assert name == backend
-    return [float(loss) for loss in losses]
+    return precision, [float(loss) for loss in losses]
 
 
 def test_tensorflow_and_jax_learn_alike(tmp_path: Path) -> None:
     faces = coloured_faces(tmp_path / "faces", seed=2)
-    tensorflow, jax = (learned(name, faces, tmp_path / name) for name in ("tensorflow", "jax"))
+    (precision, tensorflow), (same, jax) = (learned(name, faces, tmp_path / name) for name in ("tensorflow", "jax"))
+    assert same == precision
     assert len(jax) == STEPS
     assert jax == pytest.approx(tensorflow, rel=2e-3)
     assert jax[-1] < jax[0]

@@ -92,8 +92,16 @@ def _averaged(run: TrainingRun, branch: keras.Model) -> keras.Model:
 
 def fastest_precision() -> str:
     """The arithmetic that is fastest here: bfloat16 beside float32 weights needs a processor or a GPU that has it."""
-    has_gpu = bool(keras.distribution.list_devices("gpu"))
-    return "mixed_bfloat16" if has_gpu or computes_in_bfloat16() else "float32"
+    return "mixed_bfloat16" if _has_accelerator() or computes_in_bfloat16() else "float32"
+
+
+def _has_accelerator() -> bool:
+    if keras.backend.backend() == "torch":  # Keras lists no devices there
+        import torch
+
+        return bool(torch.cuda.is_available())
+    # JAX raises an error when asked for a kind of device that it has none of.
+    return any(not device.startswith("cpu") for device in keras.distribution.list_devices())
 
 
 def _run_stage(
