@@ -62,12 +62,8 @@ def sheet(image: Image.Image, levels: list[Level]) -> UInt8:
     pixels = np.zeros((height, width, 3), np.uint8)
     for level in levels:
         shown = np.asarray(image.resize((level.width, level.height), Image.Resampling.BOX))
-        place = pixels[level.top :, level.left :]
-        place[: level.height, : level.width] = shown
-        place[level.height : _whole(level.height), : level.width] = shown[-1]
-        place[: _whole(level.height), level.width : _whole(level.width)] = place[
-            : _whole(level.height), level.width - 1 : level.width
-        ]
+        shown = np.pad(shown, ((0, -level.height % STRIDE), (0, -level.width % STRIDE), (0, 0)), mode="edge")
+        pixels[level.top : level.top + len(shown), level.left : level.left + shown.shape[1]] = shown
     return pixels
 
 
