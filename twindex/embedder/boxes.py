@@ -35,16 +35,15 @@ def suppress(boxes: Float32, scores: Float32, threshold: float, over: Denominato
     remaining = np.argsort(-scores, kind="stable")
     kept = []
     while remaining.size:
-        block, rest = remaining[:_BLOCK], remaining[_BLOCK:]
+        block, remaining = remaining[:_BLOCK], remaining[_BLOCK:]
         worse = np.triu(_overlap(boxes[block], boxes[block], threshold, over), 1)
         stays = np.ones(block.size, dtype=np.bool_)
         for place in np.flatnonzero(worse.any(axis=1)):
             if stays[place]:
                 stays &= ~worse[place]
         kept.append(block[stays])
-        if rest.size:
-            rest = rest[~_overlap(boxes[block[stays]], boxes[rest], threshold, over).any(axis=0)]
-        remaining = rest
+        if remaining.size:
+            remaining = remaining[~_overlap(boxes[block[stays]], boxes[remaining], threshold, over).any(axis=0)]
     return np.concatenate([np.empty(0, np.int64), *kept])
 
 

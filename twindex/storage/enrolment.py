@@ -32,7 +32,7 @@ _ITEM = select(
     JOB_ITEMS.c.status, JOB_ITEMS.c.subject, JOB_ITEMS.c.reference, JOB_ITEMS.c.consent, JOB_ITEMS.c.expires
 ).where(JOB_ITEMS.c.id == bindparam("item"))
 _SETTLE_ITEM = update(JOB_ITEMS).where(JOB_ITEMS.c.id == bindparam("item"))
-_CONSENT_REQUIRED = select(GALLERY.c.consent_required)
+_DEMANDS_CONSENT = select(GALLERY.c.consent_required)
 _KEEP_CROPS = select(GALLERY.c.keep_crops)
 _SUBJECT = select(SUBJECTS.c.id).where(SUBJECTS.c.name == bindparam("subject"))
 _OF_FACE = SAMPLES.c.source_sha256 == bindparam("source"), SAMPLES.c.face_index == bindparam("face")
@@ -86,7 +86,7 @@ def enrol(
             return _settled_already(item)
         subject, terms = item.subject, item.terms
     known = find_reference(connection, request.sample, subject)
-    if known is None and terms.consent is None and connection.execute(_CONSENT_REQUIRED).scalar_one():
+    if known is None and terms.consent is None and connection.execute(_DEMANDS_CONSENT).scalar_one():
         return _refused(connection, request)
     subject_id = _ensure_subject(connection, subject)
     sample_id = _ensure_sample(connection, request.sample)
