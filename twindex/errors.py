@@ -6,6 +6,7 @@
     ├── PhotoError               the photo has no usable face; `code` says why           exit 3
     ├── ModelMismatchError       templates of two models would be compared               exit 5
     └── IntegrityError           stored bytes are not what was written                   exit 6
+        ├── ForeignDatabaseError a SQLite database that is no gallery                    exit 6
         ├── BundleError          a model bundle is damaged, incomplete or not a bundle   exit 6
         │   └── ForeignFileError a file offered as a model or weights that is neither    exit 6
         └── ArchiveError         a gallery archive is damaged, or not one; `code` says why  exit 6
@@ -76,6 +77,10 @@ class IntegrityError(TwindexError):
 
     code = "integrity"
     exit_code = 6
+
+
+class ForeignDatabaseError(IntegrityError):
+    """A SQLite database that is no gallery lies where a gallery's is expected."""
 
 
 class BundleError(IntegrityError):

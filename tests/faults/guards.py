@@ -85,7 +85,7 @@ GUARDS = (
         "a snapshot that is gone or refused is rebuilt from the database",
         "gallery/searchable.py",
         "SearchableGeneration._from_snapshot",
-        "except (IntegrityError, FileNotFoundError) as error:",
+        "except IntegrityError as error:",
         "except ZeroDivisionError as error:",
         _SNAPSHOTS,
     ),

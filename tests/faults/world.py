@@ -156,7 +156,7 @@ def check_snapshots(gallery: Gallery) -> None:
             dim = gallery.embedder(generation.fingerprint).dim
             try:
                 open_snapshot(gallery.store, gallery.snapshots, generation, dim)
-            except (TwindexError, FileNotFoundError) as error:
+            except TwindexError as error:
                 raise BrokenPromiseError("torn", f"a listed snapshot is refused: {error} (I3)") from error
 
 

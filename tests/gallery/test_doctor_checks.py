@@ -8,12 +8,14 @@ import pytest
 from tests.gallery.builders import BrightnessEmbedder, drawn_crop, enrol, template
 from tests.gallery.test_checkup import execute
 from twindex.config import DATABASE
-from twindex.errors import IntegrityError
+from twindex.embedder.registry import find_model
+from twindex.errors import IntegrityError, UsageError
 from twindex.gallery import Gallery, folder_checks, library_checks
 from twindex.gallery.checkup import examine, mend, notes
 from twindex.gallery.findings import REPAIR, Finding
 from twindex.gallery.folder_checks import check_folder, unopenable
 from twindex.gallery.library_checks import check_libraries, parsed_version
+from twindex.jobs.reindex import reindex
 
 
 def codes(findings: list[Finding]) -> list[tuple[str, str, str]]:
@@ -79,6 +81,29 @@ def test_without_an_active_generation_nothing_answers(gallery: Gallery, folder: 
     execute(folder, "UPDATE generations SET state = 'retired'")
     assert codes(examine(gallery)) == [("generation_missing", "error", "none")]
     assert notes(gallery) == []
+
+
+def test_its_advice_gives_a_gallery_without_an_active_generation_one(gallery: Gallery, folder: Path) -> None:
+    enrol(gallery, 1, "ada")
+    gallery.store.generations.add("b2" * 32, "Flat")
+    execute(folder, "UPDATE generations SET state = 'retired'")
+    with pytest.raises(UsageError, match="run `twindex reindex --model default`"):
+        reindex(gallery, None, None, lambda _done, _total: None)
+    report = reindex(gallery, find_model("default"), None, lambda _done, _total: None)
+    assert (report.references, report.failed, gallery.active().index_spec) == (1, 0, "auto")
+    assert examine(gallery) == []
+
+
+def test_a_folder_among_the_snapshots_is_removed(gallery: Gallery, folder: Path) -> None:
+    enrol(gallery, 1, "ada")
+    (gallery.snapshots / "@thumbnails").mkdir(parents=True)
+    (gallery.snapshots / "@thumbnails" / "one").touch()
+    gallery.searchable().compact()
+    findings = examine(gallery)
+    assert codes(findings) == [("snapshot_unlisted", "error", "unlink_file")]
+    mend(gallery, findings)
+    assert not (gallery.snapshots / "@thumbnails").exists()
+    assert examine(gallery) == []
 
 
 def test_a_foreign_schema_stops_the_checks_that_rely_on_it(gallery: Gallery, folder: Path) -> None:

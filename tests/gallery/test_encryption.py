@@ -10,6 +10,7 @@ import pytest
 from tests.encrypted import KEY, OTHER_KEY, showing
 from tests.gallery.builders import enrol
 from tests.storage.builders import DIM, crop_bytes, file_names, request, unit_vector
+from twindex.config import SNAPSHOTS
 from twindex.errors import EncryptionKeyError, UsageError
 from twindex.gallery import Gallery
 from twindex.gallery.checkup import examine, mend
@@ -134,7 +135,11 @@ def test_a_new_key_or_none(gallery: Gallery, folder: Path) -> None:
         rekey(folder, KEY, OTHER_KEY)
     assert len(file_names(folder / "index")) == 1
     gallery.close()
-    assert rekey(folder, KEY, OTHER_KEY) == Rekeyed(True, True, "the other test", 1, ())
+    stranger = folder / SNAPSHOTS / "@thumbnails" / "one"
+    stranger.parent.mkdir()
+    stranger.write_bytes(b"what it was")
+    assert rekey(folder, KEY, OTHER_KEY) == Rekeyed(True, True, "the other test", 2, ())
+    assert not stranger.exists()
     with pytest.raises(EncryptionKeyError, match="The key from the test is not what"):
         Gallery.open(folder, key=KEY)
     assert rekey(folder, OTHER_KEY, None, remove=True) == Rekeyed(True, False, "", 0, ())

@@ -12,7 +12,7 @@ from tests.gallery.builders import enrol, template
 from tests.storage.builders import DIM, file_names, remnants
 from twindex.errors import UsageError
 from twindex.gallery import Gallery, searchable, service
-from twindex.gallery.searchable import open_snapshot
+from twindex.gallery.searchable import SearchableGeneration, open_snapshot
 from twindex.index.faiss_index import FaissIndex
 from twindex.index.snapshot import SnapshotFile, SnapshotIdentity, write_snapshot
 from twindex.jobs.reindex import reindex
@@ -146,3 +146,17 @@ def test_the_partial_file_of_another_process_is_spared(gallery: Gallery) -> None
         os.utime(file, (file.stat().st_mtime - age,) * 2)
     written = gallery.searchable().compact()
     assert file_names(gallery.snapshots) == sorted([fresh.name, written.file])
+
+
+def test_a_snapshot_that_another_process_replaces_meanwhile_is_opened_and_not_built_anew(
+    gallery: Gallery, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    enrol(gallery, 1, "ada")
+    gallery.searchable().compact()
+    known = gallery.active()
+    with Gallery.open(folder) as other:
+        enrol(other, 2, "bob")
+        written = other.searchable().compact()
+    opened = SearchableGeneration(gallery.store, gallery.snapshots, known, DIM)
+    assert (opened.generation.snapshot, opened.count) == (written, 2)
+    assert caplog.text == ""

@@ -85,7 +85,7 @@ def test_a_kill_before_the_rename_leaves_the_old_file_and_no_obstacle(tmp_path: 
     assert len(_names(tmp_path)) == 2
     write_atomically(path, [b"newer"])
     assert path.read_bytes() == b"newer"
-    assert remove_leftovers(tmp_path) == 1
+    remove_leftovers(tmp_path, older_than_s=0.0)
     assert _names(tmp_path) == ["a.bin"]
 
 
@@ -107,7 +107,26 @@ def test_leftovers_are_told_from_other_files_and_by_age(tmp_path: Path) -> None:
     leftover.write_bytes(b"vectors")
     other = tmp_path / ".hidden"
     other.write_bytes(b"")
-    assert remove_leftovers(tmp_path, older_than_s=3600) == 0
+    remove_leftovers(tmp_path, older_than_s=3600)
+    assert _names(tmp_path) == [leftover.name, ".hidden"]
     os.utime(leftover, (0, 0))
-    assert remove_leftovers(tmp_path, older_than_s=3600) == 1
+    remove_leftovers(tmp_path, older_than_s=3600)
     assert _names(tmp_path) == [".hidden"]
+
+
+def test_a_leftover_that_its_writer_renames_meanwhile_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leftovers = [tmp_path / f".{name}.bin.abc123.twindex-partial" for name in ("a", "b")]
+    for leftover in leftovers:
+        leftover.write_bytes(b"vectors")
+    glob = Path.glob
+
+    def renamed_after_listing(directory: Path, pattern: str) -> list[Path]:
+        listed = list(glob(directory, pattern))
+        leftovers[0].rename(tmp_path / "a.bin")
+        return listed
+
+    monkeypatch.setattr(Path, "glob", renamed_after_listing)
+    remove_leftovers(tmp_path, older_than_s=0.0)
+    assert _names(tmp_path) == ["a.bin"]

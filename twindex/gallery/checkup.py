@@ -42,7 +42,7 @@ def examine(gallery: Gallery) -> list[Finding]:
     active = gallery.store.generations.active()
     if active is None:
         text = "No generation is active, so no query is answered."
-        return [*findings, Finding(text, code="generation_missing", advice="Run `twindex reindex`.")]
+        return [*findings, Finding(text, code="generation_missing", advice="Run `twindex reindex --model default`.")]
     findings += _model(gallery, active.fingerprint)
     findings += _snapshots(gallery)
     findings += check_templates(gallery, active)
@@ -207,7 +207,7 @@ def _snapshots(gallery: Gallery) -> list[Finding]:
         try:
             dim = gallery.embedder(generation.fingerprint).dim
             index = open_snapshot(gallery.store, gallery.snapshots, generation, dim)
-        except (IntegrityError, FileNotFoundError) as error:
+        except IntegrityError as error:
             text = f"The snapshot of generation {generation.id} is refused, and rebuilt when it is needed: {error}"
             findings.append(Finding(text, "forget_snapshot", generation.id, name, code="snapshot"))
         except ModelMismatchError as error:

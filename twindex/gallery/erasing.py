@@ -107,8 +107,7 @@ def finish(store: Store, folder: Path, snapshots: Path, row: AuditRow) -> Receip
     if foreign:
         places.add("other")
     left = tuple(str(path.relative_to(folder)) for path in foreign)
-    length = sum(path.stat().st_size for path in files)
-    return _recorded(store, row, places, left, len(files), length, "structure")
+    return _recorded(store, row, places, left, len(files), sum(map(_length, files)), "structure")
 
 
 def _recorded(
@@ -146,6 +145,14 @@ def _rewritten(store: Store) -> bool:
     except UsageError:
         return False
     return store.finish_erasure()
+
+
+def _length(path: Path) -> int:
+    """Bytes of a file; none of one that another process has just removed."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _places(folder: Path, files: tuple[Path, ...]) -> set[Place]:

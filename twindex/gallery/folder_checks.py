@@ -5,7 +5,7 @@ import stat
 from pathlib import Path
 
 from twindex.config import DATABASE, SNAPSHOTS
-from twindex.errors import IntegrityError, TwindexError
+from twindex.errors import ForeignDatabaseError, IntegrityError, TwindexError
 from twindex.gallery.findings import RESTORE, Finding
 from twindex.gallery.folder_files import foreign_files
 from twindex.gallery.library_checks import check_libraries
@@ -35,7 +35,7 @@ def unopenable(folder: Path, error: TwindexError) -> Finding:
     code = "database_unusable"
     if database.is_file() and database.stat().st_size == 0:
         code = "database_empty"
-    elif "not a gallery" in str(error):
+    elif isinstance(error, ForeignDatabaseError):
         code = "database_foreign"
     return Finding(str(error), code=code, advice=RESTORE)
 

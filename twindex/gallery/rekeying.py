@@ -5,7 +5,7 @@ from pathlib import Path
 
 from twindex.config import DATABASE, SNAPSHOTS
 from twindex.errors import EncryptionKeyError, UsageError
-from twindex.gallery.folder_files import foreign_files
+from twindex.gallery.folder_files import files_below, foreign_files
 from twindex.keys import GalleryKey
 from twindex.storage.journal import read_header
 from twindex.storage.rekeying import discard, rekey_database
@@ -59,7 +59,7 @@ def rekey(folder: Path, key: GalleryKey | None, new: GalleryKey | None, *, remov
 
     def discard_snapshots() -> None:
         nonlocal removed
-        for file in (folder / SNAPSHOTS).glob("*"):
+        for file in files_below(folder / SNAPSHOTS):
             discard(file)
             removed += 1
 

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from twindex.errors import IntegrityError, UsageError
 from twindex.gallery.recall import LADDER, UNMEASURED, measure_recall
+from twindex.index.atomic_file import remove_leftovers
 from twindex.index.choice import chosen_spec, shortage
 from twindex.index.faiss_index import FaissIndex
 from twindex.index.protocol import Hits
-from twindex.index.snapshot import SnapshotFile, SnapshotIdentity, read_snapshot, remove_leftovers, write_snapshot
+from twindex.index.snapshot import SnapshotFile, SnapshotIdentity, read_snapshot, write_snapshot
 from twindex.index.spec import IndexSpec
 from twindex.storage import Generation, Recall, Snapshot, Store
 from twindex.types import Float32, Int64
@@ -167,7 +168,12 @@ class SearchableGeneration:
             return None
         try:
             index = open_snapshot(self._store, self._folder, self.generation, self._dim)
-        except (IntegrityError, FileNotFoundError) as error:
+        except IntegrityError as error:
+            listed = {one.id: one for one in self._store.generations.list()}.get(self.generation.id)
+            if listed is not None and listed.snapshot != snapshot:
+                # Another process has put a newer one in its place meanwhile.
+                self.generation = listed
+                return self._from_snapshot()
             _log.warning("The index snapshot %s is refused and rebuilt: %s", snapshot.file, error)
             return None
         self.revision, self._recall = snapshot.revision, snapshot.recall
@@ -211,8 +217,7 @@ def open_snapshot(store: Store, folder: Path, generation: Generation, dim: int) 
     """Read a generation's snapshot, checked in every respect that its record states.
 
     Raises:
-        IntegrityError: It is not what was written, or none is recorded.
-        FileNotFoundError: The file is gone.
+        IntegrityError: It is gone, not what was written, or none is recorded.
     """
     snapshot = generation.snapshot
     if snapshot is None:

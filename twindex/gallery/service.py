@@ -100,7 +100,7 @@ class Gallery:
         """The generation that answers now."""
         generation = self.store.generations.active()
         if generation is None:
-            raise UsageError("The gallery has no active index; run `twindex reindex`.")
+            raise UsageError("The gallery has no active index; run `twindex reindex --model default`.")
         return generation
 
     def embedder(self, fingerprint: str) -> Embedder:

@@ -4,16 +4,12 @@ from twindex.gallery.findings import RESTORE, Finding, Remedy
 from twindex.gallery.service import Gallery
 from twindex.storage import Generation, Inconsistency
 
-_EMBED_AGAIN = "Run `twindex reindex` with that model, which embeds the kept crops again."
 _REMEDIES: dict[str, Remedy] = {
     "orphaned_sample": "erase_orphans",
     "change_log": "log_enrolments",
     "id_reuse": "raise_counters",
 }
-_ADVICE = {
-    "schema": f"Do not write to this database. {RESTORE}",
-    "template_length": _EMBED_AGAIN,
-}
+_ADVICE = {"schema": f"Do not write to this database. {RESTORE}"}
 
 
 def check_tables(gallery: Gallery) -> list[Finding]:

@@ -4,6 +4,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from twindex.durability import synchronise
@@ -39,26 +40,20 @@ def write_atomically(path: Path, pieces: Iterable[bytes]) -> None:
     synchronise(path.parent)
 
 
-def remove_leftovers(directory: Path, older_than_s: float = 0.0) -> int:
+def remove_leftovers(directory: Path, older_than_s: float) -> None:
     """Delete the temporary files of writes that were killed.
 
     Args:
         directory: Where `write_atomically` wrote.
-        older_than_s: Spare files written within so many seconds. The default spares none, which is what an erasure
-            needs; a write that is under way then fails and leaves the old file.
-
-    Returns:
-        How many were deleted.
+        older_than_s: Spare files written within the last so many seconds; a write whose file is deleted fails, and
+            leaves the old file.
 
     Raises:
         OSError: One cannot be deleted.
     """
     limit = time.time() - older_than_s
-    removed = 0
-    for leftover in sorted(directory.glob(f".*{_SUFFIX}")):
-        if leftover.stat().st_mtime <= limit:
-            leftover.unlink(missing_ok=True)
-            removed += 1
-    if removed:
-        synchronise(directory)
-    return removed
+    for leftover in directory.glob(f".*{_SUFFIX}"):
+        # Its writer may have renamed it meanwhile.
+        with suppress(FileNotFoundError):
+            if leftover.stat().st_mtime <= limit:
+                leftover.unlink()

@@ -16,12 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from twindex.errors import IntegrityError, UsageError
-from twindex.index.atomic_file import remove_leftovers, write_atomically
+from twindex.index.atomic_file import write_atomically
 from twindex.index.faiss_index import FaissIndex
 from twindex.index.spec import parse_spec
 from twindex.sealing import FileSealer
-
-__all__ = ["SnapshotFile", "SnapshotIdentity", "read_snapshot", "remove_leftovers", "write_snapshot"]
 
 _MAGIC = b"TWINDEX\x01"
 _PREAMBLE = struct.Struct("<8sIQ")

@@ -13,7 +13,7 @@ from twindex.errors import IntegrityError, TwindexError, UsageError
 from twindex.gallery.recall import measure_recall
 from twindex.gallery.searchable import SearchableGeneration
 from twindex.gallery.service import Gallery
-from twindex.index.choice import auto_spec, chosen_spec, is_auto, shortage
+from twindex.index.choice import AUTO, auto_spec, chosen_spec, is_auto, shortage
 from twindex.pipeline import READERS, run_pipeline
 from twindex.storage import Generation, JobState
 from twindex.types import Float32, Int64, UInt8
@@ -67,17 +67,20 @@ def reindex(
 
     Args:
         model: The bundle to move to; None keeps the model.
-        index: Index specification; None keeps the type.
+        index: Index specification; None keeps the type, in a gallery without an active index it is "auto".
         progress: Told (references embedded, references to embed).
         max_megabytes: Limit to the memory of the index "auto".
 
     Raises:
-        UsageError: The index specification is wrong, or no index is small enough.
+        UsageError: The index specification is wrong, no index is small enough, or there is no model to keep.
         IntegrityError: The new index does not find what exact search finds; the old one stays active.
     """
-    active = gallery.active()
-    fingerprint = active.fingerprint if model is None else gallery.use(model).fingerprint
-    text = active.index_spec if index is None else _stored_spec(gallery, index, fingerprint, max_megabytes)
+    fingerprint = gallery.active().fingerprint if model is None else gallery.use(model).fingerprint
+    active = gallery.store.generations.active()
+    if index is None and active is not None:
+        text = active.index_spec
+    else:
+        text = _stored_spec(gallery, index or AUTO, fingerprint, max_megabytes)
     return _run(gallery, {"model": fingerprint, "index": text}, lambda: _building(gallery, fingerprint, text), progress)
 
 

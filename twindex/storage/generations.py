@@ -1,5 +1,6 @@
 """Generations: the searchable indexes of a gallery and their snapshots."""
 
+import shutil
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -113,16 +114,20 @@ class Generations:
         return True
 
     def remove_unlisted(self, folder: Path) -> None:
-        """Remove every file of a folder that no generation lists, while no other process can list one.
+        """Remove everything in a folder that no generation lists, while no other process can list one.
 
         Raises:
-            OSError: One cannot be removed.
+            OSError: Something cannot be removed.
         """
         with self._database.write() as connection:
             listed = {one.snapshot.file for one in _all(connection) if one.snapshot is not None}
-            for file in folder.glob("*"):
-                if file.name not in listed:
-                    file.unlink(missing_ok=True)
+            for path in folder.glob("*"):
+                if path.name in listed:
+                    continue
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink(missing_ok=True)
 
     def forget_snapshot(self, number: int) -> None:
         """Say that no file holds this generation's index.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from twindex.errors import IntegrityError, UsageError
+from twindex.errors import ForeignDatabaseError, IntegrityError, UsageError
 from twindex.keys import HEADER_BYTES, is_encrypted
 
 APPLICATION_ID = 0x54776478  # "Twdx": tells a gallery from any other SQLite file
@@ -79,10 +79,10 @@ def refuse_stranger(application_id: int, path: Path) -> None:
     """Refuse a SQLite database that is no gallery.
 
     Raises:
-        IntegrityError: The application id is not a gallery's.
+        ForeignDatabaseError: The application id is not a gallery's.
     """
     if application_id != APPLICATION_ID:
-        raise IntegrityError(
+        raise ForeignDatabaseError(
             f"{str(path)!r} is a SQLite database but not a gallery: expected application id {APPLICATION_ID:#x}, "
             f"got {application_id:#x}; check the path."
         )

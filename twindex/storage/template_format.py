@@ -90,7 +90,7 @@ def stacked_vectors(fingerprint: str, rows: list[tuple[int, bytes, bytes]]) -> F
     if len(lengths) > 1:
         raise IntegrityError(
             f"Templates of model {fingerprint} have different lengths {sorted(lengths)} in bytes, expected one; "
-            "run `twindex doctor --repair`."
+            "run `twindex doctor`."
         )
     if not rows:
         return np.empty((0, 0), dtype=np.float32)
