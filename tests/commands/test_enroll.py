@@ -83,6 +83,8 @@ def test_manifest_enrols_what_it_lists(run: Run, tmp_path: Path, people: Path) -
     assert result.json["enrolled"] == 2
     listed = run("--gallery", tmp_path / "g", "--json", "subjects", "list").json
     assert listed == [{"subject": f"Müller, Ünal {number}", "references": 1} for number in range(2)]
+    both = run("--gallery", tmp_path / "g", "enroll", "--manifest", tmp_path / "staff.csv", "--subject", "Ada")
+    assert (both.status, "--subject does not go with --manifest" in both.err) == (2, True)
 
 
 def test_one_photo_under_two_subjects_is_noted(run: Run, gallery: Path, people: Path) -> None:

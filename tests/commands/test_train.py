@@ -58,3 +58,10 @@ def test_weights_of_another_kind_are_refused_before_any_work(run: Run, people: P
     result = run(*command)
     assert (result.status, result.json["error"]["code"]) == (6, "pickled")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["weights.npz"]
+
+
+def test_options_that_a_recipe_would_hide_are_refused(run: Run, people: Path, tmp_path: Path) -> None:
+    command = ("train", people / "enrolled", "--output", tmp_path / "model", "--recipe", "recipes/twindex-112.toml")
+    result = run(*command, "--steps", 5, "--held-out", 0.1)
+    assert (result.status, "--steps, --held-out would be ignored beside --recipe" in result.err) == (2, True)
+    assert list(tmp_path.iterdir()) == []

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from twindex.embedder import network as twin
 from twindex.embedder.graphs.branch import build_branch, folded
-from twindex.embedder.inception import BATCH_NORM_EPSILON
 from twindex.embedder.runtime import Network, compile_network
 
 Arrays = Mapping[str, NDArray[np.float32]]
@@ -43,10 +42,6 @@ def test_the_graph_computes_what_keras_computes(random_arrays: Arrays, side: int
     np.testing.assert_allclose(found, expected, atol=1e-4, rtol=0)
     # The comparison would say little if every image had the same template.
     assert np.linalg.norm(expected[0] - expected[1]) > 0.01
-
-
-def test_both_sides_normalise_alike() -> None:
-    assert twin.BATCH_NORM_EPSILON == BATCH_NORM_EPSILON
 
 
 def test_templates_have_unit_length(upright: Network) -> None:

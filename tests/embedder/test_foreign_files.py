@@ -179,9 +179,19 @@ def test_npz_without_its_biases(tmp_path: Path, sprung: Path) -> None:
     refused(tmp_path / "w.npz", "wrong_arrays", "has no conv_1/bias", sprung)
 
 
-def test_sound_folded_weights_pass(tmp_path: Path) -> None:
-    write_npz(tmp_path / "w.npz")
+def write_kernels(file: Path, count: int) -> None:
+    kernels = [name for name in folded_shapes() if name.endswith("kernel")][:count]
+    write_npz(file, **{name: np.zeros(folded_shapes()[name], np.float16) for name in kernels})
+
+
+def test_folded_weights_without_a_few_kernels_pass(tmp_path: Path) -> None:
+    write_kernels(tmp_path / "w.npz", 90)
     check_weights_file(tmp_path / "w.npz")
+
+
+def test_folded_weights_without_many_kernels_are_refused(tmp_path: Path, sprung: Path) -> None:
+    write_kernels(tmp_path / "w.npz", 89)
+    refused(tmp_path / "w.npz", "wrong_arrays", "lacks 5 kernels, expected 4 at most", sprung)
 
 
 def external(opened: h5py.File) -> None:

@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import pytest
 
+from twindex.embedder.inception import BATCH_NORM_EPSILON
 from twindex.embedder.initial_weights import initialise_from_folded, layer_names
-from twindex.embedder.network import BATCH_NORM_EPSILON, build_branch, convolutions
-from twindex.errors import UsageError
+from twindex.embedder.network import build_branch, convolutions
 
 MISSING = "mixed_9_tower_1_conv_1"
 
@@ -72,15 +72,3 @@ def test_normalised_outputs_have_unit_variance(folded: Path, faces: np.ndarray) 
     mean, variance = output.mean(axis=(0, 1, 2)), output.var(axis=(0, 1, 2))
     np.testing.assert_allclose(keras.ops.convert_to_numpy(norm.moving_mean), mean, atol=1e-3)
     np.testing.assert_allclose(keras.ops.convert_to_numpy(norm.moving_variance), variance, rtol=1e-2)
-
-
-def test_other_files_are_refused(tmp_path: Path, folded: Path, faces: np.ndarray) -> None:
-    branch = build_branch((75, 75, 3), 8)
-    other = tmp_path / "other.npz"
-    np.savez(other, weights=np.zeros(3))
-    with pytest.raises(UsageError, match="no conv/bias"):
-        initialise_from_folded(branch, other, faces)
-    with np.load(folded) as arrays:
-        np.savez(other, **{**arrays, "conv_1/kernel": np.zeros((3, 3, 8, 8))})
-    with pytest.raises(UsageError, match="conv_1/kernel of shape"):
-        initialise_from_folded(branch, other, faces)

@@ -3,6 +3,7 @@
 Compiling InceptionV3 takes long, so the loop is tested on a small branch, and the whole way once on the real one.
 """
 
+import itertools
 import json
 import os
 import signal
@@ -213,6 +214,29 @@ def test_a_run_killed_after_a_checkpoint_resumes_to_the_same_losses(
     resumed = learn_small(run, monkeypatch)
     assert list(resumed) == [3, 4, 5, 6]
     assert list(resumed.values()) == pytest.approx([straight[step] for step in resumed], rel=1e-3)
+
+
+def test_the_rate_is_that_of_the_steps_since_the_last_report(
+    faces: TrainingFaces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "build_branch", small_branch)
+    monkeypatch.setattr(training, "REPORT_EVERY", 4)
+    reports: list[StepReport] = []
+
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    run = TrainingRun(faces, recipe(STEPS), tmp_path)
+    with monkeypatch.context() as stopping:
+        stopping.setattr(training, "REPORT_EVERY", 3)
+        with pytest.raises(KeyboardInterrupt):
+            train(run, stopped)
+    # Every look at the clock is a second after the one before.
+    ticks = itertools.count()
+    monkeypatch.setattr(training.time, "monotonic", lambda: float(next(ticks)))
+    train(run, reports.append)
+    batch = STAGE["people"] * STAGE["photos"]
+    assert [(one.step, one.images_per_second) for one in reports] == [(4, 1 * batch), (6, 2 * batch)]
 
 
 def test_diverged_weights_are_not_kept(faces: TrainingFaces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

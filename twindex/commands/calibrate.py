@@ -51,6 +51,8 @@ def calibrate(
     from twindex.gallery.threshold_age import threshold_age
 
     settings = settings_of(context)
+    if pre_cropped and non_mated is None:
+        raise UsageError("--pre-cropped goes with --non-mated: it says how the photos there are to be read.")
     with Gallery.open(settings.gallery) as gallery:
         stored = gallery.store.gallery().threshold if auto else None
         last: dict[str, Any] = {} if stored is None else stored.report[SOURCE]

@@ -68,6 +68,8 @@ def enroll(
     settings = settings_of(context)
     if bool(paths) == bool(manifest):
         raise UsageError("Name photos or folders, or a --manifest; see `twindex enroll --help`.")
+    if manifest and subject is not None:
+        raise UsageError("--subject does not go with --manifest, which names each photo's subject.")
     terms = parse_terms(consent, expires, datetime.now(UTC))
     photos = [*(plan_manifest(manifest, terms) if manifest else plan_paths(list(paths), subject, terms))]
     if not photos:

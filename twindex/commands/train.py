@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 import click
+from click.core import ParameterSource
 
 from twindex.commands.options import common_options, settings_of
 from twindex.commands.terminal import counting, progress, say, show
@@ -128,8 +129,12 @@ def train(
     settings = settings_of(context)
     if output.exists():
         raise UsageError(f"{output} exists already; choose another --output.")
+    given = [name for name in options if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    if recipe_file and given:
+        named = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise UsageError(f"{named} would be ignored beside --recipe; change the recipe file instead.")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    # TensorFlow turns oneDNN's kernels on by itself on some processors only; on others they train half as fast again.
+    # TensorFlow turns oneDNN's kernels on by itself on some processors only; without them training is a third slower.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     recipe = read_recipe(recipe_file) if recipe_file else _recipe(output, options)
     initial = _weights(weights)
@@ -148,7 +153,7 @@ def train(
     with progress(total, "step", recipe.name) as bar:
 
         def listen(report: StepReport) -> None:
-            before = sum(s.steps for s in recipe.stages[: [s.name for s in recipe.stages].index(report.stage)])
+            before = sum(stage.steps for stage in recipe.stages[: recipe.stage_number(report.stage)])
             bar.set_postfix_str(f"{report.stage} loss {report.loss:.4f}, {report.images_per_second:.0f} images/s")
             bar.update(before + report.step - bar.n)
 

@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from twindex.durability import synchronise
 from twindex.embedder.card import Card
 from twindex.embedder.weights import check_weights_header, decode_weights, encode_weights, read_weights
 from twindex.errors import BundleError, UsageError
@@ -162,12 +163,12 @@ def _new_folder(path: Path) -> Iterator[Path]:
     try:
         yield folder
         folder.chmod(0o755)  # temporary folders are made for their owner only
-        _sync(folder)
+        synchronise(folder)
         folder.rename(path)
     except BaseException:
         shutil.rmtree(folder)
         raise
-    _sync(path.parent)
+    synchronise(path.parent)
 
 
 def _write(file: Path, content: bytes) -> None:
@@ -175,13 +176,3 @@ def _write(file: Path, content: bytes) -> None:
         opened.write(content)
         opened.flush()
         os.fsync(opened.fileno())
-
-
-def _sync(folder: Path) -> None:
-    """Make a folder's entries durable; only POSIX can open folders."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -68,7 +68,7 @@ def learned_head(mated: Float32, non_mated: Float32) -> Head:
     except ValueError as error:
         raise UsageError(
             f"The twin has not learned enough to be calibrated: {error} Its checkpoint is kept; train with more "
-            "--steps or more photos, in another --run folder."
+            "--steps (steps in a recipe) or more photos, in another --run folder."
         ) from error
 
 

@@ -1,8 +1,8 @@
 """Folded ImageNet weights in a file, looked through before any array is read. No Keras.
 
 The file (`.npz`) holds InceptionV3's convolutions with BatchNorm folded in: `<layer>/kernel` (h, w, in, out) and
-`<layer>/bias` (out,), named as in the TensorFlow release of 2015-12-05; a kernel may be missing, and then keeps its
-random start.
+`<layer>/bias` (out,), named as in the TensorFlow release of 2015-12-05; a few kernels may be missing, and then keep
+their random start.
 """
 
 import math
@@ -19,6 +19,7 @@ from twindex.embedder.inception import kernel_shapes
 from twindex.errors import ForeignFileError
 
 _LARGEST_HEADER = 10_000
+_MOST_RANDOM = 4  # kernels that a file may lack
 _SUFFIX = ".npy"
 
 _INNER = {
@@ -51,8 +52,8 @@ def check_folded_weights(file: Path) -> None:
     """Refuse what is not folded weights of InceptionV3: names, types, shapes and lengths of all arrays.
 
     Raises:
-        ForeignFileError: An array holds objects (a pickle), has another name or shape, or claims more than is there; or
-            the file is damaged.
+        ForeignFileError: An array holds objects (a pickle), has another name or shape, or claims more than is there; a
+            bias or too many kernels are missing; or the file is damaged.
     """
     expected, found = _expected_shapes(), set()
     try:
@@ -80,6 +81,9 @@ def check_folded_weights(file: Path) -> None:
     lacking = [name for name in expected if name.endswith("/bias") and name not in found]
     if lacking:
         raise ForeignFileError("wrong_arrays", f"{file} has no {lacking[0]}. {WEIGHTS}")
+    if len(expected) - len(found) > _MOST_RANDOM:
+        text = f"{file} lacks {len(expected) - len(found)} kernels, expected {_MOST_RANDOM} at most. {WEIGHTS}"
+        raise ForeignFileError("wrong_arrays", text)
 
 
 def _check_array(file: Path, name: str, expected: tuple[int, ...], opened: BinaryIO, length: int) -> None:

@@ -1,8 +1,6 @@
-"""Start a branch from folded ImageNet weights.
+"""Start a branch from folded ImageNet weights (`folded_weights.py`).
 
-The file (`.npz`) holds InceptionV3's convolutions with BatchNorm folded in: `<layer>/kernel` (h, w, in, out) and
-`<layer>/bias` (out,), named as in the TensorFlow release of 2015-12-05; a kernel may be missing, and then keeps its
-random start. Keras' InceptionV3 normalises without a learned scale, so the folded function is kept by measuring
+Keras' InceptionV3 normalises without a learned scale, so the folded function is kept by measuring
 each convolution's output on faces and by moving each channel's scale into the kernels that read it; ReLU, pooling
 and concatenation let a positive scale through.
 """
@@ -16,8 +14,8 @@ from keras import layers
 from numpy.typing import NDArray
 
 from twindex.embedder.folded_weights import layer_names
-from twindex.embedder.network import BATCH_NORM_EPSILON, convolutions
-from twindex.errors import UsageError
+from twindex.embedder.inception import BATCH_NORM_EPSILON
+from twindex.embedder.network import convolutions
 from twindex.types import UInt8
 
 
@@ -26,14 +24,11 @@ def initialise_from_folded(branch: keras.Model, path: Path, faces: UInt8) -> lis
 
     Args:
         branch: As built by `build_branch`; changed in place.
-        path: The `.npz` file.
+        path: The `.npz` file, as `check_folded_weights` lets it pass.
         faces: (n, height, width, 3) uint8, a few dozen face crops on which outputs are measured.
 
     Returns:
         Names of the layers whose kernels the file lacks.
-
-    Raises:
-        UsageError: The file has no biases by the expected names, or a shape differs.
     """
     pairs = convolutions(branch)
     with np.load(path, allow_pickle=False) as folded:
@@ -51,13 +46,8 @@ def initialise_from_folded(branch: keras.Model, path: Path, faces: UInt8) -> lis
 
 def _assign_folded(name: str, convolution: Any, norm: Any, folded: Any) -> None:
     """The folded convolution with a normalisation that only adds the bias."""
-    if f"{name}/bias" not in folded:
-        raise UsageError(f"The weights file has no {name}/bias: expected folded InceptionV3 weights (.npz).")
     if f"{name}/kernel" in folded:
-        kernel = folded[f"{name}/kernel"].astype(np.float32)
-        if kernel.shape != convolution.kernel.shape:
-            raise UsageError(f"Expected {name}/kernel of shape {convolution.kernel.shape}, got {kernel.shape}.")
-        convolution.kernel.assign(kernel)
+        convolution.kernel.assign(folded[f"{name}/kernel"].astype(np.float32))
     bias = folded[f"{name}/bias"].astype(np.float32)
     norm.beta.assign(bias)
     norm.moving_mean.assign(np.zeros_like(bias))

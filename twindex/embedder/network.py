@@ -17,8 +17,8 @@ import numpy as np
 from keras import layers, ops
 from numpy.typing import NDArray
 
-CONVOLUTIONS = 94
-BATCH_NORM_EPSILON = 1e-3
+from twindex.embedder.inception import kernel_shapes
+
 HEAD_WEIGHT = -6.0
 HEAD_BIAS = 6.6
 
@@ -115,10 +115,9 @@ def convolutions(branch: keras.Model) -> list[tuple[keras.layers.Conv2D, keras.l
     """The branch's 94 convolutions in creation order, each with the BatchNormalization that follows it."""
     found = _by_creation(branch, layers.Conv2D)
     norms = _by_creation(branch, layers.BatchNormalization)
-    if len(found) != CONVOLUTIONS or len(norms) != CONVOLUTIONS:
-        raise ValueError(
-            f"Expected InceptionV3's {CONVOLUTIONS} convolutions, got {len(found)} and {len(norms)} norms."
-        )
+    count = len(kernel_shapes())
+    if len(found) != count or len(norms) != count:
+        raise ValueError(f"Expected InceptionV3's {count} convolutions, got {len(found)} and {len(norms)} norms.")
     return list(zip(found, norms, strict=True))
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import tomllib
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -47,7 +48,10 @@ class Augmentation:
             or not 0 <= self.bend <= 0.1
             or not all(0 <= share <= 1 for share in (self.grey, self.occlusion))
         ):
-            raise UsageError(f"Augmentation out of range: {self}.")
+            raise UsageError(
+                "Expected an augmentation with a scale from 0.5 to 2, shift below 0.5, bend up to 0.1, grey and "
+                f"occlusion from 0 to 1; got {self}."
+            )
         object.__setattr__(self, "scale", (float(low), float(high)))
 
 
@@ -89,9 +93,13 @@ class Stage:
     def __post_init__(self) -> None:
         unknown = set(self.losses) - set(LOSSES)
         if unknown or not self.losses:
-            raise UsageError(f"Stage {self.name!r}: unknown losses {sorted(unknown)}; expected some of {LOSSES}.")
+            got = sorted(self.losses)
+            raise UsageError(f"Stage {self.name!r}: expected one or more losses of {LOSSES}, got {got}.")
         if self.steps < 1 or self.photos < 1 or self.people < 0 or self.learning_rate <= 0:
-            raise UsageError(f"Stage {self.name!r}: steps, photos and learning_rate must be positive.")
+            raise UsageError(
+                f"Stage {self.name!r}: steps, photos and learning_rate must be positive and people not negative; got "
+                f"{self.steps}, {self.photos}, {self.learning_rate} and {self.people}."
+            )
         if not 0 <= self.final_learning_rate <= self.learning_rate:
             raise UsageError(f"Stage {self.name!r}: final_learning_rate must be from 0 to learning_rate.")
         if self.input_size is not None and self.input_size < SMALLEST_SIDE:
@@ -128,6 +136,11 @@ class Teacher:
 
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+
+    def __post_init__(self) -> None:
+        channels = (*self.mean, *self.std)
+        if len(self.mean) != 3 or len(self.std) != 3 or not all(map(math.isfinite, channels)) or min(self.std) <= 0:
+            raise UsageError(f"Expected three numbers for a teacher's mean and three above 0 for its std; got {self}.")
 
 
 @dataclass(frozen=True)
@@ -168,7 +181,10 @@ class Recipe:
                 f"Expected input_size >= {SMALLEST_SIDE} and dim >= 8, got {self.input_size} and {self.dim}."
             )
         if not 0 < self.held_out < 1 or self.precision not in PRECISIONS:
-            raise UsageError(f"Expected held_out between 0 and 1 and a precision of {PRECISIONS}.")
+            raise UsageError(
+                f"Expected held_out between 0 and 1 and a precision of {PRECISIONS}, got {self.held_out} and "
+                f"{self.precision!r}."
+            )
         if not 0 <= self.initial_share < 1:
             raise UsageError(f"Expected initial_share from 0 to below 1, got {self.initial_share}.")
         names = [stage.name for stage in self.stages]
@@ -245,13 +261,17 @@ def read_recipe(path: Path) -> Recipe:
 
 
 def recipe_from(values: dict[str, Any]) -> Recipe:
-    """A recipe from nested plain values, as TOML gives them."""
+    """A recipe from nested plain values, as TOML gives them.
+
+    Raises:
+        UsageError: A key or a value is not a recipe's.
+    """
     plain = dict(values)
     try:
         stages = tuple(_stage(stage) for stage in plain.pop("stages", []))
         teacher = {name: tuple(numbers) for name, numbers in plain.pop("teacher", {}).items()}
         return Recipe(stages=stages, teacher=Teacher(**teacher), **plain)
-    except TypeError as error:
+    except (TypeError, ValueError, AttributeError) as error:
         raise UsageError(f"The recipe has a key or a value that does not belong there: {error}.") from error
 
 

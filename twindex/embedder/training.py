@@ -1,6 +1,7 @@
 """Train a twin by a recipe: stages of batches, with checkpoints that a killed run resumes from."""
 
 import json
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +26,7 @@ from twindex.types import Int64
 CHECKPOINT_EVERY = 200
 REPORT_EVERY = 20
 _MEASURED_FACES = 128
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ def _run_stage(
 ) -> None:
     """Learn from the batches; whatever ends the stage, its last step is kept, unless training diverged."""
     stage = run.recipe.stages[begun.stage]
-    done = kept = begun.step
+    done = kept = reported = begun.step
     loss, since = 0.0, time.monotonic()
     try:
         for pixels, known in batches:
@@ -127,10 +129,10 @@ def _run_stage(
                 )
             done += 1
             if done % REPORT_EVERY == 0 or done == stage.steps:
-                rate = ((done - 1) % REPORT_EVERY + 1) * stage.batch_size / (time.monotonic() - since)
+                rate = (done - reported) * stage.batch_size / (time.monotonic() - since)
                 _report(run.folder, StepReport(stage.name, done, stage.steps, loss, rate), listener)
                 learner.reset_metrics()
-                since = time.monotonic()
+                reported, since = done, time.monotonic()
             if done % CHECKPOINT_EVERY == 0:
                 checkpoint.save(learner, Progress(begun.stage, done))
                 kept = done
@@ -176,6 +178,7 @@ def _initial_branch(run: TrainingRun, size: int, learning: Int64) -> keras.Model
     branch = _random_branch(run, size)
     chosen = learning[sampling.shuffled_batch(len(learning), _MEASURED_FACES, 0, run.recipe.seed)]
     measured = build_branch((size, size, 3), run.recipe.dim)
-    initialise_from_folded(measured, Path(run.weights), run.faces.clean(chosen, size))
+    if random := initialise_from_folded(measured, Path(run.weights), run.faces.clean(chosen, size)):
+        _log.warning("%s lacks the kernels of %s, which start at random.", run.weights, ", ".join(random))
     assign_arrays(branch, branch_arrays(measured))
     return branch

@@ -83,7 +83,7 @@ class TrainingFaces:
         raise UsageError(
             f"Training needs two subjects to learn from and two others, one of them with two photos, to calibrate on; "
             f"got {len(known)} subjects and a held-out share of {held_out:g}: give more subjects, or another "
-            "--held-out."
+            "--held-out (held_out in a recipe)."
         )
 
     def clean(self, photos: Int64, size: int) -> UInt8:

@@ -6,11 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageOps
 
+from twindex.embedder.alignment import MARGIN, TEMPLATE_SIZE
 from twindex.embedder.recipe import Augmentation
 from twindex.types import Float32, UInt8
 
-FRAME_EDGE = 128
-TEMPLATE_EDGE = 112
 _SHORTEST_COVER, _LONGEST_COVER = 0.15, 0.5  # shares of the crop's edge
 _CELLS = 4  # of the net that bends a face, along each edge
 _BLOTCHES = 4  # of a mask that takes parts of a face, along each edge
@@ -39,7 +38,7 @@ def framed(
     Returns:
         (size, size, 3) uint8.
     """
-    step = face.width * TEMPLATE_EDGE / FRAME_EDGE / size / scale
+    step = face.width * TEMPLATE_SIZE / (TEMPLATE_SIZE + 2 * MARGIN) / size / scale
     if step >= 2:
         factor = int(step)
         face, step = face.reduce(factor), step / factor
