@@ -130,7 +130,7 @@ def test_fusing_agrees_with_means_worked_out_one_by_one(placed: list[tuple[float
 
 
 def test_a_template_without_owner_is_refused() -> None:
-    with pytest.raises(ValueError, match="one owner a template"):
+    with pytest.raises(ValueError, match="one owner per template"):
         fuse(on_circle(0)[0], on_circle(1, 2), ["ada"])
 
 
@@ -161,7 +161,7 @@ def test_an_empty_candidate_list_cannot_be_asked_for() -> None:
 
 
 def test_a_template_without_reference_is_refused() -> None:
-    with pytest.raises(ValueError, match="one reference a template"):
+    with pytest.raises(ValueError, match="one reference per template"):
         rank(on_circle(0)[0], on_circle(1, 2), ids(1), ["ada", "ben"], HEAD, 1)
 
 

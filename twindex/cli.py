@@ -75,13 +75,32 @@ def twindex() -> None:
       twindex reindex --index hnsw           rebuild the index, answering all along
 
     Exit codes: 0 done or match, 1 unknown or no match, 2 usage, 3 no usable face, 4 batch finished with failed
-    items, 5 model mismatch, 6 integrity failure.
+    items, 5 model mismatch, 6 integrity failure; 70 a defect of Twindex itself; 130, 141 and 143 stopped by Ctrl-C,
+    a closed pipe or SIGTERM.
     """
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the program: errors become one line on stderr and an exit status, never a traceback."""
     given = sys.argv[1:] if arguments is None else arguments
+    try:
+        status = _status(given)
+    except BrokenPipeError:
+        _discard_output()  # nobody reads on
+        status = 141
+    except OSError as error:
+        _discard_output()
+        say(f"twindex: The output cannot be written: {error.strerror or error}.")
+        status = UsageError.exit_code
+    sys.exit(status)
+
+
+def _status(given: Sequence[str]) -> int:
+    """Run the command and print its errors; the exit status.
+
+    Raises:
+        OSError: The output cannot be written.
+    """
     try:
         handle(signal.SIGTERM, _stop)
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where it is ignored, as under nohup
@@ -98,6 +117,8 @@ def main(arguments: list[str] | None = None) -> None:
         say(_STOPPED)
         status = 130
     except NoArgsIsHelpError as error:
+        if "--json" in given:
+            return _fail(UsageError(f"Missing command; `{error.ctx.command_path} --help` lists them."), given)
         click.echo(error.format_message(), err=True)
         status = UsageError.exit_code
     except click.ClickException as error:
@@ -105,9 +126,7 @@ def main(arguments: list[str] | None = None) -> None:
     except TwindexError as error:
         status = _fail(error, given)
     except BrokenPipeError:
-        # Nobody reads on; the interpreter would complain once more while flushing.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 141
+        raise
     except OSError as error:
         where = "" if error.filename is None else f": {error.filename}"
         status = _fail(UsageError(f"{error.strerror or error}{where}"), given)
@@ -117,7 +136,12 @@ def main(arguments: list[str] | None = None) -> None:
         defect = TwindexError(f"defect: {type(error).__name__}: {error} (TWINDEX_TRACEBACK=1 shows where)")
         _fail(defect, given)
         status = 70
-    sys.exit(status if isinstance(status, int) else 0)
+    return status if isinstance(status, int) else 0
+
+
+def _discard_output() -> None:
+    """Let the interpreter flush what is left of the output to nowhere; it would complain once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(error: TwindexError, arguments: Sequence[str]) -> int:

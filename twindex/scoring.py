@@ -1,4 +1,4 @@
-"""From distances to an answer: exact distances, the learned head, one distance a subject, the decision. Pure NumPy."""
+"""From distances to an answer: exact distances, the learned head, one distance per subject, the decision. NumPy."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -88,7 +88,7 @@ class Fused:
 
 
 def fuse(probe: Float32, templates: Float32, owners: Sequence[str]) -> Fused:
-    """Make one distance a subject from its references: the probe's to their normalised mean, the subject's centroid.
+    """Make one distance per subject from its references: the probe's to their normalised mean, the subject's centroid.
 
     A reference nearer than `SAME_PHOTO` speaks alone: it is the probe's own photo. So does the nearest one where
     references point in opposite directions and have no mean.
@@ -105,7 +105,7 @@ def fuse(probe: Float32, templates: Float32, owners: Sequence[str]) -> Fused:
         ValueError: The lengths differ.
     """
     if len(templates) != len(owners):
-        raise ValueError(f"Expected one owner a template, got {len(templates)} templates and {len(owners)} owners.")
+        raise ValueError(f"Expected one owner per template, got {len(templates)} templates and {len(owners)} owners.")
     alone = distances(probe, templates)
     positions: dict[str, list[int]] = {}
     for position in np.argsort(alone, kind="stable").tolist():
@@ -146,7 +146,7 @@ def rank(
     if top < 1:
         raise ValueError(f"Expected a candidate list of at least 1, got top={top}.")
     if len(references) != len(templates):
-        raise ValueError(f"Expected one reference a template, got {len(references)} and {len(templates)}.")
+        raise ValueError(f"Expected one reference per template, got {len(references)} and {len(templates)}.")
     order = np.argsort(references, kind="stable")
     fused = fuse(probe, templates[order], [owners[position] for position in order.tolist()])
     probabilities = head.probability(fused.distances)

@@ -20,7 +20,7 @@ def test_strangers_set_the_threshold_that_queries_use(run: Run, gallery: Path, p
     assert result.json["strangers"] == len(list((people / "strangers").iterdir()))
     assert "Too few strangers for 1 %" in result.err
     after = run("--gallery", gallery, "--json", "query", photo)
-    assert after.json["faces"][0]["threshold"] == round(result.json["threshold"], 6)
+    assert after.json["faces"][0]["threshold"] == result.json["threshold"]
     assert after.err == ""
     # At their own threshold nobody of the strangers is called somebody.
     strangers = run("--gallery", gallery, "--json", "query", *(people / "strangers").rglob("*.jpg"))
@@ -84,3 +84,8 @@ def test_a_rate_is_between_zero_and_one(run: Run, gallery: Path) -> None:
 def test_how_strangers_are_read_needs_strangers(run: Run, gallery: Path) -> None:
     result = run("--gallery", gallery, "calibrate", "--pre-cropped")
     assert (result.status, "--pre-cropped goes with --non-mated" in result.err) == (2, True)
+
+
+def test_no_number_is_no_rate(run: Run, gallery: Path) -> None:
+    result = run("--gallery", gallery, "--json", "calibrate", "--target-fpir", "nan")
+    assert (result.status, result.json["error"]["code"]) == (2, "usage")

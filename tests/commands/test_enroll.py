@@ -3,10 +3,13 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from tests.commands.conftest import Run
 from twindex.config import DATABASE
+from twindex.gallery import Gallery
+from twindex.jobs import enroll as jobs_enroll
 
 ITEM_KEYS = {"path", "subject", "status", "reason", "reference"}
 
@@ -96,7 +99,7 @@ def test_one_photo_under_two_subjects_is_noted(run: Run, gallery: Path, people: 
 
 def test_a_photo_of_several_people_is_noted(run: Run, gallery: Path, people: Path) -> None:
     result = run("--gallery", gallery, "enroll", people / "group.jpg", "--subject", "Somebody")
-    assert (result.status, result.out[:10]) == (0, "enrolled 1")
+    assert (result.status, result.out.splitlines()[-1][:10]) == (0, "enrolled 1")
     assert "group.jpg shows 4 faces of about the same size" in result.err
     assert "the most prominent one is enrolled as Somebody" in result.err
     again = run("--gallery", gallery, "enroll", people / "group.jpg", "--subject", "Somebody")
@@ -137,3 +140,56 @@ def test_control_characters_in_names_are_harmless_on_the_terminal(run: Run, tmp_
     assert "\u202e" not in listed.out
     assert "\\x1b[31m\\u202e" in listed.out
     assert run("--gallery", tmp_path / "g", "--json", "subjects", "list").json[0]["subject"] == name
+
+
+def test_a_resumed_batch_is_reported_whole(
+    run: Run, tmp_path: Path, people: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = photos(people / "enrolled")[:5]
+    folder = tmp_path / "people" / "Ada"
+    folder.mkdir(parents=True)
+    for number, photo in enumerate(chosen):
+        (folder / f"{number}.jpg").write_bytes(photo.read_bytes())
+    (folder / "0bad.jpg").write_bytes(b"no photo")
+    command = ("--gallery", tmp_path / "g", "--json", "enroll", tmp_path / "people")
+    enroll_all, calls = Gallery.enroll, []
+
+    def stopped(gallery: Gallery, *arguments: object, **options: object) -> object:
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return enroll_all(gallery, *arguments, **options)
+
+    monkeypatch.setattr(jobs_enroll, "BATCH", 2)
+    with monkeypatch.context() as stopping:
+        stopping.setattr(Gallery, "enroll", stopped)
+        assert run(*command).status == 130
+    states = [(one["state"], one["items"]) for one in run("--gallery", tmp_path / "g", "--json", "jobs", "list").json]
+    assert states == [("interrupted", {"pending": 4, "enrolled": 1, "skipped": 0, "failed": 1})]
+    report = run(*command)
+    assert report.status == 4
+    assert [report.json[key] for key in ("enrolled", "skipped", "failed")] == [4, 1, 1]
+    names = ["0.jpg", "0bad.jpg", "1.jpg", "2.jpg", "3.jpg", "4.jpg"]
+    assert [Path(one["path"]).name for one in report.json["items"]] == names
+
+
+def test_one_missing_path_is_one_failed_photo(run: Run, tmp_path: Path, people: Path) -> None:
+    photo = photos(people / "enrolled")[0]
+    result = run("--gallery", tmp_path / "g", "--json", "enroll", photo, tmp_path / "gone.jpg", "--subject", "Ada")
+    assert (result.status, result.json["enrolled"], result.json["failed"]) == (4, 1, 1)
+    assert result.json["items"][1]["reason"].startswith("unreadable: The file cannot be read: No such file")
+
+
+def test_every_photo_is_a_line(run: Run, tmp_path: Path, people: Path) -> None:
+    photo = photos(people / "enrolled")[0]
+    command = ("--gallery", tmp_path / "g", "enroll", photo, "--subject", "  Ada ")
+    assert run(*command).out.splitlines() == [f"enrolled {photo}: Ada", "enrolled 1, skipped 0, failed 0 (job 1)"]
+    assert run(*command).out.splitlines()[0] == f"skipped  {photo}: already_enrolled"
+
+
+def test_links_to_folders_are_told(run: Run, tmp_path: Path, people: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = tmp_path / "people"
+    folder.mkdir()
+    (folder / "Linked").symlink_to(photos(people / "enrolled")[0].parent)
+    assert run("--gallery", tmp_path / "g", "enroll", folder).status == 2
+    assert f"{folder / 'Linked'} is left out: links to folders are not followed." in caplog.text

@@ -162,3 +162,31 @@ def test_verify_with_a_model_that_is_not_installed_is_a_mismatch(
         result = run("--gallery", gallery, "--json", *command)
         assert result.status == 5
         assert result.json["error"]["code"] == "model_mismatch"
+
+
+def test_one_missing_photo_is_the_failure_of_one_probe(run: Run, enrolled: Path, people: Path, tmp_path: Path) -> None:
+    result = run("--gallery", enrolled, "--json", "query", tmp_path / "gone.jpg", probes(people)[0])
+    missing, found = (json.loads(line) for line in result.out.splitlines())
+    assert (result.status, missing["error"]["code"], missing["faces"]) == (3, "unreadable", [])
+    assert (found["error"], len(found["faces"])) == (None, 1)
+
+
+def test_a_list_longer_than_the_gallery_holds_everybody(run: Run, enrolled: Path, people: Path) -> None:
+    everybody = run("--gallery", enrolled, "--json", "subjects", "list").json
+    answer = run("--gallery", enrolled, "--json", "query", probes(people)[0], "--top", 10**19).json
+    assert {one["subject"] for one in answer["faces"][0]["candidates"]} == {one["subject"] for one in everybody}
+
+
+def test_a_picture_that_cannot_be_or_is_the_probe_is_refused_before_searching(
+    run: Run, enrolled: Path, people: Path, tmp_path: Path
+) -> None:
+    probe = tmp_path / "probe.jpg"
+    probe.write_bytes(probes(people)[0].read_bytes())
+    for picture, reason in (
+        (probe, "is the probe itself"),
+        (tmp_path, "cannot be written"),
+        (tmp_path / "no" / "a.png", "cannot be written"),
+    ):
+        result = run("--gallery", enrolled, "--json", "query", probe, "--picture", picture)
+        assert (result.status, list(result.json), reason in result.err) == (2, ["error"], True)
+    assert probe.read_bytes() == probes(people)[0].read_bytes()

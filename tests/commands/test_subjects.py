@@ -1,4 +1,7 @@
+import io
 from pathlib import Path
+
+import pytest
 
 from tests.commands.conftest import Run
 
@@ -78,14 +81,49 @@ def test_what_is_held_is_not_handed_out_into_the_gallery(run: Run, gallery: Path
     assert written == {"subject": name, "file": str(tmp_path / "held.zip"), "references": references}
 
 
-def test_erase_asks_first(run: Run, gallery: Path, monkeypatch) -> None:
-    import io
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
 
+
+def test_erase_asks_at_a_terminal(run: Run, gallery: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     name, references = first_subject(run, gallery)
-    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    monkeypatch.setattr("sys.stdin", Terminal("n\n"))
     result = run("--gallery", gallery, "subjects", "erase", name)
-    assert result.status == 2
+    assert (result.status, "Nothing was erased." in result.err) == (2, True)
     assert first_subject(run, gallery) == (name, references)
+    monkeypatch.setattr("sys.stdin", Terminal("y\n"))
+    assert run("--gallery", gallery, "subjects", "erase", name).status == 0
+
+
+@pytest.mark.parametrize("stdin", [None, io.StringIO()])
+def test_erase_asks_nobody_where_nobody_can_answer(
+    run: Run, gallery: Path, monkeypatch: pytest.MonkeyPatch, stdin: io.StringIO | None
+) -> None:
+    name, _ = first_subject(run, gallery)
+    monkeypatch.setattr("sys.stdin", stdin)
+    assert run("--gallery", gallery, "subjects", "erase", f" {name} ").out.startswith(f"{name}: erased")
+
+
+def test_what_is_told_are_the_stored_names(run: Run, gallery: Path) -> None:
+    name, references = first_subject(run, gallery)
+    renamed = run("--gallery", gallery, "--json", "subjects", "rename", f"  {name}", "Zoe\u0308 \udcff ").json
+    assert renamed == {"subject": "Zo\u00eb \\xff", "was": name}
+    shown = run("--gallery", gallery, "--json", "subjects", "show", renamed["subject"]).json
+    assert (shown["subject"], len(shown["references"])) == (renamed["subject"], references)
+
+
+@pytest.mark.parametrize("group", ["subjects", "jobs", "models", "evaluate"])
+def test_a_missing_command_is_json_where_asked_for(run: Run, group: str) -> None:
+    result = run("--json", group)
+    assert (result.status, result.json["error"]["code"]) == (2, "usage")
+    assert result.err == f"twindex: {result.json['error']['message']}\n"
+
+
+@pytest.mark.parametrize("command", [("jobs", "show"), ("jobs", "resume"), ("audit", "--last")])
+def test_numbers_that_no_row_can_have_are_refused(run: Run, gallery: Path, command: tuple[str, str]) -> None:
+    result = run("--gallery", gallery, "--json", *command, 10**23)
+    assert (result.status, result.json["error"]["code"]) == (2, "usage")
 
 
 def test_jobs_tell_what_became_of_each_photo(run: Run, gallery: Path, people: Path, tmp_path: Path) -> None:

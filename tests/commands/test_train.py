@@ -65,3 +65,12 @@ def test_options_that_a_recipe_would_hide_are_refused(run: Run, people: Path, tm
     result = run(*command, "--steps", 5, "--held-out", 0.1)
     assert (result.status, "--steps, --held-out would be ignored beside --recipe" in result.err) == (2, True)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_backend_that_keras_lacks_is_refused_before_any_work(
+    run: Run, people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KERAS_BACKEND", "abacus")
+    result = run("--json", "train", people / "enrolled", "--output", tmp_path / "model")
+    assert (result.status, result.json["error"]["code"]) == (2, "usage")
+    assert "KERAS_BACKEND is 'abacus', expected one of tensorflow, jax, torch" in result.err

@@ -16,7 +16,7 @@ Examples:
 
 
 @click.command(epilog=EXAMPLES)
-@click.option("--last", type=click.IntRange(1), metavar="N", help="Only the last N rows.")
+@click.option("--last", type=click.IntRange(1, 2**63 - 1), metavar="N", help="Only the last N rows.")
 @common_options
 @click.pass_context
 def audit(context: click.Context, last: int | None) -> None:

@@ -1,5 +1,6 @@
 """`twindex calibrate`: set the gallery's operating threshold."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ Examples:
 @click.option(
     "--auto",
     is_flag=True,
-    help="Only when the threshold no longer fits, or other options are given; what is not given is as the last time.",
+    help="Do nothing while the threshold fits; options that are not given are those of the last calibration.",
 )
 @pre_cropped_option
 @common_options
@@ -51,6 +52,8 @@ def calibrate(
     from twindex.gallery.threshold_age import threshold_age
 
     settings = settings_of(context)
+    if target_fpir is not None and math.isnan(target_fpir):
+        raise UsageError("Expected a --target-fpir between 0 and 1, got nan.")
     if pre_cropped and non_mated is None:
         raise UsageError("--pre-cropped goes with --non-mated: it says how the photos there are to be read.")
     with Gallery.open(settings.gallery) as gallery:

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from twindex.commands.options import common_options, settings_of
-from twindex.commands.terminal import progress, say, show, table
+from twindex.commands.terminal import probability_text, progress, say, show, table
 
 
 @click.command()
@@ -21,7 +22,8 @@ from twindex.commands.terminal import progress, say, show, table
 def demo(context: click.Context, output: Path) -> None:
     """Enrol the people that ship with the project, query new photos of them and of strangers, and draw an answer.
 
-    None of the people exists: their faces were drawn from a statistical model.
+    None of the people exists: their faces were drawn from a statistical model. They are enrolled in a gallery of their
+    own, or in the one that --gallery names.
     """
     from twindex.commands.picture import draw_answer
     from twindex.demo.run import GROUP_PHOTO, enrol_people, query_people
@@ -29,7 +31,11 @@ def demo(context: click.Context, output: Path) -> None:
     from twindex.gallery import Gallery
 
     reader = FaceReader()
-    with Gallery.open_or_create(output / "gallery") as gallery:
+    contexts = (context, context.find_root())
+    named = any(one.get_parameter_source("gallery") is ParameterSource.COMMANDLINE for one in contexts)
+    folder = settings_of(context).gallery if named else output / "gallery"
+    output.mkdir(parents=True, exist_ok=True)
+    with Gallery.open_or_create(folder) as gallery:
         with progress(0, "photo", "enrol") as bar:
 
             def listen(_: object) -> None:
@@ -51,7 +57,7 @@ def demo(context: click.Context, output: Path) -> None:
             one.answer.name,
             one.answer.candidates[0].subject,
             f"{one.answer.candidates[0].distance:.3f}",
-            f"{one.answer.candidates[0].probability:.3f}",
+            probability_text(one.answer.candidates[0].probability),
             "yes" if one.right else "no",
         )
         for one in answers

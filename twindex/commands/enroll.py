@@ -73,7 +73,9 @@ def enroll(
     terms = parse_terms(consent, expires, datetime.now(UTC))
     photos = [*(plan_manifest(manifest, terms) if manifest else plan_paths(list(paths), subject, terms))]
     if not photos:
-        raise UsageError("There are no photos to enrol in what you named.")
+        raise UsageError(
+            "There are no photos to enrol in what you named; in folders, names tell them (.jpg, .png, ...)."
+        )
     for name in {photo.subject for photo in photos}:
         subject_name(name)
     with _gallery(settings, model, keep_crops=not discard_crops) as gallery:
@@ -85,9 +87,12 @@ def enroll(
 
 
 def run_and_report(settings: Settings, gallery: Any, job: Any) -> int:
-    """Run an enrolment job with a progress bar, print its report, return the exit status."""
+    """Run an enrolment job with a progress bar, print its report, return the exit status.
+
+    The report is of the whole job: what was settled before it was interrupted comes first.
+    """
     from twindex.embedder.faces import FaceReader
-    from twindex.jobs.enroll import ItemReport, run_job
+    from twindex.jobs.enroll import ItemReport, run_job, settled_items
     from twindex.pipeline import READERS
 
     counts = {"enrolled": 0, "skipped": 0, "failed": 0}
@@ -95,19 +100,24 @@ def run_and_report(settings: Settings, gallery: Any, job: Any) -> int:
     pending = gallery.store.jobs.counts(job.id).get("pending", 0)
     with progress(pending, "photo", "enrol") as bar:
 
-        def listen(report: ItemReport) -> None:
+        def tell(report: ItemReport) -> None:
             counts[report.status] += 1
-            bar.update()
             if settings.json:
                 items.append(report.to_json())
-            elif report.status == "failed":
-                above_bar(f"failed   {report.path}: {report.reason}")
+            else:
+                above_bar(f"{report.status:8} {report.path}: {report.reason or report.subject}")
+
+        def listen(report: ItemReport) -> None:
+            bar.update()
+            tell(report)
             for other in report.collisions:
                 above_bar(f"note: {report.path} is enrolled as {report.subject} and as {other} too", talk=True)
             if report.rivals:
                 several = f"note: {report.path} shows {report.rivals + 1} faces of about the same size"
                 above_bar(f"{several}; the most prominent one is enrolled as {report.subject}", talk=True)
 
+        for settled in settled_items(gallery, job):
+            tell(settled)
         run_job(gallery, job, FaceReader.of_many(READERS), listen)
     if settings.json:
         emit({**counts, "items": items})

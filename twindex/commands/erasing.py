@@ -1,5 +1,6 @@
 """`twindex subjects erase` and `twindex subjects purge`: nothing is left behind, and a receipt says so."""
 
+import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ _WHERE = {
 
 @click.command("erase")
 @click.argument("name")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask; nothing is asked with --json, nor where no terminal can answer.")
 @common_options
 @click.pass_context
 def erase_subject(context: click.Context, name: str, yes: bool) -> int:
@@ -37,18 +38,21 @@ def erase_subject(context: click.Context, name: str, yes: bool) -> int:
 
     settings = settings_of(context)
     with Gallery.open(settings.gallery) as gallery:
-        held = len(gallery.store.subjects.show(name).references)
-        if not yes and not _confirmed(f"Erase {name} with {held} references for good?"):
-            raise UsageError("Nothing was erased; --yes erases without asking.")
+        held = gallery.store.subjects.show(name)
+        asks = not yes and not settings.json and sys.stdin is not None and sys.stdin.isatty()
+        if asks and not click.confirm(
+            f"Erase {held.subject} with {len(held.references)} references for good?", err=True
+        ):
+            raise UsageError("Nothing was erased.")
         receipt = gallery.erase(name)
     value = {
-        "subject": name,
+        "subject": held.subject,
         "status": receipt.result,
         "references": len(receipt.references),
         "samples": receipt.samples,
         "receipt": receipt.to_json(),
     }
-    show(settings, value, [f"{name}: {_told(receipt)}"])
+    show(settings, value, [f"{held.subject}: {_told(receipt)}"])
     return _status([receipt])
 
 
@@ -97,11 +101,3 @@ def _status(receipts: list["Receipt"]) -> int:
     if pending:
         say("When that is settled, `twindex doctor --repair` finishes the erasure.")
     return IntegrityError.exit_code if pending else 0
-
-
-def _confirmed(question: str) -> bool:
-    """Whether the user agrees; nobody to ask is a no."""
-    try:
-        return click.confirm(question, err=True)
-    except click.Abort:
-        return False

@@ -71,7 +71,7 @@ def pairs(
 
 
 @evaluate.command(epilog="\b\nExample:\n" + _EXAMPLES["search"])
-@click.option("--enrolled", required=True, type=_FOLDER, help="Folder with one sub-folder a person to enrol.")
+@click.option("--enrolled", required=True, type=_FOLDER, help="Folder with one sub-folder per person to enrol.")
 @click.option("--probes", required=True, type=_FOLDER, help="New photos of them, in sub-folders of the same names.")
 @click.option(
     "--strangers", required=True, type=_FOLDER, help="Photos of others; each sub-folder or loose file is one person."
@@ -83,7 +83,9 @@ def pairs(
     show_default=True,
     help="How several references of a person combine; queries use the default.",
 )
-@click.option("--seed", type=int, default=1, show_default=True, help="For the people of smaller galleries.")
+@click.option(
+    "--seed", type=click.IntRange(0), default=1, show_default=True, help="For the people of smaller galleries."
+)
 @model_option
 @pre_cropped_option
 @_REPORT

@@ -15,6 +15,7 @@ Examples:
   twindex jobs show 3 --status failed
   twindex jobs resume 3
 """
+ROW_ID = click.IntRange(1, 2**63 - 1)  # as SQLite numbers rows
 STATUSES = ("pending", "enrolled", "skipped", "failed")
 
 
@@ -32,14 +33,20 @@ def list_jobs(context: click.Context) -> None:
         found = [(job, store.jobs.counts(job.id)) for job in store.jobs.list()]
     value = [{**_job(job), "items": counts} for job, counts in found]
     rows = [
-        (job.id, job.kind, job.state, job.created.strftime("%Y-%m-%d %H:%M"), *(counts.get(s, 0) for s in STATUSES))
+        (
+            job.id,
+            job.kind,
+            job.state,
+            job.created.strftime("%Y-%m-%d %H:%M"),
+            *(counts.get(status, 0) for status in STATUSES),
+        )
         for job, counts in found
     ]
     show(settings_of(context), value, table(("job", "kind", "state", "created", *STATUSES), rows))
 
 
 @jobs.command("show")
-@click.argument("job", type=int)
+@click.argument("job", type=ROW_ID)
 @click.option("--status", type=click.Choice(STATUSES), help="Only the photos with this status.")
 @common_options
 @click.pass_context
@@ -60,7 +67,7 @@ def show_job(context: click.Context, job: int, status: str | None) -> None:
 
 
 @jobs.command("resume")
-@click.argument("job", type=int)
+@click.argument("job", type=ROW_ID)
 @common_options
 @click.pass_context
 def resume_job(context: click.Context, job: int) -> int:

@@ -1,13 +1,14 @@
 """`twindex query`: who is in a photo?"""
 
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from twindex.commands.options import common_options, pre_cropped_option, settings_of
-from twindex.commands.terminal import emit, printable, say, table
+from twindex.commands.terminal import emit, printable, probability_text, say, table
 from twindex.config import TOP
 from twindex.errors import PhotoError, UsageError
 
@@ -24,7 +25,7 @@ Examples:
 
 
 @click.command(epilog=EXAMPLES)
-@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path, readable=False))
 @click.option("--top", type=click.IntRange(1), default=TOP, show_default=True, help="Subjects in a candidate list.")
 @click.option("--all-faces", is_flag=True, help="Search every face, not only the most prominent one.")
 @click.option("--picture", type=click.Path(path_type=Path), help="Draw probe and candidates into this PNG file.")
@@ -46,9 +47,11 @@ def query(
     settings = settings_of(context)
     if picture is not None and len(images) > 1:
         raise UsageError("--picture draws one probe: name one image.")
-    missing = [image for image in images if not image.exists()]
-    if missing:
-        raise UsageError(f"{missing[0]} does not exist.")
+    # One that is missing among others is the failure of one probe.
+    if not any(image.exists() for image in images):
+        raise UsageError(f"{images[0]} does not exist.")
+    if picture is not None:
+        _check_picture(picture, images[0])
     # The detector loads beside the database, the model beside the first photo's detection.
     loading = context.with_resource(ThreadPoolExecutor(2))
     detector = loading.submit(_ready_reader, pre_cropped)
@@ -56,6 +59,7 @@ def query(
     from twindex.gallery import Gallery
     from twindex.gallery.threshold_age import threshold_age
 
+    import_module("twindex.gallery.candidates")  # FAISS, while the detector loads
     status = 0
     with Gallery.open(settings.gallery, read_only=True) as gallery:
         # What is wrong with the model is raised when it embeds.
@@ -88,6 +92,14 @@ def query(
     return status
 
 
+def _check_picture(picture: Path, image: Path) -> None:
+    """Refuse a file for the picture that could not be written, or is the probe itself, before anything is searched."""
+    if picture.is_dir() or not picture.absolute().parent.is_dir():
+        raise UsageError(f"--picture {picture} cannot be written: name a file in a folder that exists.")
+    if picture.exists() and picture.samefile(image):
+        raise UsageError(f"--picture {picture} is the probe itself; name another file.")
+
+
 def _ready_reader(pre_cropped: bool) -> "FaceReader":
     """A `FaceReader`, its detector loaded if it will be needed."""
     from twindex.embedder.faces import FaceReader
@@ -109,9 +121,9 @@ def _print(answer: Any) -> None:
         click.echo(printable(f"{answer.probe}: no usable face ({answer.error[0]})"))
     for number, face in enumerate(answer.faces, 1):
         which = f", face {number}" if len(answer.faces) > 1 else ""
-        click.echo(printable(f"{answer.probe}{which}: {face.name} (threshold {face.threshold:.3f})"))
+        click.echo(printable(f"{answer.probe}{which}: {face.name} (threshold {probability_text(face.threshold)})"))
         rows = [
-            (one.rank, one.subject, f"{one.distance:.3f}", f"{one.probability:.3f}", one.reference)
+            (one.rank, one.subject, f"{one.distance:.3f}", probability_text(one.probability), one.reference)
             for one in face.candidates
         ]
         for line in table(("rank", "subject", "distance", "probability", "reference"), rows):

@@ -18,7 +18,7 @@ Examples:
   twindex subjects rename "ada l" "Ada Lovelace"
   twindex subjects merge "Ada (2)" "Ada Lovelace"
   twindex subjects export "Ada Lovelace" ada.zip
-  twindex subjects erase "Ada Lovelace" --yes
+  twindex subjects erase "Ada Lovelace"
   twindex subjects purge --dry-run               whose references have expired
 """
 
@@ -83,9 +83,12 @@ def show_subject(context: click.Context, name: str) -> None:
 @click.pass_context
 def rename_subject(context: click.Context, name: str, new_name: str) -> None:
     """Give NAME the name NEW_NAME; nothing is embedded again."""
+    from twindex.storage.names import subject_name
+
     with open_store(context) as store:
         store.subjects.rename(name, new_name)
-    show(settings_of(context), {"subject": new_name, "was": name}, [f"{name} is now {new_name}"])
+    was, now = subject_name(name), subject_name(new_name)
+    show(settings_of(context), {"subject": now, "was": was}, [f"{was} is now {now}"])
 
 
 @subjects.command("merge")
@@ -95,10 +98,13 @@ def rename_subject(context: click.Context, name: str, new_name: str) -> None:
 @click.pass_context
 def merge_subjects(context: click.Context, source: str, target: str) -> None:
     """Move every reference of SOURCE to TARGET; they are the same person."""
+    from twindex.storage.names import subject_name
+
     with open_store(context) as store:
         moved = store.subjects.merge(source, target)
-    value = {"subject": target, "merged": source, "references": moved}
-    show(settings_of(context), value, [f"{moved} references of {source} now belong to {target}"])
+    merged, subject = subject_name(source), subject_name(target)
+    value = {"subject": subject, "merged": merged, "references": moved}
+    show(settings_of(context), value, [f"{moved} references of {merged} now belong to {subject}"])
 
 
 @subjects.command("export")
@@ -108,10 +114,13 @@ def merge_subjects(context: click.Context, source: str, target: str) -> None:
 @click.pass_context
 def export_subject(context: click.Context, name: str, file: Path) -> None:
     """Write everything held about NAME to FILE, a new ZIP archive: templates, crops, terms, jobs and audit."""
+    from twindex.storage.names import subject_name
+
     with open_store(context) as store:
         references = store.export_subject(name, file)
-    value = {"subject": name, "file": str(file), "references": references}
-    show(settings_of(context), value, [f"{file}: {references} references of {name}"])
+    subject = subject_name(name)
+    value = {"subject": subject, "file": str(file), "references": references}
+    show(settings_of(context), value, [f"{file}: {references} references of {subject}"])
     say("The file is as sensitive as the photographs: give it to nobody else, and delete it when it is handed over.")
 
 

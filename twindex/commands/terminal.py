@@ -4,6 +4,7 @@ import json
 import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +14,7 @@ from twindex.config import Settings
 if TYPE_CHECKING:
     from tqdm import tqdm
 
+_MOST_DECIMALS = 12
 _HARMFUL = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 
@@ -25,9 +27,18 @@ def _escape(character: str) -> str:
     return character.encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
+def probability_text(probability: float) -> str:
+    """A probability in three decimals, or in as many as tell it from 1, and one more."""
+    decimals = 3
+    while decimals < _MOST_DECIMALS and probability < 1 and round(probability, decimals) == 1:
+        decimals += 1
+    return f"{probability:.{decimals if decimals == 3 else decimals + 1}f}"
+
+
 def say(text: str) -> None:
-    """One line of talk, on stderr."""
-    click.echo(printable(text), err=True)
+    """One line of talk, on stderr; where nobody can be told, what was asked for is done all the same."""
+    with suppress(OSError):
+        click.echo(printable(text), err=True)
 
 
 def emit(value: Any) -> None:
@@ -53,7 +64,10 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str
     ]
 
     def line(parts: Sequence[str]) -> str:
-        padded = [p.rjust(w) if r else p.ljust(w) for p, w, r in zip(parts, widths, right, strict=True)]
+        padded = [
+            part.rjust(width) if is_right else part.ljust(width)
+            for part, width, is_right in zip(parts, widths, right, strict=True)
+        ]
         return "  ".join(padded).rstrip()
 
     return [line(list(headings)), line(["-" * width for width in widths]), *(line(row) for row in cells)]

@@ -2,6 +2,7 @@
 
 import os
 import re
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
@@ -13,6 +14,7 @@ from twindex.commands.terminal import counting, progress, say, show
 from twindex.embedder.recipe import LOSSES, PRECISIONS, Recipe, Stage, read_recipe
 from twindex.errors import UsageError
 
+BACKENDS = ("tensorflow", "jax", "torch")
 EXAMPLES = """\b
 Examples:
   twindex train faces/ --output my-model --loss binary_crossentropy
@@ -102,7 +104,11 @@ class RecipeOptions(TypedDict):
     help="Without a recipe: arithmetic; auto is mixed_bfloat16 where the processor computes in it.",
 )
 @click.option(
-    "--seed", type=int, default=1, show_default=True, help="Without a recipe: seed of all that is drawn at random."
+    "--seed",
+    type=click.IntRange(0, 2**32 - 1),
+    default=1,
+    show_default=True,
+    help="Without a recipe: seed of all that is drawn at random.",
 )
 @common_options
 @click.pass_context
@@ -133,6 +139,7 @@ def train(
     if recipe_file and given:
         named = ", ".join(f"--{name.replace('_', '-')}" for name in given)
         raise UsageError(f"{named} would be ignored beside --recipe; change the recipe file instead.")
+    _check_backend()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     # TensorFlow turns oneDNN's kernels on by itself on some processors only; without them training is a third slower.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
@@ -162,6 +169,15 @@ def train(
     value = {"bundle": str(output), "model": card.fingerprint, "accuracy": card.accuracy}
     lines = [f"{output}: model {card.fingerprint[:12]}, held-out pairs {100 * card.accuracy['held_out_pairs']:.2f} %"]
     show(settings, value, lines)
+
+
+def _check_backend() -> None:
+    """Refuse a KERAS_BACKEND that Keras would not find, before any work."""
+    backend = os.environ.get("KERAS_BACKEND", BACKENDS[0])
+    if backend not in BACKENDS:
+        raise UsageError(f"KERAS_BACKEND is {backend!r}, expected one of {', '.join(BACKENDS)}.")
+    if find_spec(backend) is None:
+        raise UsageError(f"KERAS_BACKEND is {backend}, which is not installed; install it, or choose another.")
 
 
 def _weights(text: str | None) -> str | None:

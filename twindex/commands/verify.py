@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from twindex.commands.options import common_options, model_option, pre_cropped_option, settings_of
-from twindex.commands.terminal import show
+from twindex.commands.terminal import probability_text, show
 from twindex.errors import PhotoError
 
 EXAMPLES = """\b
@@ -50,7 +50,7 @@ def verify(context: click.Context, first: Path, second: Path, model: str | None,
     probability = float(Head(card.head_weight, card.head_bias).probability(np.float64(distance)))
     match = probability >= card.verify_threshold
     decision = "match" if match else "no match"
-    value = {"distance": round(distance, 6), "probability": round(probability, 6), "decision": decision}
-    threshold = f"threshold {card.verify_threshold:.3f}"
-    show(settings, value, [f"{decision}: distance {distance:.3f}, probability {probability:.3f} ({threshold})"])
+    value = {"distance": distance, "probability": probability, "decision": decision}
+    told = f"probability {probability_text(probability)} (threshold {probability_text(card.verify_threshold)})"
+    show(settings, value, [f"{decision}: distance {distance:.3f}, {told}"])
     return 0 if match else 1

@@ -155,7 +155,7 @@ class Card:
         return replace(self, name=name, precision=precision, accuracy=accuracy)  # type: ignore[arg-type]  # checked there
 
     def threshold_for(self, gallery_size: int) -> float:
-        """The default operating threshold for a gallery of so many subjects.
+        """The default operating threshold for a gallery with that number of subjects.
 
         Linear in the logarithm of the size between the card's thresholds, and the smallest one's below them. Above the
         largest the last slope goes on, but not past the probability of distance 0, so that the same photo can

@@ -9,7 +9,7 @@ from twindex.errors import PhotoError
 
 SUFFIXES = frozenset(
     # What is read, and what people take for photos: the latter are reported as of an unsupported format.
-    {".bmp", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".webp"}
+    {".bmp", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".webp"}
     | {".avif", ".gif", ".heic", ".heif", ".jp2", ".jxl", ".tif", ".tiff"}
 )
 MAX_BYTES = 128 * 2**20

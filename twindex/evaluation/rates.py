@@ -58,5 +58,5 @@ def binomial_interval(events: int, attempts: int, level: float = 0.95) -> Interv
 
 
 def rate_interval(rate: float, attempts: int) -> Interval:
-    """`binomial_interval` for a rate that was measured on so many attempts."""
+    """`binomial_interval` for a rate measured on that number of attempts."""
     return binomial_interval(round(rate * attempts), attempts)

@@ -34,13 +34,13 @@ class FaceAnswer:
         return {
             "box": None if box is None else [round(value, 1) for value in box],
             "decision": self.decision,
-            "threshold": round(self.threshold, 6),
+            "threshold": self.threshold,
             "candidates": [
                 {
                     "rank": candidate.rank,
                     "subject": candidate.subject,
-                    "distance": round(candidate.distance, 6),
-                    "probability": round(candidate.probability, 6),
+                    "distance": candidate.distance,
+                    "probability": candidate.probability,
                     "reference": candidate.reference,
                 }
                 for candidate in self.candidates

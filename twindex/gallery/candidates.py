@@ -32,6 +32,7 @@ def best_subjects(
         head: Of the generation's model.
         top: Longest list wanted.
     """
+    top = max(1, min(top, searchable.count))
     fingerprint, wanted = searchable.generation.fingerprint, max(searchable.candidates, 4 * top)
     fused = max(FUSED_SUBJECTS, 4 * top)
     with store.one_state():

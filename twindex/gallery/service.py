@@ -1,30 +1,36 @@
-"""The one service class: a gallery on disk, opened for enrolling and for searching."""
+"""The one service class: a gallery on disk, opened for enrolling and for searching.
+
+OpenVINO and FAISS are imported when something is embedded or searched: erasing needs neither.
+"""
+
+from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from twindex.config import COMPACT_AFTER, DATABASE, SNAPSHOTS
 from twindex.embedder.alignment import decode_crop
 from twindex.embedder.bundle import Bundle
-from twindex.embedder.embedder import Embedder
 from twindex.embedder.registry import cache_dir, find_model
 from twindex.errors import ModelMismatchError, UsageError
 from twindex.gallery.answers import FaceAnswer, ProbeAnswer
-from twindex.gallery.candidates import best_subjects
 from twindex.gallery.erasing import PURGED_AT_ONCE, Receipt, verify
-from twindex.gallery.searchable import SearchableGeneration
 from twindex.index.choice import AUTO
 from twindex.keys import GalleryKey
 from twindex.scoring import Head, decide
 from twindex.storage import Enrolment, EnrolmentRequest, Erasure, Generation, GenerationSpec, Store
 from twindex.terms import NO_TERMS, Terms
 from twindex.types import Float32, Sample
+
+if TYPE_CHECKING:
+    from twindex.embedder.embedder import Embedder
+    from twindex.gallery.searchable import SearchableGeneration
 
 _log = logging.getLogger(__name__)
 
@@ -122,6 +128,8 @@ class Gallery:
 
     def use(self, bundle: Bundle) -> Embedder:
         """Make a bundle's embedder known to this gallery."""
+        from twindex.embedder.embedder import Embedder
+
         embedder = Embedder(bundle, cache=cache_dir())
         return self._embedders.setdefault(embedder.fingerprint, embedder)
 
@@ -178,6 +186,8 @@ class Gallery:
 
     def searchable(self) -> SearchableGeneration:
         """The active generation, up to date with every process's enrolments and erasures."""
+        from twindex.gallery.searchable import SearchableGeneration
+
         with self.store.one_state():
             number, revision = self.store.generations.active_id(), self.store.changes.revision()
         if self._open is None or self._open.generation.id != number:
@@ -203,7 +213,7 @@ class Gallery:
                 _log.warning("No snapshot of the index was written; nothing is lost, only opening is slower: %s", error)
 
     def threshold(self, fingerprint: str) -> float:
-        """The operating threshold on probability: the gallery's own, else the model card's for so many subjects.
+        """The operating threshold on probability: the gallery's own, else the model card's for its number of subjects.
 
         Args:
             fingerprint: Of the model that answers.
@@ -245,6 +255,8 @@ class Gallery:
 
     def _search(self, searchable: SearchableGeneration, samples: Sequence[Sample], top: int) -> list[FaceAnswer]:
         """All from one generation and one state: a flip to another meanwhile changes nothing here."""
+        from twindex.gallery.candidates import best_subjects
+
         fingerprint = searchable.generation.fingerprint
         card = self.embedder(fingerprint).card
         head = Head(card.head_weight, card.head_bias)

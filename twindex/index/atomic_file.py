@@ -45,7 +45,7 @@ def remove_leftovers(directory: Path, older_than_s: float) -> None:
 
     Args:
         directory: Where `write_atomically` wrote.
-        older_than_s: Spare files written within the last so many seconds; a write whose file is deleted fails, and
+        older_than_s: Spare files written later than this many seconds ago; a write whose file is deleted fails, and
             leaves the old file.
 
     Raises:

@@ -86,6 +86,18 @@ def plan_job(gallery: Gallery, photos: Iterable[PlannedPhoto], parameters: dict[
     return job
 
 
+def settled_items(gallery: Gallery, job: Job) -> Iterator[ItemReport]:
+    """A job's items that an interrupted run has settled, as the next run sees them: what is enrolled is skipped.
+
+    Those whose subject was erased since are left out.
+    """
+    for item in gallery.store.jobs.items(job.id):
+        if item.status == "pending" or item.path is None or item.subject is None:
+            continue
+        status, reason = ("skipped", ALREADY_ENROLLED) if item.status == "enrolled" else (item.status, item.reason)
+        yield ItemReport(item.path, item.subject, status, reason, item.reference)
+
+
 def run_job(gallery: Gallery, job: Job, reader: FaceReader, listener: Listener) -> None:
     """Work through a job's pending items; what is committed stays whatever happens next.
 

@@ -1,6 +1,7 @@
 """Which photos a batch enrolment is about: folders, files and manifests become (path, subject) items."""
 
 import csv
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from twindex.errors import UsageError
 from twindex.storage import subject_name
 from twindex.terms import NO_TERMS, Terms, parse_terms
 
+_log = logging.getLogger(__name__)
 MANIFEST_COLUMNS = ("path", "subject")
 OPTIONAL_COLUMNS = ("consent", "expires")
 MAX_MANIFEST_BYTES = 64 * 2**20  # about a million rows
@@ -32,14 +34,17 @@ def plan_paths(paths: list[Path], subject: str | None, terms: Terms = NO_TERMS) 
     With a `subject`, every file and every photo below every folder shows that subject. Without, each path is a folder
     whose sub-folders are subjects; photos may lie at any depth below them. Links to folders are not followed.
 
-    Paths are made absolute, so that the job can be resumed from anywhere.
+    Paths are made absolute, so that the job can be resumed from anywhere. A missing one among others is planned too, so
+    that it fails as one photo.
 
     Raises:
-        UsageError: A path is missing, or a photo lies where no subject can be told.
+        UsageError: All paths are missing, or one where no subject can be told of it, or a photo lies where none can.
     """
-    for path in map(Path.absolute, paths):
-        if not path.exists():
-            raise UsageError(f"{path} does not exist.")
+    absolute = [path.absolute() for path in paths]
+    missing = [path for path in absolute if not path.exists()]
+    if missing and (subject is None or missing == absolute):
+        raise UsageError(f"{missing[0]} does not exist.")
+    for path in absolute:
         if subject is not None:
             files = [path] if not path.is_dir() else photos_below(path)
             yield from (PlannedPhoto(str(file), subject, terms) for file in files)
@@ -112,8 +117,10 @@ def _subject_folders(root: Path, terms: Terms) -> Iterator[PlannedPhoto]:
             f"{root} holds {len(loose)} photos outside any sub-folder, such as {loose[0]}: "
             "put each subject's photos in a folder of their name, or say who they show with --subject NAME."
         )
-    folders = (entry for entry in root.iterdir() if entry.is_dir() and not entry.is_symlink())
-    for folder in sorted(entry for entry in folders if not entry.name.startswith(".")):
+    for folder in sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith(".")):
+        if folder.is_symlink():
+            _log.warning("%s is left out: links to folders are not followed.", folder)
+            continue
         yield from (PlannedPhoto(str(photo), folder.name, terms) for photo in photos_below(folder))
 
 

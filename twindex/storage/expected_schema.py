@@ -69,7 +69,7 @@ def _type_differences(connection: Connection) -> Iterator[str]:
 
 
 def _expected(version: int) -> dict[tuple[str, str], str]:
-    """What so many migrations make, asked of SQLite itself."""
+    """What that number of migrations makes, asked of SQLite itself."""
     with closing(sqlite3.connect(":memory:")) as connection:
         for migration in MIGRATIONS[: max(0, version)]:
             for statement in migration:

@@ -20,13 +20,14 @@ def readable_text(text: str) -> str:
 
 
 def subject_name(name: str) -> str:
-    """The one form under which a subject is stored: valid Unicode, NFC, so that equal-looking names are equal.
+    """The one form under which a subject is stored: valid Unicode, NFC, without white space around it, so that
+    equal-looking names are equal.
 
     Raises:
         UsageError: If the name is empty, only white space, or over 255 characters.
     """
-    normal = unicodedata.normalize("NFC", readable_text(name))
-    if not normal.strip():
+    normal = unicodedata.normalize("NFC", readable_text(name)).strip()
+    if not normal:
         raise UsageError(f"A subject needs a name that can be read, got {name!r}; give at least one visible character.")
     if len(normal) > MAX_NAME_LENGTH:
         raise UsageError(

@@ -150,7 +150,7 @@ class Recall:
         structure: Of the index, as a factory string.
         references: That it held.
         candidates: How many nearest references to ask the index for.
-        share: Of the probes whose exact nearest reference is among so many.
+        share: Of the probes whose exact nearest reference is among those candidates.
         probes: How many were searched.
     """
 

@@ -34,7 +34,7 @@ _PAIRS = 4096  # places looked at together
 
 @dataclass(frozen=True, order=True)
 class Run:
-    """Where a file agrees with an erased value: with an anchor, and so many bytes before and after it."""
+    """Where a file agrees with an erased value: with an anchor, and this many bytes before and after it."""
 
     anchor: int
     before: int

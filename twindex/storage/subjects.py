@@ -105,7 +105,8 @@ class Subjects:
         Every snapshot is forgotten in the same transaction; removing their files is left to the caller.
 
         Returns:
-            What is gone, and what to look for. The audit has it as unverified until `Store.verify` is told otherwise.
+            What is gone, and what to look for. The audit has it as unverified until `gallery/erasing.py` records what
+            a search of the files has found.
 
         Raises:
             UsageError: If nobody has this name.
