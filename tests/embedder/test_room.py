@@ -6,9 +6,17 @@ from twindex.embedder.room import Room
 
 
 def test_shares_that_fit_are_held_together() -> None:
-    room = Room()
-    with room.taken(0.5), room.taken(0.5):
-        pass
+    room, held = Room(), []
+
+    def second() -> None:
+        with room.taken(0.5):
+            held.append(1)
+
+    with room.taken(0.5):
+        thread = threading.Thread(target=second, daemon=True)
+        thread.start()
+        thread.join(10)
+        assert held == [1]
 
 
 @pytest.mark.parametrize("share", [0.0, -0.1, 1.01, float("nan")])

@@ -21,20 +21,6 @@ def test_split_refuses_to_hold_out_everything() -> None:
         sampling.split_subjects(SUBJECTS, 1.0, 0)
 
 
-@given(st.integers(0, 1000))
-def test_pairs_are_what_they_say(seed: int) -> None:
-    pairs = sampling.sample_pairs(SUBJECTS, 31, seed)
-    same = SUBJECTS[pairs.first] == SUBJECTS[pairs.second]
-    np.testing.assert_array_equal(same, pairs.mated)
-    assert pairs.mated.sum() == 15
-    assert (pairs.first != pairs.second).all()
-
-
-def test_pairs_need_two_photos_of_somebody() -> None:
-    with pytest.raises(ValueError, match="two subjects"):
-        sampling.sample_pairs(np.arange(5), 4, 0)
-
-
 @given(st.integers(0, 50), st.integers(0, 1000))
 def test_an_epoch_of_shuffled_batches_shows_every_photo_once(first_epoch: int, seed: int) -> None:
     steps = range(first_epoch * 10, first_epoch * 10 + 10)

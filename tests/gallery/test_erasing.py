@@ -199,11 +199,11 @@ def test_an_erasure_cut_short_is_finished(gallery: Gallery, folder: Path, monkey
     with monkeypatch.context() as killed:
 
         def die(store: Store, folder: Path, values: object) -> None:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt("killed")
 
         killed.setattr(Path, "unlink", lambda path, missing_ok=False: None)
         killed.setattr(Store, "search_files", die)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt, match="killed"):
             gallery.erase("subject 0")
     assert len(remnants(folder, vector)) == 1
     findings = examine(gallery)

@@ -80,7 +80,7 @@ def test_everything_is_there_under_the_new_key(
     assert (showing(path.parent, secrets()) == []) is (wanted is not None)
     assert_whole(path, wanted)
     if present != wanted:
-        with pytest.raises(EncryptionKeyError):
+        with pytest.raises(EncryptionKeyError, match=r"key|encrypted"):
             Store.open(path, key=present)
 
 

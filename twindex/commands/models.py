@@ -32,15 +32,17 @@ def list_installed(context: click.Context) -> None:
     found = list_models()
     value = [
         {
-            "name": m.name,
-            "model": m.fingerprint,
-            "precision": m.precision,
-            "shipped": m.shipped,
-            "default": m.default,
+            "name": model.name,
+            "model": model.fingerprint,
+            "precision": model.precision,
+            "shipped": model.shipped,
+            "default": model.default,
         }
-        for m in found
+        for model in found
     ]
-    rows = [(m.name, m.fingerprint[:12], m.precision, "default" if m.default else "") for m in found]
+    rows = [
+        (model.name, model.fingerprint[:12], model.precision, "default" if model.default else "") for model in found
+    ]
     show(settings_of(context), value, table(("name", "model", "precision", ""), rows))
 
 

@@ -13,6 +13,7 @@ from twindex.types import Float32, Int64
 
 PairDistances = tuple[Float32, Float32]  # of mated and of non-mated pairs
 VERIFY_FMR = 0.001
+_NEWTON_STEPS = 50
 GALLERY_SIZES = (1, 10, 100, 1_000, 10_000, 100_000)
 
 
@@ -60,6 +61,9 @@ def calibrate(templates: Float32, subjects: Int64, head_pairs: PairDistances | N
 def learned_head(mated: Float32, non_mated: Float32) -> Head:
     """The head of a twin that was trained.
 
+    Args:
+        mated, non_mated: (m,) and (n,) float32 distances.
+
     Raises:
         UsageError: It has not learned to tell mated from non-mated pairs, or a kind of pair is missing.
     """
@@ -89,10 +93,13 @@ def pair_distances(templates: Float32, subjects: Int64) -> tuple[Float32, Float3
     return np.sort(distances[upper & same]), np.sort(distances[upper & ~same])
 
 
-def fit_head(mated: Float32, non_mated: Float32, iterations: int = 50) -> tuple[float, float]:
+def fit_head(mated: Float32, non_mated: Float32) -> tuple[float, float]:
     """Weight and bias of P(same) = sigmoid(w d + b) by logistic regression (Platt 1999), both kinds weighing alike.
 
     Newton's method on the mean cross-entropy, with a ridge that keeps separable data finite.
+
+    Args:
+        mated, non_mated: (m,) and (n,) float32 distances.
 
     Raises:
         ValueError: A kind of pair is missing, or the fitted weight is not negative.
@@ -105,7 +112,7 @@ def fit_head(mated: Float32, non_mated: Float32, iterations: int = 50) -> tuple[
     features = np.stack([distance, np.ones_like(distance)], axis=1)
     solution = np.zeros(2)
     ridge = 1e-6
-    for _ in range(iterations):
+    for _ in range(_NEWTON_STEPS):
         probability = 1 / (1 + np.exp(-np.clip(features @ solution, -50, 50)))
         gradient = features.T @ (share * (probability - label)) + ridge * solution
         curvature = (features * (share * probability * (1 - probability))[:, None]).T @ features + ridge * np.eye(2)
@@ -118,22 +125,26 @@ def fit_head(mated: Float32, non_mated: Float32, iterations: int = 50) -> tuple[
 
 
 def accept_distance(non_mated: Float32, rate: float) -> float:
-    """The distance at or below which a share `rate` of non-mated pairs lies."""
+    """The distance at or below which a share `rate` of non-mated pairs, (n,) float32, lies."""
     return float(np.quantile(non_mated, rate))
 
 
-def thresholds_by_size(non_mated: Float32, fpir: float = TARGET_FPIR) -> list[tuple[int, float]]:
-    """(gallery size, distance) at which a stranger is called somebody with probability `fpir`.
+def thresholds_by_size(non_mated: Float32) -> list[tuple[int, float]]:
+    """(gallery size, distance) at which a stranger is called somebody with probability `TARGET_FPIR`.
 
     The nearest of N independent non-mated comparisons is within t with probability 1 - (1 - FMR(t))^N. Sizes for which
     the rate is below what the pairs can show (ten of them) are left out.
     """
-    rates = [(size, 1 - (1 - fpir) ** (1 / size)) for size in GALLERY_SIZES]
+    rates = [(size, 1 - (1 - TARGET_FPIR) ** (1 / size)) for size in GALLERY_SIZES]
     return [(size, accept_distance(non_mated, rate)) for size, rate in rates if rate * len(non_mated) >= 10]
 
 
 def balanced_accuracy(mated: Float32, non_mated: Float32) -> float:
-    """Best share of right decisions by one threshold on distance, both kinds weighing alike."""
+    """Best share of right decisions by one threshold on distance, both kinds weighing alike.
+
+    Args:
+        mated, non_mated: (m,) and (n,) float32 distances, ascending.
+    """
     edges: NDArray[np.float32] = np.unique(np.concatenate([mated, non_mated[:: max(1, len(non_mated) // 10_000)]]))
     accepted = np.searchsorted(mated, edges, side="right") / len(mated)
     rejected = 1 - np.searchsorted(non_mated, edges, side="right") / len(non_mated)

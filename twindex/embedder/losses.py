@@ -74,11 +74,11 @@ def triplet_semi_hard(templates: Any, subjects: Any, margin: float = 0.2) -> Any
     return ops.sum(violations) / ops.maximum(ops.sum(positive), 1.0)
 
 
-def distillation(templates: Any, targets: Any, relations: float = 2.0) -> Any:
-    """Follow a teacher: mean(1 - cos(student, teacher)) + `relations` x mean squared difference of
+def distillation(templates: Any, targets: Any) -> Any:
+    """Follow a teacher: mean(1 - cos(student, teacher)) + 2 x mean squared difference of
     (student_i . teacher_j) and (teacher_i . teacher_j) over all pairs of the batch."""
     targets = ops.convert_to_tensor(targets)
     direct = 1.0 - ops.mean(ops.sum(templates * targets, axis=-1))
     across = ops.matmul(templates, ops.transpose(targets))
     among = ops.matmul(targets, ops.transpose(targets))
-    return direct + relations * ops.mean(ops.square(across - among))
+    return direct + 2.0 * ops.mean(ops.square(across - among))

@@ -102,12 +102,12 @@ def build_head() -> keras.layers.Layer:
     )
 
 
-def build_twin(branch: keras.Model, head: keras.layers.Layer | None = None) -> keras.Model:
+def build_twin(branch: keras.Model) -> keras.Model:
     """The Siamese twin over one `branch`, called twice: two images to P(same person), shape (n, 1)."""
     first = keras.Input(branch.input_shape[1:], name="first")
     second = keras.Input(branch.input_shape[1:], name="second")
     distance = EuclideanDistance(dtype="float32", name="distance")([branch(first), branch(second)])
-    probability = (head or build_head())(distance)
+    probability = build_head()(distance)
     return keras.Model([first, second], probability, name="twin")
 
 

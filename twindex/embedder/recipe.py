@@ -242,10 +242,6 @@ class Recipe:
             raise UsageError(f"The recipe has no stage {name!r}; its stages are {', '.join(names)}.")
         return names.index(name)
 
-    @property
-    def needs_teacher(self) -> bool:
-        return any(stage.distils for stage in self.stages)
-
 
 def read_recipe(path: Path) -> Recipe:
     """Read a recipe file.

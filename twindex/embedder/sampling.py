@@ -1,23 +1,12 @@
-"""Which photos make a batch: subject-disjoint splits, pairs, and identity-balanced batches. NumPy only.
+"""Which photos make a batch: subject-disjoint splits, and identity-balanced batches. NumPy only.
 
 Every choice is a pure function of a seed and a step number, so that training resumed after a kill sees the same
 batches.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from twindex.types import Int64
-
-
-@dataclass(frozen=True, eq=False)
-class Pairs:
-    """Pairs of photos by index: `first` and `second` (n,) int64, `mated` (n,) bool."""
-
-    first: Int64
-    second: Int64
-    mated: np.ndarray[tuple[int], np.dtype[np.bool_]]
 
 
 def split_subjects(subjects: Int64, held_out: float, seed: int) -> tuple[Int64, Int64]:
@@ -39,29 +28,8 @@ def split_subjects(subjects: Int64, held_out: float, seed: int) -> tuple[Int64, 
     return np.flatnonzero(~apart), np.flatnonzero(apart)
 
 
-def sample_pairs(subjects: Int64, count: int, seed: int) -> Pairs:
-    """Half mated, half non-mated pairs, drawn with replacement.
-
-    Args:
-        subjects: (n,) integer label of each photo.
-        count: Number of pairs; the larger half is non-mated.
-
-    Raises:
-        ValueError: No subject has two photos, or there is only one subject.
-    """
-    groups = _groups(subjects)
-    several = [group for group in groups if len(group) > 1]
-    if not several or len(groups) < 2:
-        raise ValueError("Pairs need two subjects, one of them with two photos.")
-    random = np.random.default_rng(seed)
-    pairs = [_mated(several, random) for _ in range(count // 2)]
-    pairs += [_non_mated(groups, random) for _ in range(count - count // 2)]
-    first, second = np.array(pairs, np.int64).T
-    return Pairs(first, second, np.arange(count) < count // 2)
-
-
 def shuffled_batch(photos: int, size: int, step: int, seed: int) -> Int64:
-    """Batch `step` of an endless run of epochs, each a fresh shuffle of all photo indices."""
+    """Batch `step` of an endless run of epochs, each a fresh shuffle of all photo indices; (size,) int64."""
     positions = np.arange(step * size, (step + 1) * size)
     batch = np.empty(size, np.int64)
     for epoch in np.unique(positions // photos):
@@ -72,7 +40,7 @@ def shuffled_batch(photos: int, size: int, step: int, seed: int) -> Int64:
 
 
 def balanced_batch(subjects: Int64, people: int, photos: int, step: int, seed: int) -> Int64:
-    """Identity-balanced batch `step`: `people` subjects with `photos` photos each, in a row.
+    """Identity-balanced batch `step`: `people` subjects with `photos` photos each, in a row; (people * photos,) int64.
 
     A subject with fewer photos repeats them. Subjects come in shuffled epochs, as in `shuffled_batch`.
     """
@@ -87,13 +55,3 @@ def _groups(subjects: Int64) -> list[Int64]:
     order = np.argsort(subjects, kind="stable")
     edges = np.flatnonzero(np.diff(subjects[order])) + 1
     return list(np.split(order, edges))
-
-
-def _mated(groups: list[Int64], random: np.random.Generator) -> tuple[int, int]:
-    first, second = random.choice(groups[random.integers(len(groups))], 2, replace=False)
-    return int(first), int(second)
-
-
-def _non_mated(groups: list[Int64], random: np.random.Generator) -> tuple[int, int]:
-    one, other = random.choice(len(groups), 2, replace=False)
-    return int(random.choice(groups[one])), int(random.choice(groups[other]))

@@ -1,7 +1,6 @@
 """Open-set 1:N identification: CMC, and FNIR against FPIR (ISO/IEC 19795-1, NIST FRTE 1:N)."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +11,7 @@ from twindex.scoring import Float64
 from twindex.types import Int64
 
 STRANGER = -1
+_SIZES = (10, 30, 100, 300, 1_000, 3_000, 10_000)  # of galleries that are reported
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +81,6 @@ def searches(distances: Float64, subjects: Int64, usable: NDArray[np.bool_]) -> 
     return Searches(ranks, own, strangers)
 
 
-def nested_sizes(subjects: int, sizes: Sequence[int] = (10, 30, 100, 300, 1_000, 3_000, 10_000)) -> list[int]:
+def nested_sizes(subjects: int) -> list[int]:
     """The gallery sizes to report: those below the number of subjects, and that number."""
-    return [size for size in sizes if size < subjects] + [subjects]
+    return [size for size in _SIZES if size < subjects] + [subjects]

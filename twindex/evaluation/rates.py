@@ -8,6 +8,7 @@ from scipy.stats import beta
 from twindex.scoring import Float64
 
 Interval = tuple[float, float]
+_COVERAGE = 0.95  # of intervals
 COUNT_TOLERANCE = 1e-9  # keeps a share of a number, 0.001 x 3,000, at the whole number that it is
 
 
@@ -36,12 +37,11 @@ def share_below(distances: Float64, threshold: float) -> float:
     return float(np.mean(distances < threshold))
 
 
-def binomial_interval(events: int, attempts: int, level: float = 0.95) -> Interval:
-    """Confidence interval of a rate (Clopper and Pearson 1934): its coverage is `level` or more.
+def binomial_interval(events: int, attempts: int) -> Interval:
+    """Confidence interval of a rate (Clopper and Pearson 1934): its coverage is 95 % or more.
 
     Args:
         events, attempts: How often it happened, of how many.
-        level: The coverage wanted.
 
     Returns:
         Lowest and highest rate.
@@ -51,7 +51,7 @@ def binomial_interval(events: int, attempts: int, level: float = 0.95) -> Interv
     """
     if not 0 <= events <= attempts or attempts == 0:
         raise ValueError(f"Expected from 0 to {attempts} events and at least one attempt, got {events}.")
-    tail = (1 - level) / 2
+    tail = (1 - _COVERAGE) / 2
     low = 0.0 if events == 0 else float(beta.ppf(tail, events, attempts - events + 1))
     high = 1.0 if events == attempts else float(beta.ppf(1 - tail, events + 1, attempts - events))
     return low, high

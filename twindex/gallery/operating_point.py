@@ -20,6 +20,7 @@ Method = Literal["non-mated", "leave-one-subject-out"]
 MOST_SUBJECTS = 5_000  # of the gallery, that are left out in turn
 MOST_PHOTOS = 10  # of each of them
 REPEATABILITY = 1e-4  # by which a distance may differ when the same photos are embedded in another batch
+_SEED = 1  # of the subjects that are looked at, where there are very many
 SOURCE = "source"  # where a stored report keeps how to find the strangers again
 
 
@@ -73,7 +74,6 @@ def calibrate(
     strangers: Mapping[str, Float32] | None = None,
     *,
     source: Mapping[str, Any] | None = None,
-    seed: int = 1,
 ) -> Calibration:
     """Find the threshold and keep it in the gallery.
 
@@ -84,7 +84,6 @@ def calibrate(
         strangers: For each person not enrolled (photos, dim) templates; None leaves each subject
             of the gallery out in turn instead.
         source: How to find the strangers' photos again; kept under `SOURCE`.
-        seed: Of the subjects that are looked at, where there are very many.
 
     Raises:
         UsageError: There is nobody enrolled, nobody to measure on, or a stranger's photo is enrolled.
@@ -97,7 +96,7 @@ def calibrate(
         raise UsageError("The gallery is empty: there is nothing to set a threshold for.")
     card = gallery.embedder(fingerprint).card
     head = Head(card.head_weight, card.head_bias)
-    chosen = _chosen_references(centroids, seed)
+    chosen = _chosen_references(centroids)
     others, own = centroids.left_out(chosen)
     if strangers is None and len(centroids.names) < 2:
         raise UsageError("A lonely person has no strangers: enrol a second one, or name a folder with --non-mated.")
@@ -126,9 +125,9 @@ def calibrate(
     return found
 
 
-def _chosen_references(centroids: Centroids, seed: int) -> NDArray[np.int64]:
+def _chosen_references(centroids: Centroids) -> NDArray[np.int64]:
     """Positions of up to `MOST_PHOTOS` references of up to `MOST_SUBJECTS` subjects, by subject."""
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(_SEED)
     subjects = random.permutation(len(centroids.names))[:MOST_SUBJECTS]
     positions = np.flatnonzero(np.isin(centroids.owners, subjects))
     ordered = positions[np.argsort(centroids.owners[positions], kind="stable")]

@@ -27,16 +27,18 @@ class Changes:
         with self._database.read() as connection:
             return int(connection.exec_driver_sql(_REVISION).scalar_one())
 
-    def since(self, revision: int, limit: int | None = None) -> list[Change]:
-        """The changes after `revision`, oldest first, at most `limit` of them."""
+    def since(self, revision: int) -> list[Change]:
+        """The changes after `revision`, oldest first."""
         statement = (
             select(CHANGES.c.revision, CHANGES.c.kind, CHANGES.c.reference)
             .where(CHANGES.c.revision > revision)
             .order_by(CHANGES.c.revision)
-            .limit(limit)
         )
         with self._database.read() as connection:
-            return [Change(number, cast(ChangeKind, kind), ref) for number, kind, ref in connection.execute(statement)]
+            return [
+                Change(number, cast(ChangeKind, kind), reference)
+                for number, kind, reference in connection.execute(statement)
+            ]
 
 
 def erased_since(connection: Connection, revision: int) -> bool:

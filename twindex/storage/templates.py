@@ -89,7 +89,10 @@ def select_missing(connection: Connection, fingerprint: str, after: int, limit: 
         .order_by(REFERENCES.c.id)
         .limit(limit)
     )
-    return [KeptCrop(ref, checked_crop(ref, crop, sha)) for ref, crop, sha in connection.execute(statement)]
+    return [
+        KeptCrop(reference, checked_crop(reference, crop, sha256))
+        for reference, crop, sha256 in connection.execute(statement)
+    ]
 
 
 def every_reference_has(connection: Connection, fingerprint: str) -> bool:
