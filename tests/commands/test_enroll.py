@@ -173,6 +173,16 @@ def test_a_resumed_batch_is_reported_whole(
     assert [Path(one["path"]).name for one in report.json["items"]] == names
 
 
+def test_a_resumed_batch_does_not_tell_what_was_erased_meanwhile(gallery: Path) -> None:
+    with Gallery.open(gallery) as opened:
+        job = opened.store.jobs.list()[-1]
+        before = list(jobs_enroll.settled_items(opened, job))
+        name = before[0].subject
+        opened.erase(name)
+        assert list(jobs_enroll.settled_items(opened, job)) == [one for one in before if one.subject != name]
+    assert {one.status for one in before} == {"skipped"}
+
+
 def test_one_missing_path_is_one_failed_photo(run: Run, tmp_path: Path, people: Path) -> None:
     photo = photos(people / "enrolled")[0]
     result = run("--gallery", tmp_path / "g", "--json", "enroll", photo, tmp_path / "gone.jpg", "--subject", "Ada")

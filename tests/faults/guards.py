@@ -308,11 +308,11 @@ GUARDS = (
     Guard(
         "I6",
         "every file is searched for what was erased",
-        "storage/verification.py",
+        "storage/file_search.py",
         "search_files",
         "tuple(path for path, theirs in runs.items() if theirs & left)",
         "()",
-        "storage/test_verification.py::test_without_secure_delete_the_bytes_are_found",
+        "storage/test_file_search.py::test_without_secure_delete_the_bytes_are_found",
     ),
     Guard(
         "I6",

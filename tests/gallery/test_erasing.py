@@ -10,7 +10,7 @@ import pytest
 
 from tests.gallery.builders import drawn_crop, enrol, template
 from tests.storage.builders import DIM, crop_bytes, remnants, request, sample, unit_vector
-from tests.storage.test_verification import weaken
+from tests.storage.test_file_search import weaken
 from twindex.config import DATABASE
 from twindex.embedder.alignment import encode_crop
 from twindex.gallery import Gallery

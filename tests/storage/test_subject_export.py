@@ -160,7 +160,7 @@ def test_a_file_that_comes_meanwhile_is_not_replaced(
     assert sorted(one.name for one in tmp_path.iterdir()) == ["ada.zip", "gallery"]
 
 
-@pytest.mark.parametrize(("point", "audited"), [("_crop", 1), ("publish_archive", 2)])
+@pytest.mark.parametrize(("point", "audited"), [("select_crop", 1), ("publish_archive", 2)])
 def test_a_killed_export_is_given_again(held: Store, path: Path, tmp_path: Path, point: str, audited: int) -> None:
     code = (
         "import os, signal, sys; from pathlib import Path; from twindex.storage import Store, subject_export\n"

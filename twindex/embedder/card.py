@@ -88,25 +88,39 @@ class Card:
         all_ranges = len(activations())
         allowed_ranges = (all_ranges,) if self.precision == "int8" else (0, all_ranges)
         rules = {
-            "name": _NAME.fullmatch(self.name),
-            "input_shape": SMALLEST_SIDE <= height == width <= _LARGEST_SIDE and channels == 3,
-            "dim": 2 <= self.dim <= _LARGEST_DIM,
-            "alignment": self.alignment in ALIGNMENTS,
-            "head_weight": math.isfinite(self.head_weight) and self.head_weight < 0,
-            "head_bias": math.isfinite(self.head_bias),
-            "thresholds": sizes == sorted(set(sizes))
-            and probabilities == sorted(probabilities)
-            and all(size >= 1 for size in sizes)
-            and all(0 < probability <= 1 for probability in probabilities),
-            "verify_threshold": 0 < self.verify_threshold <= 1,
-            "weights_sha256": self.weights_sha256 == "" or _DIGEST.fullmatch(self.weights_sha256),
-            "precision": self.precision in PRECISIONS,
-            "activation_ranges": len(self.activation_ranges) in allowed_ranges
-            and all(0 < bound < math.inf for bound in self.activation_ranges),
+            "name": (
+                _NAME.fullmatch(self.name),
+                "1 to 64 letters, digits, spaces and . _ + -, a letter or digit first",
+            ),
+            "input_shape": (
+                SMALLEST_SIDE <= height == width <= _LARGEST_SIDE and channels == 3,
+                f"a square of {SMALLEST_SIDE} to {_LARGEST_SIDE} pixels, 3 channels",
+            ),
+            "dim": (2 <= self.dim <= _LARGEST_DIM, f"2 to {_LARGEST_DIM}"),
+            "alignment": (self.alignment in ALIGNMENTS, f"one of {ALIGNMENTS}"),
+            "head_weight": (math.isfinite(self.head_weight) and self.head_weight < 0, "a number below 0"),
+            "head_bias": (math.isfinite(self.head_bias), "a finite number"),
+            "thresholds": (
+                sizes == sorted(set(sizes))
+                and probabilities == sorted(probabilities)
+                and all(size >= 1 for size in sizes)
+                and all(0 < probability <= 1 for probability in probabilities),
+                "rising gallery sizes from 1 on, with rising probabilities above 0 and up to 1",
+            ),
+            "verify_threshold": (0 < self.verify_threshold <= 1, "above 0 and up to 1"),
+            "weights_sha256": (self.weights_sha256 == "" or _DIGEST.fullmatch(self.weights_sha256), "64 hex digits"),
+            "precision": (self.precision in PRECISIONS, f"one of {PRECISIONS}"),
+            "activation_ranges": (
+                len(self.activation_ranges) in allowed_ranges
+                and all(0 < bound < math.inf for bound in self.activation_ranges),
+                f"{all_ranges} finite numbers above 0, for int8",
+            ),
         }
-        for name, holds in rules.items():
+        for name, (holds, expected) in rules.items():
             if not holds:
-                raise BundleError(f"The model's card has a {name} that is out of range: {getattr(self, name)!r}.")
+                raise BundleError(
+                    f"The model's card has a {name} that is out of range: {getattr(self, name)!r}, expected {expected}."
+                )
 
     @property
     def fingerprint(self) -> str:
@@ -154,7 +168,7 @@ class Card:
         accuracy = {"measured_in": self.precision, **self.accuracy}
         return replace(self, name=name, precision=precision, accuracy=accuracy)  # type: ignore[arg-type]  # checked there
 
-    def threshold_for(self, gallery_size: int) -> float:
+    def threshold_for(self, subjects: int) -> float:
         """The default operating threshold for a gallery with that number of subjects.
 
         Linear in the logarithm of the size between the card's thresholds, and the smallest one's below them. Above the
@@ -162,22 +176,22 @@ class Card:
         still match. A card without thresholds gives `verify_threshold`.
 
         Raises:
-            ValueError: `gallery_size` is below 1.
+            ValueError: `subjects` is below 1.
         """
-        if gallery_size < 1:
-            raise ValueError(f"Expected a gallery of at least one subject, got {gallery_size}.")
+        if subjects < 1:
+            raise ValueError(f"Expected a gallery of at least one subject, got {subjects}.")
         if not self.thresholds:
             return self.verify_threshold
         first, last = self.thresholds[0], self.thresholds[-1]
-        if gallery_size <= first.gallery_size:
+        if subjects <= first.gallery_size:
             return first.probability
         below, above = first, first
         for threshold in self.thresholds[1:]:
             below, above = above, threshold
-            if gallery_size <= threshold.gallery_size:
-                return _between(below, above, gallery_size)
+            if subjects <= threshold.gallery_size:
+                return _between(below, above, subjects)
         ceiling = float(Head(self.head_weight, self.head_bias).probability(0.0))
-        return max(last.probability, min(_between(below, above, gallery_size), ceiling))
+        return max(last.probability, min(_between(below, above, subjects), ceiling))
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, as `card.json` holds them."""

@@ -92,7 +92,7 @@ def settled_items(gallery: Gallery, job: Job) -> Iterator[ItemReport]:
     Those whose subject was erased since are left out.
     """
     for item in gallery.store.jobs.items(job.id):
-        if item.status == "pending" or item.path is None or item.subject is None:
+        if item.status == "pending" or not item.subject:
             continue
         status, reason = ("skipped", ALREADY_ENROLLED) if item.status == "enrolled" else (item.status, item.reason)
         yield ItemReport(item.path, item.subject, status, reason, item.reference)

@@ -38,19 +38,19 @@ class Jobs:
         """
         values = {"kind": kind, "parameters": parameters, "state": "running", "created": datetime.now(UTC)}
         with self._database.write() as connection:
-            number = connection.execute(insert(JOBS).values(values).returning(JOBS.c.id)).scalar_one()
-            return _get(connection, number)
+            job_id = connection.execute(insert(JOBS).values(values).returning(JOBS.c.id)).scalar_one()
+            return _get(connection, job_id)
 
-    def get(self, number: int) -> Job:
+    def get(self, job_id: int) -> Job:
         """One job.
 
         Raises:
             UsageError: If there is none with this id.
         """
         with self._database.read() as connection:
-            return _get(connection, number)
+            return _get(connection, job_id)
 
-    def set_state(self, number: int, state: JobState) -> None:
+    def set_state(self, job_id: int, state: JobState) -> None:
         """Say how a job stands; `finished` and `failed` note the time, and that nobody will ask for the job again.
 
         Raises:
@@ -58,8 +58,8 @@ class Jobs:
         """
         ended = datetime.now(UTC) if state in ("finished", "failed") else None
         with self._database.write() as connection:
-            _get(connection, number)
-            connection.execute(update(JOBS).where(JOBS.c.id == number).values(state=state, finished=ended))
+            _get(connection, job_id)
+            connection.execute(update(JOBS).where(JOBS.c.id == job_id).values(state=state, finished=ended))
             if ended is not None:
                 forget_requests(connection)
 
@@ -172,10 +172,10 @@ _ITEMS: Select[*tuple[object, ...]] = select(
 ).order_by(JOB_ITEMS.c.id)
 
 
-def _get(connection: Connection, number: int) -> Job:
-    row = connection.execute(_JOBS.where(JOBS.c.id == number)).first()
+def _get(connection: Connection, job_id: int) -> Job:
+    row = connection.execute(_JOBS.where(JOBS.c.id == job_id)).first()
     if row is None:
-        raise UsageError(f"No job {number}; see `twindex jobs list`.")
+        raise UsageError(f"No job {job_id}; see `twindex jobs list`.")
     return _job(row)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 
 from twindex.errors import UsageError
 from twindex.storage.audit import record
@@ -236,16 +236,8 @@ class References:
             UsageError: If there is no such reference.
             IntegrityError: If the crop is not what was written.
         """
-        statement = (
-            select(SAMPLES.c.crop, SAMPLES.c.crop_sha256)
-            .join(REFERENCES, REFERENCES.c.sample_id == SAMPLES.c.id)
-            .where(REFERENCES.c.id == int(reference))
-        )
         with self._database.read() as connection:
-            row = connection.execute(statement).first()
-        if row is None:
-            raise _no_reference(reference)
-        return checked_crop(reference, row.crop, row.crop_sha256)
+            return select_crop(connection, int(reference))
 
     def find(self, source_sha256: str, subject: str | None = None) -> list[ReferenceRecord]:
         """The references made from a photo, of one subject if named, ascending by id."""
@@ -254,6 +246,19 @@ class References:
             conditions.append(SUBJECTS.c.name == subject_name(subject))
         with self._database.read() as connection:
             return select_references(connection, *conditions)
+
+
+def select_crop(connection: Connection, reference: int) -> bytes | None:
+    """The kept crop of a reference, as `References.crop`, in the caller's transaction."""
+    statement = (
+        select(SAMPLES.c.crop, SAMPLES.c.crop_sha256)
+        .join(REFERENCES, REFERENCES.c.sample_id == SAMPLES.c.id)
+        .where(REFERENCES.c.id == reference)
+    )
+    row = connection.execute(statement).first()
+    if row is None:
+        raise _no_reference(reference)
+    return checked_crop(reference, row.crop, row.crop_sha256)
 
 
 def _no_reference(reference: int) -> UsageError:

@@ -32,7 +32,7 @@ from twindex.storage.subject_export import export_subject
 from twindex.storage.subjects import Subjects
 
 if TYPE_CHECKING:
-    from twindex.storage.verification import FileSearch
+    from twindex.storage.file_search import FileSearch
 
 _GALLERY = select(
     GALLERY.c.gallery_id, GALLERY.c.keep_crops, GALLERY.c.created, GALLERY.c.threshold, GALLERY.c.consent_required
@@ -181,7 +181,7 @@ class Store:
 
     def search_files(self, folder: Path, values: Sequence[bytes]) -> "FileSearch":
         """Look for erased values in every file below a folder; see `verification.py`."""
-        from twindex.storage.verification import search_files  # needs NumPy, which other commands do without
+        from twindex.storage.file_search import search_files  # needs NumPy, which other commands do without
 
         return search_files(self._database, folder, values)
 

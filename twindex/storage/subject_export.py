@@ -21,9 +21,10 @@ from twindex.storage.partial import partial_folder, remove_abandoned
 from twindex.storage.publishing import private_file
 from twindex.storage.records import ReferenceRecord
 from twindex.storage.reference_lookup import select_references
-from twindex.storage.schema import GALLERY, JOB_ITEMS, REFERENCES, SAMPLES, SUBJECTS, TEMPLATES
+from twindex.storage.references import select_crop
+from twindex.storage.schema import GALLERY, JOB_ITEMS, REFERENCES, SUBJECTS, TEMPLATES
 from twindex.storage.subjects import find_subject
-from twindex.storage.template_format import checked_crop, stacked_vectors
+from twindex.storage.template_format import stacked_vectors
 
 SCHEMA = 1
 
@@ -63,7 +64,7 @@ def _write(connection: Connection, name: str, stream: BinaryIO) -> int:
     held = _held(connection, subject_id, references)
     with zipfile.ZipFile(stream, "w") as archive:
         for one in references:
-            if crop := _crop(connection, one.reference):
+            if crop := select_crop(connection, one.reference):
                 archive.writestr(_crop_file(one), crop)
         text = json.dumps(held, indent=1, ensure_ascii=False, allow_nan=False)
         archive.writestr("subject.json", text, zipfile.ZIP_DEFLATED)
@@ -117,16 +118,6 @@ def _templates(connection: Connection, reference: int) -> list[dict[str, Any]]:
         }
         for fingerprint, vector, sha256 in rows
     ]
-
-
-def _crop(connection: Connection, reference: int) -> bytes | None:
-    statement = (
-        select(SAMPLES.c.crop, SAMPLES.c.crop_sha256)
-        .join(REFERENCES, REFERENCES.c.sample_id == SAMPLES.c.id)
-        .where(REFERENCES.c.id == reference)
-    )
-    row = connection.execute(statement).one()
-    return checked_crop(reference, row.crop, row.crop_sha256)
 
 
 def _crop_file(one: ReferenceRecord) -> str:
