@@ -30,9 +30,10 @@ def summary(seconds: list[float]) -> dict[str, float]:
 
 
 def machine(*packages: str) -> dict[str, Any]:
-    """Cores, Python and package versions."""
+    """Cores, threads that may run at once, Python and package versions."""
     return {
         "cores": os.cpu_count(),
+        "threads": len(os.sched_getaffinity(0)),
         "python": platform.python_version(),
         **{package: version(package) for package in packages},
     }

@@ -135,6 +135,13 @@ def test_the_card_is_measured_on_the_bundle_that_holds_what_was_trained(
     assert not list(run.folder.glob("draft-*"))
 
 
+def test_a_run_of_another_seed_holds_the_same_people_out(faces: TrainingFaces, tmp_path: Path) -> None:
+    splits = [TrainingRun(faces, recipe(seed=seed), tmp_path).split() for seed in (1, 2, 11)]
+    for learning, held_out in splits[1:]:
+        np.testing.assert_array_equal(learning, splits[0][0])
+        np.testing.assert_array_equal(held_out, splits[0][1])
+
+
 def test_a_run_begins_with_a_bundle_at_a_later_stage(
     trained: tuple[TrainingRun, keras.Model], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -149,7 +149,8 @@ class Recipe:
 
     Attributes:
         name: The model's, as its card allows it.
-        held_out: Share of the subjects that are not learned from but calibrated on; at least two are.
+        held_out: Share of the subjects that are not learned from but calibrated on; at least two are. The seed does not
+            change who they are.
         precision: Of the arithmetic; "auto" is mixed_bfloat16 where the processor computes in it, else float32.
         mirror: Whether the model sums the templates of an image and its mirror image.
         initial_share: Of the initial bundle's weights in the mean with the trained ones that becomes the model

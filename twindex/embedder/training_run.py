@@ -12,6 +12,7 @@ from twindex.errors import UsageError
 from twindex.types import Int64
 
 _NONE = "none"
+_HELD_OUT_SEED = 1
 
 
 @dataclass(frozen=True)
@@ -62,12 +63,15 @@ class TrainingRun:
         return bundle
 
     def split(self) -> tuple[Int64, Int64]:
-        """Photos to learn from and photos to calibrate on, (n,) int64 each; the same at each call.
+        """Photos to learn from and photos to calibrate on, (n,) int64 each; the same at each call and for every seed.
+
+        A run that goes on from another's bundle must not learn from the people whom that one held out, nor be measured
+        on people from whom that one has learned.
 
         Raises:
             UsageError: There are too few subjects.
         """
-        return self.faces.split(self.recipe.held_out, self.recipe.seed)
+        return self.faces.split(self.recipe.held_out, _HELD_OUT_SEED)
 
     def origin(self) -> dict[str, str]:
         """All that the run's result depends on, each as a SHA-256, hex, or a word.
