@@ -6,10 +6,15 @@ import pytest
 from PIL import Image
 
 from tests.commands.conftest import Run
+from twindex.commands.terminal import probability_text
 
 
 def probes(people: Path) -> list[Path]:
     return sorted((people / "probes").rglob("*.jpg"))
+
+
+def test_text_tells_a_probability_from_a_threshold_near_one() -> None:
+    assert [probability_text(one) for one in (0.0, 0.9994, 0.99993, 1.0)] == ["0.000", "0.999", "0.999930", "1.000000"]
 
 
 def test_answer_follows_the_contract(run: Run, enrolled: Path, people: Path) -> None:

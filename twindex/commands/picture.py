@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from twindex.commands.terminal import printable, probability_text
+from twindex.commands.terminal import printable
 from twindex.embedder.alignment import decode_crop
 from twindex.embedder.photo import decode
 from twindex.errors import UsageError
@@ -78,7 +78,7 @@ def _draw_row(sheet: Image.Image, corner: tuple[int, int], number: int, face: Fa
             draw.rectangle((x - 2, y - 2, x + CROP + 1, y + CROP + 1), outline=MATCH, width=3)
         text = _shortened(printable(candidate.subject), COLUMN - 8)
         draw.text((x, y + CROP + 2), text, font=_font(13), fill=INK)
-        draw.text((x, y + CROP + 17), f"P(same) {probability_text(candidate.probability)}", font=_font(12), fill=FAINT)
+        draw.text((x, y + CROP + 17), f"P(same) {candidate.probability:.3f}", font=_font(12), fill=FAINT)
 
 
 def _colour(face: FaceAnswer) -> tuple[int, int, int]:

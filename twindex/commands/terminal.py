@@ -14,7 +14,7 @@ from twindex.config import Settings
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-_MOST_DECIMALS = 12
+_NEARLY_ONE = 0.9995
 _HARMFUL = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 
@@ -28,11 +28,8 @@ def _escape(character: str) -> str:
 
 
 def probability_text(probability: float) -> str:
-    """A probability in three decimals, or in as many as tell it from 1, and one more."""
-    decimals = 3
-    while decimals < _MOST_DECIMALS and probability < 1 and round(probability, decimals) == 1:
-        decimals += 1
-    return f"{probability:.{decimals if decimals == 3 else decimals + 1}f}"
+    """A probability in three decimals; in six where they would show 1: thresholds of large galleries lie there."""
+    return f"{probability:.{3 if probability < _NEARLY_ONE else 6}f}"
 
 
 def say(text: str) -> None:
