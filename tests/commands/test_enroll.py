@@ -197,6 +197,16 @@ def test_every_photo_is_a_line(run: Run, tmp_path: Path, people: Path) -> None:
     assert run(*command).out.splitlines()[0] == f"skipped  {photo}: already_enrolled"
 
 
+def test_files_that_are_left_out_are_told(run: Run, tmp_path: Path, people: Path) -> None:
+    folder = tmp_path / "people" / "Ada"
+    folder.mkdir(parents=True)
+    for name in ("a.jfif", "b", ".hidden"):
+        (folder / name).write_bytes(photos(people / "enrolled")[0].read_bytes())
+    result = run("--gallery", tmp_path / "g", "--json", "enroll", tmp_path / "people")
+    assert (result.status, [Path(one["path"]).name for one in result.json["items"]]) == (0, ["a.jfif"])
+    assert f"note: 1 files in {tmp_path / 'people'} are left out, such as b: no photo is named so" in result.err
+
+
 def test_links_to_folders_are_told(run: Run, tmp_path: Path, people: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder = tmp_path / "people"
     folder.mkdir()

@@ -60,6 +60,7 @@ def enroll(
     reported; a bad one never stops the others (exit 4). Running the same command again enrols nothing twice and goes on
     where an interrupted run was; for photos that are enrolled already it sets the consent and the expiry that it names.
     """
+    from twindex.embedder.photo_file import others_below
     from twindex.jobs.enroll import plan_job
     from twindex.jobs.plan import plan_manifest, plan_paths
     from twindex.storage import CONSENT_REQUIRED, subject_name
@@ -78,6 +79,9 @@ def enroll(
         )
     for name in {photo.subject for photo in photos}:
         subject_name(name)
+    for path in paths:
+        if path.is_dir() and (others := others_below(path)):
+            say(f"note: {len(others)} files in {path} are left out, such as {others[0].name}: no photo is named so")
     with _gallery(settings, model, keep_crops=not discard_crops) as gallery:
         asked = [str(path.resolve()) for path in ([manifest] if manifest else paths)]
         if gallery.store.gallery().consent_required and not any(photo.terms.consent for photo in photos):

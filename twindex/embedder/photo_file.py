@@ -57,6 +57,16 @@ def photos_below(folder: Path) -> list[Path]:
 
     A folder that cannot be listed is among them: reading it says why, instead of its photos being passed over.
     """
+    return [path for path in _below(folder) if is_photo(path.name) or path.is_dir()]
+
+
+def others_below(folder: Path) -> list[Path]:
+    """The files that `photos_below` leaves out, but for hidden ones."""
+    return [path for path in _below(folder) if not is_photo(path.name) and not path.is_dir()]
+
+
+def _below(folder: Path) -> list[Path]:
+    """Files at any depth, in name order, without hidden ones, and folders that cannot be listed."""
     found: list[Path] = []
 
     def report(error: OSError) -> None:
@@ -64,7 +74,7 @@ def photos_below(folder: Path) -> list[Path]:
 
     for parent, folders, files in os.walk(folder, onerror=report):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += [Path(parent, name) for name in sorted(files) if is_photo(name)]
+        found += [Path(parent, name) for name in sorted(files) if not name.startswith(".")]
     return found
 
 
