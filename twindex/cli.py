@@ -26,7 +26,7 @@ COMMANDS = {
     "verify": "Compare two photos.",
     "reindex": "Rebuild the gallery with another model or index.",
     "jobs": "Batch jobs: list, show, resume.",
-    "subjects": "The enrolled: list, show, rename, merge, export, erase, purge.",
+    "subjects": "The enrolled: list, show, rename, annotate, merge, export, erase, purge.",
     "audit": "Who did what, and when.",
     "settings": "What the gallery demands.",
     "evaluate": "Measure a model on labelled photos.",

@@ -113,6 +113,15 @@ def test_what_is_told_are_the_stored_names(run: Run, gallery: Path) -> None:
     assert (shown["subject"], len(shown["references"])) == (renamed["subject"], references)
 
 
+def test_annotating_shows_what_is_kept(run: Run, gallery: Path) -> None:
+    name, _ = first_subject(run, gallery)
+    done = run("--gallery", gallery, "--json", "subjects", "annotate", name, "team=a=b", "desk=4").json
+    assert done == {"subject": name, "metadata": {"team": "a=b", "desk": "4"}}
+    run("--gallery", gallery, "subjects", "annotate", name, "desk=")
+    assert run("--gallery", gallery, "--json", "subjects", "show", name).json["metadata"] == {"team": "a=b"}
+    assert run("--gallery", gallery, "subjects", "annotate", name, "desk").status == 2
+
+
 @pytest.mark.parametrize("group", ["subjects", "jobs", "models", "evaluate"])
 def test_a_missing_command_is_json_where_asked_for(run: Run, group: str) -> None:
     result = run("--json", group)

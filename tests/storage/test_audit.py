@@ -23,7 +23,7 @@ def test_every_act_has_its_row(path: Path, tmp_path_factory: pytest.TempPathFact
         store.references.enroll_many([request(1, "ada"), request(2, "bob"), request(3, "bob")], MODEL)
         enrol(store, 1, "ada")
         store.subjects.rename("ada", "Ada")
-        store.subjects.set_metadata("Ada", {"team": "engines"})
+        store.subjects.annotate("Ada", {"team": "engines"})
         store.subjects.merge("bob", "Ada")
         store.export_subject("Ada", tmp_path_factory.mktemp("out") / "ada.zip")
         store.require_consent(True)

@@ -45,7 +45,7 @@ def held(store: Store) -> Store:
     store.references.add_templates(OTHER_MODEL, np.array([1]), unit_vector(4)[None])
     store.subjects.rename("a. lovelace", "lady")
     store.subjects.merge("lady", "ada")
-    store.subjects.set_metadata("ada", {"team": "engines"})
+    store.subjects.annotate("ada", {"team": "engines"})
     return store
 
 

@@ -44,13 +44,31 @@ def test_show_tells_everything(store: Store) -> None:
     enrol(store, 1, "ada")
     enrol(store, 2, "bob")
     enrol(store, 3, "ada")
-    store.subjects.set_metadata("ada", {"team": "engines", "badge": [1, 2]})
+    store.subjects.annotate("ada", {"team": "engines", "badge": "12"})
     detail = store.subjects.show("ada")
     assert detail.subject == "ada"
-    assert detail.metadata == {"team": "engines", "badge": [1, 2]}
+    assert detail.metadata == {"team": "engines", "badge": "12"}
     assert [record.reference for record in detail.references] == [1, 3]
     assert detail.created == store.subjects.list()[0].created
     assert store.subjects.show("bob").metadata == {}
+
+
+def test_annotating_sets_and_removes_entries(store: Store) -> None:
+    enrol(store, 1, "ada")
+    assert store.subjects.annotate("ada", {"team": "engines", "badge": "12"}) == {"team": "engines", "badge": "12"}
+    assert store.subjects.annotate("ada", {"badge": None, "desk": "\udcff"}) == {"team": "engines", "desk": "\\xff"}
+    assert store.subjects.show("ada").metadata == {"team": "engines", "desk": "\\xff"}
+    with pytest.raises(UsageError, match="No subject named 'bob'"):
+        store.subjects.annotate("bob", {"team": "engines"})
+
+
+def test_merging_keeps_the_metadata_of_both(store: Store) -> None:
+    enrol(store, 1, "ada")
+    enrol(store, 2, "bob")
+    store.subjects.annotate("ada", {"team": "engines", "desk": "4"})
+    store.subjects.annotate("bob", {"team": "looms"})
+    store.subjects.merge("ada", "bob")
+    assert store.subjects.show("bob").metadata == {"team": "looms", "desk": "4"}
 
 
 def test_an_unknown_name_brings_the_nearest(store: Store) -> None:

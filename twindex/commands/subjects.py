@@ -16,6 +16,7 @@ EXAMPLES = """\b
 Examples:
   twindex subjects list
   twindex subjects rename "ada l" "Ada Lovelace"
+  twindex subjects annotate "Ada Lovelace" team=engines badge=12
   twindex subjects merge "Ada (2)" "Ada Lovelace"
   twindex subjects export "Ada Lovelace" ada.zip
   twindex subjects erase "Ada Lovelace"
@@ -25,7 +26,7 @@ Examples:
 
 @click.group(epilog=EXAMPLES)
 def subjects() -> None:
-    """List, show, rename, merge, export, erase and purge the enrolled."""
+    """List, show, rename, annotate, merge, export, erase and purge the enrolled."""
 
 
 @subjects.command("list")
@@ -89,6 +90,25 @@ def rename_subject(context: click.Context, name: str, new_name: str) -> None:
         store.subjects.rename(name, new_name)
     was, now = subject_name(name), subject_name(new_name)
     show(settings_of(context), {"subject": now, "was": was}, [f"{was} is now {now}"])
+
+
+@subjects.command("annotate")
+@click.argument("name")
+@click.argument("entries", nargs=-1, required=True, metavar="KEY=VALUE...")
+@common_options
+@click.pass_context
+def annotate_subject(context: click.Context, name: str, entries: tuple[str, ...]) -> None:
+    """Keep what you want to know about NAME, such as team=engines; KEY= alone removes an entry."""
+    from twindex.storage.names import subject_name
+
+    pairs = [entry.partition("=") for entry in entries]
+    for entry, (key, equals, _) in zip(entries, pairs, strict=True):
+        if not key.strip() or not equals:
+            raise UsageError(f"Expected KEY=VALUE, got {entry!r}.")
+    with open_store(context) as store:
+        metadata = store.subjects.annotate(name, {key.strip(): value or None for key, _, value in pairs})
+    value = {"subject": subject_name(name), "metadata": metadata}
+    show(settings_of(context), value, [f"{subject_name(name)}: {json.dumps(metadata, ensure_ascii=False)}"])
 
 
 @subjects.command("merge")

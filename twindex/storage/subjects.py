@@ -1,6 +1,6 @@
 """Subjects: listing, renaming, merging and erasing the enrolled."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ from twindex.storage.database import Database
 from twindex.storage.erasure import Erased, erase_expired, erase_subject, select_expired
 from twindex.storage.generations import forget_all_snapshots
 from twindex.storage.merging import hand_over_items, hand_over_references
-from twindex.storage.names import subject_name, unknown_subject
+from twindex.storage.names import readable_text, subject_name, unknown_subject
 from twindex.storage.receipts import Erasure, ExpiredReference
 from twindex.storage.records import SubjectDetail, SubjectSummary
 from twindex.storage.reference_lookup import select_references
@@ -49,16 +49,25 @@ class Subjects:
             references = select_references(connection, REFERENCES.c.subject_id == subject_id)
         return SubjectDetail(subject_id, row.name, row.details, row.created, tuple(references))
 
-    def set_metadata(self, name: str, metadata: dict[str, Any]) -> None:
-        """Replace a subject's free metadata, JSON values only.
+    def annotate(self, name: str, entries: Mapping[str, str | None]) -> dict[str, Any]:
+        """Set entries of a subject's free metadata, or remove those that are None.
+
+        Returns:
+            All its metadata now.
 
         Raises:
             UsageError: If nobody has this name.
         """
+        readable = {
+            readable_text(key): None if value is None else readable_text(value) for key, value in entries.items()
+        }
         with self._database.write() as connection:
             subject_id = find_subject(connection, name)
-            connection.execute(update(SUBJECTS).where(SUBJECTS.c.id == subject_id).values(details=metadata))
+            merged = {**_metadata(connection, subject_id), **readable}
+            metadata = {key: value for key, value in merged.items() if value is not None}
+            _keep_metadata(connection, subject_id, metadata)
             record(connection, "metadata", {}, [subject_id])
+        return metadata
 
     def rename(self, name: str, new_name: str) -> None:
         """Give a subject another name, also in the items of jobs.
@@ -81,7 +90,8 @@ class Subjects:
     def merge(self, source: str, target: str) -> int:
         """Make two subjects one: the references of `source` become those of `target`, and `source` is gone.
 
-        Where both hold the same sample, the source's reference is erased.
+        Where both hold the same sample, the source's reference is erased; where both have metadata of one key, the
+        target's stays.
 
         Returns:
             How many references moved.
@@ -93,6 +103,8 @@ class Subjects:
             source_id, target_id = find_subject(connection, source), find_subject(connection, target)
             if source_id == target_id:
                 raise UsageError(f"Cannot merge {source!r} with itself; name two subjects.")
+            metadata = {**_metadata(connection, source_id), **_metadata(connection, target_id)}
+            _keep_metadata(connection, target_id, metadata)
             moved = hand_over_references(connection, source_id, target_id)
             hand_over_items(connection, subject_name(source), subject_name(target))
             erase_subject(connection, source_id, subject_name(source))
@@ -159,6 +171,17 @@ def _account(connection: Connection, action: str, erased: Erased, subjects: Sequ
     forget_all_snapshots(connection)
     counts = {"templates": len(erased.templates), "samples": erased.samples, "crops": len(erased.crops)}
     return record(connection, action, {"references": list(erased.references), "subjects": gone, **counts}, subjects)
+
+
+def _metadata(connection: Connection, subject_id: int) -> dict[str, Any]:
+    metadata: dict[str, Any] = connection.execute(
+        select(SUBJECTS.c.details).where(SUBJECTS.c.id == subject_id)
+    ).scalar_one()
+    return metadata
+
+
+def _keep_metadata(connection: Connection, subject_id: int, metadata: Mapping[str, Any]) -> None:
+    connection.execute(update(SUBJECTS).where(SUBJECTS.c.id == subject_id).values(details=dict(metadata)))
 
 
 def find_subject(connection: Connection, name: str) -> int:
