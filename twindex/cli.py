@@ -15,7 +15,7 @@ from click.shell_completion import shell_complete
 from twindex import __version__
 from twindex.commands.completion import COMPLETION_VARIABLE
 from twindex.commands.options import common_options
-from twindex.commands.terminal import emit, say
+from twindex.commands.terminal import emit, printable, say
 from twindex.errors import TwindexError, UsageError
 from twindex.stopping import handle
 
@@ -80,6 +80,13 @@ def twindex() -> None:
     """
 
 
+class _HarmlessFormatter(logging.Formatter):
+    """Log lines whose names and paths do nothing to a terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the program: errors become one line on stderr and an exit status, never a traceback."""
     given = sys.argv[1:] if arguments is None else arguments
@@ -107,7 +114,9 @@ def _status(given: Sequence[str]) -> int:
             handle(signal.SIGINT, signal.default_int_handler)
         if instruction := os.environ.get(COMPLETION_VARIABLE):
             sys.exit(shell_complete(twindex, {}, "twindex", COMPLETION_VARIABLE, instruction))
-        logging.basicConfig(format="twindex: %(message)s", level=logging.WARNING)
+        handler = logging.StreamHandler()
+        handler.setFormatter(_HarmlessFormatter("twindex: %(message)s"))
+        logging.basicConfig(handlers=[handler], level=logging.WARNING)
         context = twindex.make_context("twindex", list(given))
         with context:
             status = twindex.invoke(context)
@@ -145,9 +154,10 @@ def _discard_output() -> None:
 
 
 def _fail(error: TwindexError, arguments: Sequence[str]) -> int:
-    say(f"twindex: {' '.join(str(error).split())}")
+    # First what may fail itself, where the output cannot be written: that is told then.
     if "--json" in arguments:
         emit({"error": {"code": error.code, "message": str(error)}})
+    say(f"twindex: {' '.join(str(error).split())}")
     return error.exit_code
 
 

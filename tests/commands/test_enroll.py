@@ -210,6 +210,7 @@ def test_files_that_are_left_out_are_told(run: Run, tmp_path: Path, people: Path
 def test_links_to_folders_are_told(run: Run, tmp_path: Path, people: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder = tmp_path / "people"
     folder.mkdir()
-    (folder / "Linked").symlink_to(photos(people / "enrolled")[0].parent)
+    link = folder / "Linked"
+    link.symlink_to(photos(people / "enrolled")[0].parent)
     assert run("--gallery", tmp_path / "g", "enroll", folder).status == 2
-    assert f"{folder / 'Linked'} is left out: links to folders are not followed." in caplog.text
+    assert f"{link} is left out: links to folders are not followed." in caplog.text

@@ -117,7 +117,14 @@ def imported(*arguments: object, among: tuple[str, ...] = HEAVY) -> set[str]:
         "from twindex.cli import main\n"
         f"main({[str(argument) for argument in arguments]!r})\n"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
     return set(json.loads(result.stderr.strip().splitlines()[-1]))
 
 
@@ -190,9 +197,9 @@ def test_a_full_output_is_one_line_and_no_answer(enrolled: Path, arguments: tupl
         command = [sys.executable, "-m", "twindex", "--gallery", str(enrolled), *arguments]
         result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
     assert result.returncode == 2
-    assert result.stderr.splitlines()[-1].startswith("twindex: ")
-    assert "No space left on device" in result.stderr.splitlines()[-1]
-    assert "Traceback" not in result.stderr
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("twindex: ")
+    assert "No space left on device" in line
 
 
 def test_an_error_into_a_closed_pipe_is_no_traceback(enrolled: Path) -> None:
@@ -208,3 +215,13 @@ def test_talk_that_nobody_hears_changes_no_status(enrolled: Path) -> None:
         command = [sys.executable, "-m", "twindex", "--gallery", str(enrolled), "subjects", "show", "nobody"]
         result = subprocess.run(command, stdout=subprocess.PIPE, stderr=full, text=True, check=False, timeout=60)
     assert (result.returncode, result.stdout) == (2, "")
+
+
+def test_what_is_logged_does_nothing_to_a_terminal(tmp_path: Path, people: Path) -> None:
+    folder = tmp_path / "people"
+    folder.mkdir()
+    (folder / "\x1b[31mLinked").symlink_to(people / "enrolled")
+    result = twindex("--gallery", tmp_path / "g", "enroll", folder)
+    assert result.returncode == 2
+    assert "\\x1b[31mLinked is left out" in result.stderr
+    assert "\x1b" not in result.stderr

@@ -159,7 +159,7 @@ def test_a_reference_that_is_not_there(store: Store) -> None:
         store.references.crop(5)
 
 
-def test_changes_can_be_read_in_pieces(store: Store) -> None:
+def test_changes_are_those_after_a_revision(store: Store) -> None:
     store.references.enroll_many([request(number, "ada") for number in (1, 2, 3)], MODEL)
     assert [change.revision for change in store.changes.since(1)] == [2, 3]
     assert store.changes.since(3) == []

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from twindex.commands.options import common_options, pre_cropped_option, settings_of
-from twindex.commands.terminal import above_bar, counting, progress, say, show
+from twindex.commands.terminal import above_bar, counting, probability_text, progress, say, show
 from twindex.config import TARGET_FPIR
 from twindex.errors import UsageError
 
@@ -67,7 +67,11 @@ def calibrate(
             and threshold_age(gallery).age == "fits"
         ):
             kept = {name: value for name, value in stored.report.items() if name != SOURCE}
-            show(settings, {**kept, "changed": False}, [f"The threshold {stored.probability:.4f} still fits."])
+            show(
+                settings,
+                {**kept, "changed": False},
+                [f"The threshold {probability_text(stored.probability)} still fits."],
+            )
             return
         fingerprint = gallery.active().fingerprint
         strangers = _templates(gallery.embedder(fingerprint), **source) if source else None
@@ -76,7 +80,7 @@ def calibrate(
     low, high = point.fpir_interval
     told = "" if found.fnir is None else f"; {100 * found.fnir:.2f} % of enrolled photos, left out, are not found"
     lines = [
-        f"threshold  {point.threshold:.4f} for {found.gallery_size} references of {found.subjects} people",
+        f"threshold  {probability_text(point.threshold)}, {found.gallery_size} references of {found.subjects} people",
         f"FPIR       {estimate} {100 * point.fpir_bound:.2f} % (95 %: {100 * low:.2f} to {100 * high:.2f} %)",
         f"method     {found.method}, {point.strangers} strangers{told}",
     ]

@@ -15,7 +15,7 @@ from twindex.commands.terminal import probability_text, progress, say, show, tab
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("twindex-demo"),
     show_default=True,
-    help="Folder for the demo's gallery and picture.",
+    help="Folder for the picture, and for the demo's gallery where --gallery names none.",
 )
 @common_options
 @click.pass_context

@@ -91,4 +91,7 @@ def above_bar(text: str, *, talk: bool = False) -> None:
     from tqdm import tqdm
 
     with tqdm.external_write_mode(file=sys.stderr):
-        click.echo(printable(text), err=talk)
+        if talk:
+            say(text)
+        else:
+            click.echo(printable(text))

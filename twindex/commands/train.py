@@ -108,7 +108,7 @@ class RecipeOptions(TypedDict):
     type=click.IntRange(0, 2**32 - 1),
     default=1,
     show_default=True,
-    help="Without a recipe: seed of all that is drawn at random.",
+    help="Without a recipe: seed of all that is drawn at random, but for who is held out.",
 )
 @common_options
 @click.pass_context
@@ -173,7 +173,7 @@ def train(
 
 def _check_backend() -> None:
     """Refuse a KERAS_BACKEND that Keras would not find, before any work."""
-    backend = os.environ.get("KERAS_BACKEND", BACKENDS[0])
+    backend = os.environ.get("KERAS_BACKEND") or BACKENDS[0]
     if backend not in BACKENDS:
         raise UsageError(f"KERAS_BACKEND is {backend!r}, expected one of {', '.join(BACKENDS)}.")
     if find_spec(backend) is None:

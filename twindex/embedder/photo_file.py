@@ -57,24 +57,24 @@ def photos_below(folder: Path) -> list[Path]:
 
     A folder that cannot be listed is among them: reading it says why, instead of its photos being passed over.
     """
-    return [path for path in _below(folder) if is_photo(path.name) or path.is_dir()]
+    return [path for path, is_file in _below(folder) if not is_file or is_photo(path.name)]
 
 
 def others_below(folder: Path) -> list[Path]:
     """The files that `photos_below` leaves out, but for hidden ones."""
-    return [path for path in _below(folder) if not is_photo(path.name) and not path.is_dir()]
+    return [path for path, is_file in _below(folder) if is_file and not is_photo(path.name)]
 
 
-def _below(folder: Path) -> list[Path]:
-    """Files at any depth, in name order, without hidden ones, and folders that cannot be listed."""
-    found: list[Path] = []
+def _below(folder: Path) -> list[tuple[Path, bool]]:
+    """What is at any depth, in name order, without hidden ones: files (True), and folders that cannot be listed."""
+    found: list[tuple[Path, bool]] = []
 
     def report(error: OSError) -> None:
-        found.append(Path(error.filename))
+        found.append((Path(error.filename), False))
 
     for parent, folders, files in os.walk(folder, onerror=report):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += [Path(parent, name) for name in sorted(files) if not name.startswith(".")]
+        found += [(Path(parent, name), True) for name in sorted(files) if not name.startswith(".")]
     return found
 
 

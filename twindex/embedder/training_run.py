@@ -86,6 +86,8 @@ class TrainingRun:
             "teacher": self.teacher_sha256(),
             "weights": self.weights_origin(),
             "start": str(self.first_stage),
+            # Of a run with another seed: whom it holds out does not follow from what is above.
+            **({} if self.recipe.seed == _HELD_OUT_SEED else {"held_out": str(_HELD_OUT_SEED)}),
         }
 
     def weights_origin(self) -> str:

@@ -75,12 +75,16 @@ def reindex(
         UsageError: The index specification is wrong, no index is small enough, or there is no model to keep.
         IntegrityError: The new index does not find what exact search finds; the old one stays active.
     """
-    fingerprint = gallery.active().fingerprint if model is None else gallery.use(model).fingerprint
-    active = gallery.store.generations.active()
+    active: Generation | None
+    if model is None:
+        active = gallery.active()
+        fingerprint = active.fingerprint
+    else:
+        active, fingerprint = gallery.store.generations.active(), gallery.use(model).fingerprint
     if index is None and active is not None:
         text = active.index_spec
     else:
-        text = _stored_spec(gallery, index or AUTO, fingerprint, max_megabytes)
+        text = _stored_spec(gallery, AUTO if index is None else index, fingerprint, max_megabytes)
     return _run(gallery, {"model": fingerprint, "index": text}, lambda: _building(gallery, fingerprint, text), progress)
 
 

@@ -180,7 +180,7 @@ class Store:
             record(connection, "settings", {"consent_required": required})
 
     def search_files(self, folder: Path, values: Sequence[bytes]) -> "FileSearch":
-        """Look for erased values in every file below a folder; see `verification.py`."""
+        """Look for erased values in every file below a folder; see `file_search.py`."""
         from twindex.storage.file_search import search_files  # needs NumPy, which other commands do without
 
         return search_files(self._database, folder, values)
