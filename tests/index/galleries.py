@@ -25,10 +25,11 @@ QUANTISED_SPECS = (
 )
 ALL_SPECS = EXACT_SPECS + QUANTISED_SPECS
 
-# How far an estimated distance may be from the true one, half as far again as was ever seen.
+# How far an estimated distance may be from the true one, half as far again as was ever seen. "IVF,SQ8" codes what lies
+# beyond its cell's centre, in the range of what it was trained with: what is added later may lie outside.
 DISTANCE_BOUNDS = {
     "SQ8": 0.02,
-    "IVF16,SQ8": 0.02,
+    "IVF16,SQ8": 0.12,
     "PQ16": 0.3,
     "IVF16,PQ16": 0.3,
     "PQ16x4fs": 0.5,
