@@ -109,7 +109,7 @@ class Points:
             commit(dialect, connection)
             self.passes("committed")
 
-        DefaultDialect.do_commit = do_commit  # type: ignore[method-assign]
+        DefaultDialect.do_commit = do_commit  # type: ignore[method-assign]  # that is the fault
 
     def _python(self) -> None:
         fdopen, fsync, unlink = os.fdopen, os.fsync, os.unlink
@@ -128,7 +128,7 @@ class Points:
             unlink(*arguments, **named)
             self.passes("unlinked")
 
-        os.fdopen, os.fsync, os.unlink = dying_fdopen, dying_fsync, dying_unlink  # type: ignore[assignment]
+        os.fdopen, os.fsync, os.unlink = dying_fdopen, dying_fsync, dying_unlink  # type: ignore[assignment]  # the faults
         for name in ("replace", "rename", "link"):
             setattr(os, name, self._renaming(getattr(os, name)))
 

@@ -204,7 +204,7 @@ def refusals() -> Iterator[list[str]]:
     said: list[str] = []
     log = logging.getLogger("twindex.gallery.searchable")
     handler = logging.Handler()
-    handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
+    handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]  # no class for one use
     log.addHandler(handler)
     try:
         yield said

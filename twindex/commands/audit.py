@@ -4,7 +4,7 @@ import json
 
 import click
 
-from twindex.commands.options import common_options, settings_of
+from twindex.commands.options import ROW_NUMBER, common_options, settings_of
 from twindex.commands.subjects import open_store
 from twindex.commands.terminal import show, table
 
@@ -16,7 +16,7 @@ Examples:
 
 
 @click.command(epilog=EXAMPLES)
-@click.option("--last", type=click.IntRange(1, 2**63 - 1), metavar="N", help="Only the last N rows.")
+@click.option("--last", type=ROW_NUMBER, metavar="N", help="Only the last N rows.")
 @common_options
 @click.pass_context
 def audit(context: click.Context, last: int | None) -> None:

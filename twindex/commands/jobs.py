@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from twindex.commands.options import common_options, settings_of
+from twindex.commands.options import ROW_NUMBER, common_options, settings_of
 from twindex.commands.subjects import open_store
 from twindex.commands.terminal import show, table
 from twindex.errors import UsageError
@@ -15,7 +15,6 @@ Examples:
   twindex jobs show 3 --status failed
   twindex jobs resume 3
 """
-ROW_ID = click.IntRange(1, 2**63 - 1)  # as SQLite numbers rows
 STATUSES = ("pending", "enrolled", "skipped", "failed")
 
 
@@ -46,7 +45,7 @@ def list_jobs(context: click.Context) -> None:
 
 
 @jobs.command("show")
-@click.argument("job", type=ROW_ID)
+@click.argument("job", type=ROW_NUMBER)
 @click.option("--status", type=click.Choice(STATUSES), help="Only the photos with this status.")
 @common_options
 @click.pass_context
@@ -67,7 +66,7 @@ def show_job(context: click.Context, job: int, status: str | None) -> None:
 
 
 @jobs.command("resume")
-@click.argument("job", type=ROW_ID)
+@click.argument("job", type=ROW_NUMBER)
 @common_options
 @click.pass_context
 def resume_job(context: click.Context, job: int) -> int:

@@ -16,6 +16,7 @@ Command = Callable[..., Any]
 pre_cropped_option = click.option(
     "--pre-cropped", is_flag=True, help="Each image is one aligned face already; nothing is detected."
 )
+ROW_NUMBER = click.IntRange(1, 2**63 - 1)  # as SQLite counts rows
 model_option = click.option(
     "--model", help="A name, a fingerprint or a folder (default: the gallery's model, else the shipped one)."
 )
