@@ -91,11 +91,13 @@ def settled_items(gallery: Gallery, job: Job) -> Iterator[ItemReport]:
 
     Those whose subject was erased since are left out.
     """
-    for item in gallery.store.jobs.items(job.id):
-        if item.status == "pending" or not item.subject:
+    for item in gallery.store.jobs.settled(job.id):
+        if not item.subject:
             continue
-        status, reason = ("skipped", ALREADY_ENROLLED) if item.status == "enrolled" else (item.status, item.reason)
-        yield ItemReport(item.path, item.subject, status, reason, item.reference)
+        if item.status == "failed":
+            yield ItemReport(item.path, item.subject, "failed", item.reason, item.reference)
+        else:
+            yield ItemReport(item.path, item.subject, "skipped", item.reason or ALREADY_ENROLLED, item.reference)
 
 
 def run_job(gallery: Gallery, job: Job, reader: FaceReader, listener: Listener) -> None:

@@ -110,10 +110,11 @@ class Jobs:
 
     def items(self, job_id: int) -> Iterator[JobItem]:
         """All items of a job in their order, read in pages, each its own short transaction."""
-        after = 0
-        while page := self._page(_ITEMS.where(JOB_ITEMS.c.job_id == job_id), after, _PAGE):
-            yield from page
-            after = page[-1].id
+        return self._in_pages(_ITEMS.where(JOB_ITEMS.c.job_id == job_id))
+
+    def settled(self, job_id: int) -> Iterator[JobItem]:
+        """Those of a job's items that are not to be done any more, like `items`."""
+        return self._in_pages(_ITEMS.where(JOB_ITEMS.c.job_id == job_id, JOB_ITEMS.c.status != "pending"))
 
     def finish_items(self, outcomes: Sequence[tuple[int, ItemStatus, str | None, int | None]]) -> None:
         """Say what came of some items: id, status, reason and reference of each; an erased one is left blank.
@@ -140,6 +141,12 @@ class Jobs:
         with self._database.read() as connection:
             counts.update((status, count) for status, count in connection.execute(statement))
         return counts
+
+    def _in_pages(self, statement: Select[*tuple[object, ...]]) -> Iterator[JobItem]:
+        after = 0
+        while page := self._page(statement, after, _PAGE):
+            yield from page
+            after = page[-1].id
 
     def _page(self, statement: Select[*tuple[object, ...]], after: int, limit: int) -> list[JobItem]:
         with self._database.read() as connection:
