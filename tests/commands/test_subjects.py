@@ -86,9 +86,10 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_erase_asks_at_a_terminal(run: Run, gallery: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("answer", ["n\n", ""], ids=["no", "Ctrl-D"])
+def test_erase_asks_at_a_terminal(run: Run, gallery: Path, monkeypatch: pytest.MonkeyPatch, answer: str) -> None:
     name, references = first_subject(run, gallery)
-    monkeypatch.setattr("sys.stdin", Terminal("n\n"))
+    monkeypatch.setattr("sys.stdin", Terminal(answer))
     result = run("--gallery", gallery, "subjects", "erase", name)
     assert (result.status, "Nothing was erased." in result.err) == (2, True)
     assert first_subject(run, gallery) == (name, references)

@@ -40,9 +40,7 @@ def erase_subject(context: click.Context, name: str, yes: bool) -> int:
     with Gallery.open(settings.gallery) as gallery:
         held = gallery.store.subjects.show(name)
         asks = not yes and not settings.json and sys.stdin is not None and sys.stdin.isatty()
-        if asks and not click.confirm(
-            f"Erase {held.subject} with {len(held.references)} references for good?", err=True
-        ):
+        if asks and not _agreed(f"Erase {held.subject} with {len(held.references)} references for good?"):
             raise UsageError("Nothing was erased.")
         receipt = gallery.erase(name)
     value = {
@@ -81,6 +79,16 @@ def purge_expired(context: click.Context, dry_run: bool) -> int:
     lines = table(("reference", "subject", "expired"), rows) if rows else ["Nothing has expired."]
     show(settings, value, [*lines, *map(_told, receipts)])
     return _status(receipts)
+
+
+def _agreed(question: str) -> bool:
+    """Whether yes is answered; the end of the input (Ctrl-D) is a no."""
+    try:
+        return click.confirm(question, err=True)
+    except click.Abort as end:
+        if isinstance(end.__context__, EOFError):
+            return False
+        raise
 
 
 def _told(receipt: "Receipt") -> str:
