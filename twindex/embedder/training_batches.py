@@ -1,8 +1,7 @@
 """The batches of a stage, decoded ahead of the step that learns from them. No Keras."""
 
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -11,14 +10,15 @@ from twindex.embedder import sampling
 from twindex.embedder.teacher_targets import run_teacher
 from twindex.embedder.training_run import TrainingRun
 from twindex.embedder.variation import composed, mixed
+from twindex.pipeline import READERS, in_order
 from twindex.types import Float32
 
 Batch = tuple[Float32, dict[str, Any]]
-_READ_AHEAD = 6
+_AHEAD = 3  # batches for each thread that reads them
 
 
 def training_batches(run: TrainingRun, number: int, targets: Float32, first: int) -> Iterator[Batch]:
-    """Batches of one stage, decoded ahead by two threads; each depends on the run, the stage and the step only.
+    """Batches of one stage, decoded ahead by a thread a core; each depends on the run, the stage and the step only.
 
     Args:
         run: Photos and recipe.
@@ -54,9 +54,5 @@ def training_batches(run: TrainingRun, number: int, targets: Float32, first: int
         }
         return pixels.astype(np.float32), known
 
-    with ThreadPoolExecutor(2) as readers:
-        ahead: deque[Future[Batch]] = deque()
-        for step in range(first, stage.steps):
-            while len(ahead) < min(_READ_AHEAD, stage.steps - step):
-                ahead.append(readers.submit(batch, step + len(ahead)))
-            yield ahead.popleft().result()
+    with ThreadPoolExecutor(READERS) as readers:
+        yield from in_order(range(first, stage.steps), batch, readers, ahead=_AHEAD * READERS)
