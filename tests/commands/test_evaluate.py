@@ -40,7 +40,16 @@ def test_pairs_are_measured_and_reported(run: Run, pairs: tuple[Path, Path], tmp
     )
     value = result.json
     assert result.status == 0
-    assert set(value) >= {"pairs", "accuracy", "accuracy_std", "fnmr_at_fmr", "ece", "brier", "failures_to_enrol"}
+    assert set(value) >= {
+        "pairs",
+        "accuracy",
+        "accuracy_std",
+        "fnmr_at_fmr",
+        "decidability",
+        "ece",
+        "brier",
+        "failures_to_enrol",
+    }
     assert (value["pairs"], value["folds"], value["failures_to_enrol"]) == (16, 2, 1)
     assert set(value["fnmr_at_fmr"]) == {"0.01", "0.001"}
     # The photo without a face is in one mated pair, which is a miss.

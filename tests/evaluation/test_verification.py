@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from twindex.evaluation.verification import PairScores, fnmr_at_fmr, fold_accuracies, roc
+from twindex.evaluation.verification import PairScores, decidability, fnmr_at_fmr, fold_accuracies, roc
 
 
 def scores(mated: list[float], non_mated: list[float], folds: list[int] | None = None) -> PairScores:
@@ -33,6 +33,22 @@ def test_the_roc_has_both_rates_at_every_threshold() -> None:
     assert curve.thresholds.tolist() == pytest.approx([0.2, 0.3, 0.5, 0.7, 0.8])
     assert curve.fmr.tolist() == [0, 0, 0.5, 0.5, 1]
     assert curve.fnmr.tolist() == [1, 0.5, 0.5, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("mated", "non_mated", "expected"),
+    [
+        ([0.2, 0.4], [0.8, 1.2], 4.427189),  # means 0.3 and 1, variances 0.01 and 0.04: 0.7 / sqrt(0.025)
+        ([0.2, 0.4, math.inf], [0.8, 1.2, math.inf], 4.427189),
+        ([0.8, 1.2], [0.2, 0.4], -4.427189),
+        ([0.2, 0.2], [0.8, 0.8], None),
+        ([math.inf], [0.8, 1.2], None),
+    ],
+)
+def test_decidability_is_the_difference_of_means_over_the_pooled_deviation(
+    mated: list[float], non_mated: list[float], expected: float | None
+) -> None:
+    assert decidability(scores(mated, non_mated)) == (expected and pytest.approx(expected))
 
 
 def test_each_fold_is_tested_at_the_others_best_threshold() -> None:

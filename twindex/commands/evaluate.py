@@ -138,6 +138,8 @@ def _pairs_lines(value: dict[str, Any]) -> list[str]:
     for rate, fnmr in value["fnmr_at_fmr"].items():
         interval = _interval(value["fnmr_at_fmr_interval"][rate])
         lines.append(f"{'FNMR at FMR ' + _share(rate):<19}{_percent(fnmr)} ({interval})")
+    if value["decidability"] is not None:
+        lines.append(f"decidability       {value['decidability']:.3f}")
     return [
         *lines,
         f"at P >= {point['probability']:<11.4f}FMR {_percent(point['fmr'])}, FNMR {_percent(point['fnmr'])}",

@@ -14,7 +14,7 @@ from twindex.evaluation.capture import Captured, capture
 from twindex.evaluation.pairs_file import Pair
 from twindex.evaluation.rates import binomial_interval, rate_interval
 from twindex.evaluation.reliability import Reliability, brier_score, reliability
-from twindex.evaluation.verification import PairScores, fnmr_at_fmr, fold_accuracies
+from twindex.evaluation.verification import PairScores, decidability, fnmr_at_fmr, fold_accuracies
 from twindex.scoring import Float64, Head
 
 FMRS = (0.01, 0.001)
@@ -59,6 +59,7 @@ class PairsResult:
             "fnmr_at_fmr_interval": {
                 rate: list(rate_interval(fnmr, len(scores.of_mated))) for rate, fnmr in fnmrs.items()
             },
+            "decidability": decidability(scores),
             "ece": self.reliability.expected_calibration_error,
             "brier": brier_score(self.probabilities, scores.mated),
             "failures_to_enrol": len(self.failures),

@@ -70,6 +70,22 @@ def fnmr_at_fmr(scores: PairScores, fmr: float) -> float:
     return 1 - share_below(scores.of_mated, threshold_at(fmr, scores.of_non_mated))
 
 
+def decidability(scores: PairScores) -> float | None:
+    """How far apart the two kinds of pairs lie: the difference of their mean distances over their pooled deviation.
+
+    d' of J. Daugman, "Biometric decision landscapes" (2000). It rests on all comparable pairs, so it tells models apart
+    that make the same few errors. Pairs with a photo without a usable face are left out.
+
+    Returns:
+        d', higher is better; None where no kind's distances vary.
+    """
+    mated, others = (kind[np.isfinite(kind)] for kind in (scores.of_mated, scores.of_non_mated))
+    if not len(mated) or not len(others):
+        return None
+    deviation = np.sqrt((mated.var() + others.var()) / 2)
+    return float((others.mean() - mated.mean()) / deviation) if deviation > 0 else None
+
+
 def fold_accuracies(scores: PairScores) -> Float64:
     """Accuracy on each fold at the threshold that is best on all others (Huang et al. 2007, LFW View 2).
 
