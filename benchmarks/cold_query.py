@@ -9,6 +9,10 @@ from pathlib import Path
 
 from report import machine, publish, summary
 
+from twindex.gallery.service import Gallery
+
+_ANSWERED = (0, 1)  # exit statuses of a query that found somebody, or nobody
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -30,12 +34,20 @@ def main() -> None:
     seconds = []
     for round_number in range(options.rounds + 1):
         started = time.perf_counter()
-        subprocess.run(command, capture_output=True, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode not in _ANSWERED:
+            raise SystemExit(f"The query failed ({done.returncode}), so there is nothing to measure: {done.stderr}")
         if round_number:
             seconds.append(time.perf_counter() - started)
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     rows = [{"command": "twindex query", **summary(seconds), "peak MB": round(peak)}]
-    publish("Cold query", machine("openvino", "faiss-cpu", "sqlalchemy"), rows, as_json=options.json)
+    with Gallery.open(options.gallery, read_only=True) as gallery:
+        about = {
+            "references": gallery.searchable().count,
+            "dim": gallery.embedder(gallery.active().fingerprint).card.dim,
+        }
+    about |= {"rounds": options.rounds}
+    publish("Cold query", {**machine("openvino", "faiss-cpu", "sqlalchemy"), **about}, rows, as_json=options.json)
 
 
 if __name__ == "__main__":

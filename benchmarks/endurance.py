@@ -47,6 +47,7 @@ def main() -> None:
         gallery.compact_when_behind()
         rows.append({"enrolled": "with a snapshot", "resident MB": _resident(), "enrolments/s": ""})
     about = {**machine("sqlalchemy", "faiss-cpu"), "growth after the first tenth": f"{growth:.1f} %"}
+    about |= {"dim": templates.shape[1], "seed": options.seed}
     publish("Endurance", about, rows, as_json=options.json)
 
 

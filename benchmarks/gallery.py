@@ -57,7 +57,12 @@ def main() -> None:
         count = searchable.count
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     about = {**machine("faiss-cpu", "sqlalchemy"), "references": count, "searches": options.searches}
-    publish("Gallery", {**about, "seed": options.seed, "peak MB": round(peak)}, rows, as_json=options.json)
+    publish(
+        "Gallery",
+        {**about, "dim": probes.shape[1], "seed": options.seed, "peak MB": round(peak)},
+        rows,
+        as_json=options.json,
+    )
 
 
 def _probes(count: int, per_subject: int, seed: int) -> Float32:
