@@ -12,6 +12,7 @@ from twindex.scoring import Head, decide, distances, fuse, rank
 from twindex.types import Candidate
 
 HEAD = Head(-10.0, 10.0)
+
 NAMES = st.sampled_from(["ada", "ben", "Zoë"])
 
 
@@ -75,6 +76,13 @@ def test_the_head_does_not_overflow() -> None:
 def test_farther_is_never_more_probable(values: list[float]) -> None:
     probabilities = HEAD.probability(floats(*sorted(values)))
     assert (np.diff(probabilities) <= 0).all()
+
+
+@pytest.mark.parametrize(
+    ("probability", "distance"), [(0.5, 1.0), (1 / (1 + math.exp(-2)), 0.8), (1.0, 0.0), (1e-300, 2.0)]
+)
+def test_the_head_reaches_as_far_as_its_probability(probability: float, distance: float) -> None:
+    assert HEAD.reach(probability) == pytest.approx(distance)
 
 
 @pytest.mark.parametrize(("weight", "bias"), [(0, 1), (3, 1), (math.nan, 1), (-1, math.inf)])

@@ -71,6 +71,16 @@ class Head:
         probability: Float64 = np.exp(-np.logaddexp(0.0, -log_odds))
         return probability
 
+    def reach(self, probability: float) -> float:
+        """The distance, 0 to 2 as templates have them, up to which P(same person) is at least that.
+
+        Args:
+            probability: Above 0 and up to 1.
+        """
+        with np.errstate(divide="ignore"):  # the log odds of 1 are infinite
+            log_odds = np.log(probability) - np.log1p(-probability)
+        return float(np.clip((log_odds - self.bias) / self.weight, 0.0, 2.0))
+
 
 @dataclass(frozen=True, eq=False)
 class Fused:

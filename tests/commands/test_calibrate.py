@@ -79,6 +79,7 @@ def test_enrolled_people_are_no_strangers(run: Run, gallery: Path, people: Path)
 def test_a_rate_is_between_zero_and_one(run: Run, gallery: Path) -> None:
     assert run("--gallery", gallery, "calibrate", "--target-fpir", 0).status == 2
     assert run("--gallery", gallery, "calibrate", "--target-fpir", 1).status == 2
+    assert run("--gallery", gallery, "calibrate", "--target-fpir", 1e-310).status == 2
 
 
 def test_how_strangers_are_read_needs_strangers(run: Run, gallery: Path) -> None:

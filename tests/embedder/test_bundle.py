@@ -171,8 +171,10 @@ def test_a_pipe_is_refused_rather_than_waited_for(copied: Path, name: str) -> No
         b'{"head_weight": NaN}',
         b"[" * 100_000,
         b'{"dim": ' + b"9" * 5000 + b"}",
+        b'{"accuracy": {"pairs": 1e999}}',
+        b'{"terms": "\\ud800"}',
     ],
-    ids=["empty", "cut off", "not UTF-8", "NaN", "too deep", "too many digits"],
+    ids=["empty", "cut off", "not UTF-8", "NaN", "too deep", "too many digits", "infinite", "half a character"],
 )
 def test_a_card_that_is_not_json_is_refused(copied: Path, content: bytes) -> None:
     (copied / CARD_FILE).write_bytes(content)

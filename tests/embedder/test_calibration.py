@@ -42,6 +42,24 @@ def test_thresholds_grow_stricter_with_the_gallery_and_stop_where_pairs_run_out(
     assert list(found) == [1, 10]  # ten of 50,001 pairs would be needed for 100
 
 
+@pytest.mark.parametrize(
+    ("rate", "accepted"),
+    [
+        (0.0, []),
+        (0.1, []),
+        (0.2, [0.3]),
+        (0.39, [0.3]),
+        (0.4, [0.3]),
+        (0.6, [0.3, 0.5, 0.5]),
+        (0.99, [0.3, 0.5, 0.5, 0.7]),
+    ],
+)
+def test_no_more_than_the_rate_is_accepted(rate: float, accepted: list[float]) -> None:
+    non_mated = np.array([0.9, 0.5, 0.3, 0.7, 0.5], np.float32)
+    limit = calibration.accept_distance(non_mated, rate)
+    assert sorted(non_mated[non_mated <= limit].tolist()) == pytest.approx(accepted)
+
+
 def test_balanced_accuracy_of_a_hand_counted_case() -> None:
     mated = np.array([0.1, 0.2, 0.3, 0.9], np.float32)
     non_mated = np.array([0.8, 1.0], np.float32)

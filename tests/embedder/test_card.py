@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twindex.embedder.card import Card, DefaultThreshold
+from twindex.embedder.registry import find_model
 from twindex.errors import BundleError
+from twindex.scoring import Head
 
 MakeCard = Callable[..., Card]
 WEIGHTS = "ab" * 32
@@ -204,6 +206,7 @@ def test_values_out_of_range_are_refused(make_card: MakeCard, name: str, value: 
         ({"input_shape": [75, 75, "3"]}, "expected input_shape of type int, got str"),
         ({"input_shape": None}, "expected input_shape of type list"),
         ({"thresholds": [5]}, "expected thresholds of type dict"),
+        ({"thresholds": [{"gallery_size": 10**400, "probability": 0.5}]}, "a thresholds that is out of range"),
         ({"thresholds": [{"gallery_size": 1}]}, "missing or unknown keys: 'probability'"),
         ({"thresholds": [{"gallery_size": 1.5, "probability": 0.5}]}, "expected gallery_size of type int"),
         ({"versions": {"numpy": 2}}, r"expected versions\[numpy\] of type str"),
@@ -250,11 +253,28 @@ def test_any_value_in_any_place_is_read_or_refused(make_card: MakeCard, data: st
 
 
 @pytest.mark.parametrize(
-    ("gallery_size", "threshold"),
-    [(1, 0.5), (10, 0.6), (100, 0.7), (1_000, 0.75), (10_000, 0.8), (100_000, 0.85), (1_000_000, 0.9)],
+    ("gallery_size", "odds"),
+    # The odds of the card's thresholds are 1, 7/3 and 4: half-way between two sizes they are geometric means.
+    [(1, 1), (10, (7 / 3) ** 0.5), (100, 7 / 3), (1_000, (28 / 3) ** 0.5), (10_000, 4), (1_000_000, 48 / 7)],
 )
-def test_thresholds_are_linear_in_the_logarithm_of_the_gallery(card: Card, gallery_size: int, threshold: float) -> None:
-    assert card.threshold_for(gallery_size) == pytest.approx(threshold, abs=1e-12)
+def test_distances_are_linear_in_the_logarithm_of_the_gallery(card: Card, gallery_size: int, odds: float) -> None:
+    assert card.threshold_for(gallery_size) == pytest.approx(odds / (1 + odds), abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("gallery_size", "distance"),
+    [(30, 1.0548), (300, 0.9754), (1_192, 0.9294), (10_000, 0.8584), (1_000_000, 0.7048)],
+)
+def test_the_shipped_model_still_matches_other_photos_in_large_galleries(gallery_size: int, distance: float) -> None:
+    card = find_model("default").card
+    threshold = card.threshold_for(gallery_size)
+    assert Head(card.head_weight, card.head_bias).reach(threshold) == pytest.approx(distance, abs=0.002)
+
+
+def test_a_card_may_have_a_threshold_that_nobody_reaches(make_card: MakeCard) -> None:
+    card = make_card(thresholds=(DefaultThreshold(1, 0.5), DefaultThreshold(100, 1.0)))
+    assert 0.5 < card.threshold_for(10) < card.threshold_for(99) < 1
+    assert card.threshold_for(100) == card.threshold_for(10**6) == 1.0
 
 
 def test_the_same_photo_still_matches_in_the_largest_gallery(card: Card) -> None:

@@ -40,7 +40,7 @@ def test_ninety_nine_strangers_are_just_enough_for_one_percent() -> None:
 def test_equal_scores_are_all_below_the_threshold() -> None:
     point = operating_point(alone(0.5, 0.5, 0.5, 0.5), 0.4)
     assert point.threshold > 0.5
-    assert point.fpir_bound == 0.2  # nobody measured is above
+    assert point.fpir_bound == 0.4  # as for four scores that differ, the second highest of which may not pass
 
 
 def test_a_person_with_many_photos_counts_once() -> None:

@@ -45,6 +45,8 @@ def test_one_number_is_one_fold(tmp_path: Path, images: Path) -> None:
         ("", "no list of pairs"),
         ("Ada\t1\t2\n", "no list of pairs"),
         ("0\t3\n", "at least one fold"),
+        ("9" * 5000 + "\n", "no list of pairs"),
+        ("1\nAda\t1\t12\nAda\t1\tZoë\t" + "9" * 5000 + "\n", "line 3: expected a name"),
         ("1\nAda\t1\t12\n", "expected 2 pairs by its first line, got 1"),
         ("1\nAda\t1\t12\nAda\t1\n", "line 3: expected a non-mated pair"),
         ("1\nAda\t1\t12\n\nAda\t12\t1\n", "line 4: expected a non-mated pair"),

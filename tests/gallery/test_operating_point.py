@@ -112,6 +112,28 @@ def test_of_single_photos_no_misses_are_known(gallery: Gallery) -> None:
     assert (found.fnir, found.fnir_interval) == (None, None)
 
 
+def test_a_copy_of_an_enrolled_photo_among_the_strangers_is_named(gallery: Gallery, people: dict[str, Float32]) -> None:
+    fill(gallery, people)
+    fingerprint = gallery.active().fingerprint
+    before = gallery.threshold(fingerprint)
+    copy = person(100, 1)
+    copy[0] += people["person 4"][0] * 20  # about 0.05 apart: too far for the same bytes, P is 1 in all its digits
+    copy /= np.linalg.norm(copy)
+    with pytest.raises(
+        UsageError, match=r"Nobody could match: .* because 'copy' comes that near .* out of the strangers"
+    ):
+        calibrate(gallery, fingerprint, 0.3, {"copy": copy, "other": person(101, 1)})
+    assert gallery.store.gallery().threshold is None
+    assert gallery.threshold(fingerprint) == before
+    assert calibrate(gallery, fingerprint, 0.7, {"copy": copy, "other": person(101, 1)}).point.threshold < 1
+
+
+def test_a_person_enrolled_under_two_names_is_named(gallery: Gallery, people: dict[str, Float32]) -> None:
+    fill(gallery, {**people, "zoe": people["person 4"]})
+    with pytest.raises(UsageError, match=r"because 'person 4', 'zoe' come that near .* merge subjects"):
+        calibrate(gallery, gallery.active().fingerprint, 0.05)
+
+
 def test_erased_people_are_not_measured(gallery: Gallery, people: dict[str, Float32]) -> None:
     fill(gallery, people)
     gallery.erase("person 3")

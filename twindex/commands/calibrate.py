@@ -11,6 +11,8 @@ from twindex.commands.terminal import above_bar, counting, probability_text, pro
 from twindex.config import TARGET_FPIR
 from twindex.errors import UsageError
 
+SMALLEST_FPIR = 1e-9  # nobody has strangers for less
+
 EXAMPLES = """\b
 Examples:
   twindex calibrate --non-mated visitors/ --target-fpir 0.01
@@ -22,7 +24,7 @@ Examples:
 @click.command(epilog=EXAMPLES)
 @click.option(
     "--target-fpir",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=click.FloatRange(SMALLEST_FPIR, 1, max_open=True),
     help="Share of strangers that may be called somebody (default: 0.01).",
 )
 @click.option(

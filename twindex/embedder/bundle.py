@@ -123,6 +123,8 @@ def decode_card(content: bytes, name: str = CARD_FILE) -> Card:
     """
     try:
         values = json.loads(content, parse_constant=_refuse_constant)
+        # Numbers too large for a float, and halves of characters, could be read here but not written again.
+        json.dumps(values, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError) as error:
         raise BundleError(f"{name} is not valid JSON: {error}. Install the model again.") from error
     return Card.from_json(values)

@@ -1,11 +1,12 @@
 """The head and the default thresholds of a bundle, from distances between subjects not trained on. NumPy only."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twindex.config import TARGET_FPIR
+from twindex.config import COUNT_TOLERANCE, TARGET_FPIR
 from twindex.embedder.card import DefaultThreshold
 from twindex.errors import UsageError
 from twindex.scoring import Head, chord
@@ -125,8 +126,15 @@ def fit_head(mated: Float32, non_mated: Float32) -> tuple[float, float]:
 
 
 def accept_distance(non_mated: Float32, rate: float) -> float:
-    """The distance at or below which a share `rate` of non-mated pairs, (n,) float32, lies."""
-    return float(np.quantile(non_mated, rate))
+    """The largest distance at or below which at most a share of non-mated pairs lies.
+
+    Args:
+        non_mated: (n,) float32 distances; n is at least 1.
+        rate: The share, from 0 to below 1.
+    """
+    allowed = math.floor(rate * len(non_mated) + COUNT_TOLERANCE)
+    first_refused = np.partition(non_mated, allowed)[allowed]
+    return float(np.nextafter(first_refused, np.float32(0)))
 
 
 def thresholds_by_size(non_mated: Float32) -> list[tuple[int, float]]:

@@ -28,6 +28,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]{0,63}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _LARGEST_SIDE = 1024
 _LARGEST_DIM = 4096
+_LARGEST_GALLERY = 2**53
 
 
 @dataclass(frozen=True)
@@ -103,9 +104,9 @@ class Card:
             "thresholds": (
                 sizes == sorted(set(sizes))
                 and probabilities == sorted(probabilities)
-                and all(size >= 1 for size in sizes)
+                and all(1 <= size <= _LARGEST_GALLERY for size in sizes)
                 and all(0 < probability <= 1 for probability in probabilities),
-                "rising gallery sizes from 1 on, with rising probabilities above 0 and up to 1",
+                f"rising gallery sizes from 1 to {_LARGEST_GALLERY}, with rising probabilities above 0 and up to 1",
             ),
             "verify_threshold": (0 < self.verify_threshold <= 1, "above 0 and up to 1"),
             "weights_sha256": (self.weights_sha256 == "" or _DIGEST.fullmatch(self.weights_sha256), "64 hex digits"),
@@ -171,9 +172,10 @@ class Card:
     def threshold_for(self, subjects: int) -> float:
         """The default operating threshold for a gallery with that number of subjects.
 
-        Linear in the logarithm of the size between the card's thresholds, and the smallest one's below them. Above the
-        largest the last slope goes on, but not past the probability of distance 0, so that the same photo can
-        still match. A card without thresholds gives `verify_threshold`.
+        The distance up to which a candidate matches is linear in the logarithm of the size between the card's
+        thresholds, and the smallest size's below them: so far apart the rate at which strangers come near falls about
+        exponentially. Above the largest the last slope goes on as far as distance 0, where the same photo still
+        matches. A card without thresholds gives `verify_threshold`.
 
         Raises:
             ValueError: `subjects` is below 1.
@@ -182,16 +184,20 @@ class Card:
             raise ValueError(f"Expected a gallery of at least one subject, got {subjects}.")
         if not self.thresholds:
             return self.verify_threshold
-        first, last = self.thresholds[0], self.thresholds[-1]
-        if subjects <= first.gallery_size:
-            return first.probability
-        below, above = first, first
+        head = Head(self.head_weight, self.head_bias)
+        below = above = self.thresholds[0]
         for threshold in self.thresholds[1:]:
+            if subjects <= above.gallery_size:
+                break
             below, above = above, threshold
-            if subjects <= threshold.gallery_size:
-                return _between(below, above, subjects)
-        ceiling = float(Head(self.head_weight, self.head_bias).probability(0.0))
-        return max(last.probability, min(_between(below, above, subjects), ceiling))
+        if subjects == above.gallery_size or below is above:
+            return above.probability
+        share = math.log(subjects / below.gallery_size) / math.log(above.gallery_size / below.gallery_size)
+        near, far = head.reach(above.probability), head.reach(below.probability)
+        probability = float(head.probability(max(0.0, far + share * (near - far))))
+        if subjects < above.gallery_size:
+            return min(max(below.probability, probability), above.probability)
+        return max(above.probability, probability)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, as `card.json` holds them."""
@@ -251,14 +257,6 @@ _KINDS: dict[str, type] = {
     "precision": str,
     "activation_ranges": list,
 }
-
-
-def _between(below: DefaultThreshold, above: DefaultThreshold, gallery_size: int) -> float:
-    """The line through two thresholds over the logarithm of the gallery size; flat if they are the same one."""
-    if above.gallery_size == below.gallery_size:
-        return above.probability
-    share = math.log(gallery_size / below.gallery_size) / math.log(above.gallery_size / below.gallery_size)
-    return below.probability + share * (above.probability - below.probability)
 
 
 def _threshold(value: Any) -> DefaultThreshold:

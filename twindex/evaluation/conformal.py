@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import beta
 
-from twindex.evaluation.rates import COUNT_TOLERANCE, Interval
+from twindex.config import COUNT_TOLERANCE
+from twindex.evaluation.rates import Interval
 from twindex.scoring import Float64
 
 
@@ -55,13 +56,14 @@ def operating_point(scores: Sequence[Float64], target_fpir: float) -> OperatingP
     weights = np.concatenate([np.full(len(one), 1 / len(one)) for one in scores])
     order = np.argsort(-values, kind="stable")
     values, weights = values[order], weights[order]
-    # Weight of what lies above each value; the stranger to come counts as one more, above everything.
-    above = _above(values, weights)
+    # Weight of what comes before each value; the stranger to come counts as one more, before everything. Equal values
+    # are taken as one after the other: were those above counted alone, the bound would depend on what was drawn.
+    before = np.concatenate([[0.0], np.cumsum(weights)[:-1]])
     allowed = target_fpir * (people + 1) + COUNT_TOLERANCE
-    passing = np.flatnonzero(above + 1 <= allowed)
+    passing = np.flatnonzero(before + 1 <= allowed)
     enough = len(passing) > 0
     last = int(passing[-1]) if enough else 0
-    events = float(above[last]) + 1
+    events = float(before[last]) + 1
     # Where a probability is 1 in all its digits the threshold is above it, and nobody matches.
     threshold = math.nextafter(float(values[last]), math.inf)
     return OperatingPoint(threshold, events / (people + 1), _interval(events, people), people, enough)
@@ -70,14 +72,6 @@ def operating_point(scores: Sequence[Float64], target_fpir: float) -> OperatingP
 def strangers_needed(target_fpir: float) -> int:
     """The fewest strangers from which a rate can be promised."""
     return math.ceil((1 - COUNT_TOLERANCE) / target_fpir) - 1
-
-
-def _above(values: Float64, weights: Float64) -> Float64:
-    """Total weight of strictly larger values, for values in falling order."""
-    before = np.concatenate([[0.0], np.cumsum(weights)[:-1]])
-    first = np.searchsorted(-values, -values, side="left")
-    above: Float64 = before[first]
-    return above
 
 
 def _interval(events: float, people: int) -> Interval:

@@ -108,15 +108,17 @@ class WrongAnswer:
 
 
 def subject_photos(folder: Path) -> list[tuple[str, Path]]:
-    """(person, photo) of a folder with one sub-folder a person; a loose photo is a person of its own.
+    """(person, photo) of a folder with one sub-folder a person; a loose photo shows the person of its name.
 
     Raises:
-        UsageError: There is no photo.
+        UsageError: There is no photo, or the folder cannot be listed.
     """
-    found = [(_person(photo, folder), photo) for photo in photos_below(folder)]
-    if not found:
+    photos = photos_below(folder)
+    if not photos:
         raise UsageError(f"There are no photos in {folder}.")
-    return found
+    if photos == [folder]:
+        raise UsageError(f"The folder {folder} cannot be listed.")
+    return [(_person(photo, folder), photo) for photo in photos]
 
 
 def _person(photo: Path, folder: Path) -> str:

@@ -11,6 +11,8 @@ from pathlib import Path
 from twindex.embedder.photo_file import is_photo
 from twindex.errors import UsageError
 
+_MOST_DIGITS = 9
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -72,7 +74,7 @@ class _Photos:
 
 
 def _header(file: Path, parts: list[str]) -> tuple[int, int]:
-    if len(parts) not in (1, 2) or not all(part.isdecimal() for part in parts):
+    if len(parts) not in (1, 2) or not all(map(_is_number, parts)):
         raise UsageError(f"{file} is no list of pairs: its first line has to give the number of folds and of pairs.")
     folds, each = (1, int(parts[0])) if len(parts) == 1 else (int(parts[0]), int(parts[1]))
     if folds < 1 or each < 1:
@@ -83,6 +85,10 @@ def _header(file: Path, parts: list[str]) -> tuple[int, int]:
 def _photos_of(file: Path, number: int, parts: list[str], photos: _Photos) -> tuple[Path, Path]:
     numbers = parts[1::2] if len(parts) == 4 else parts[1:]
     unsafe = [part for part in parts if part in ("", ".", "..") or "/" in part or "\\" in part]
-    if unsafe or not all(part.isdecimal() for part in numbers):
+    if unsafe or not all(map(_is_number, numbers)):
         raise UsageError(f"{file}, line {number}: expected a name and the numbers of its photos.")
     return photos.find(parts[0], parts[1]), photos.find(parts[0] if len(parts) == 3 else parts[2], parts[-1])
+
+
+def _is_number(text: str) -> bool:
+    return text.isdecimal() and len(text) <= _MOST_DIGITS

@@ -5,11 +5,11 @@ import math
 import numpy as np
 from scipy.stats import beta
 
+from twindex.config import COUNT_TOLERANCE
 from twindex.scoring import Float64
 
 Interval = tuple[float, float]
 _COVERAGE = 0.95  # of intervals
-COUNT_TOLERANCE = 1e-9  # keeps a share of a number, 0.001 x 3,000, at the whole number that it is
 
 
 def threshold_at(false_accept_rate: float, impostors: Float64) -> float:

@@ -86,7 +86,8 @@ def calibrate(
         source: How to find the strangers' photos again; kept under `SOURCE`.
 
     Raises:
-        UsageError: There is nobody enrolled, nobody to measure on, or a stranger's photo is enrolled.
+        UsageError: There is nobody enrolled, nobody to measure on, a stranger's photo is enrolled, or strangers come so
+            near that no threshold would let anybody match. The threshold is as it was.
         ModelMismatchError: Another model answers now.
     """
     if gallery.active().fingerprint != fingerprint:
@@ -108,6 +109,9 @@ def calibrate(
     else:
         scores = _strangers_scores(head, centroids, strangers)
     point = operating_point(scores, target_fpir)
+    if point.threshold > float(head.probability(0.0)):
+        names = list(strangers) if strangers is not None else _left_out_names(centroids, chosen)
+        raise UsageError(_nobody_matches(point, scores, names, method))
     fnir, interval = _fnir(head, point.threshold, own, others)
     found = Calibration(
         point, target_fpir, fnir, interval, len(centroids.owners), len(centroids.names), method, fingerprint
@@ -153,6 +157,26 @@ def _left_out_scores(head: Head, others: Float64, owners: NDArray[np.int64]) -> 
     """For each subject its photos' best probabilities against all others; photos come subject by subject."""
     _, starts = np.unique(owners, return_index=True)
     return np.split(_probability_again(head, others), starts[1:])
+
+
+def _left_out_names(centroids: Centroids, chosen: NDArray[np.int64]) -> list[str]:
+    """The subjects of `_left_out_scores`, in its order."""
+    return [centroids.names[owner] for owner in np.unique(centroids.owners[chosen]).tolist()]
+
+
+def _nobody_matches(point: OperatingPoint, scores: list[Float64], names: list[str], method: Method) -> str:
+    """Why a threshold above every probability came out, and what to do about it."""
+    nearest = [name for name, one in zip(names, scores, strict=True) if one.max() >= np.nextafter(point.threshold, 0)]
+    remedy = (
+        "take whoever is enrolled, and copies of enrolled photos, out of the strangers"
+        if method == "non-mated"
+        else "merge subjects that are one person with `twindex subjects merge`, or erase what was enrolled wrongly"
+    )
+    return (
+        f"Nobody could match: to keep the rate the threshold would have to lie above the probability of the very same "
+        f"photo, because {', '.join(map(repr, nearest[:3]))} {'come' if len(nearest) > 1 else 'comes'} that near to "
+        f"somebody enrolled. Nothing was changed; {remedy}, or allow a higher --target-fpir."
+    )
 
 
 def _fnir(head: Head, threshold: float, own: Float64, others: Float64) -> tuple[float | None, Interval | None]:
