@@ -11,6 +11,27 @@ def test_pair_distances_of_a_hand_counted_case() -> None:
     np.testing.assert_allclose(non_mated, [2**0.5, 2.0], rtol=1e-6)
 
 
+def test_a_large_set_is_taken_by_rows_and_its_non_mated_pairs_are_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(4)
+    templates = random.normal(size=(90, 8)).astype(np.float32)
+    templates /= np.linalg.norm(templates, axis=1, keepdims=True)
+    subjects = random.integers(0, 12, 90)
+    whole = calibration.pair_distances(templates, subjects)
+    pairs = [(one, other) for one in range(90) for other in range(one)]
+    for found, mated in zip(whole, (True, False), strict=True):
+        kind = [pair for pair in pairs if (subjects[pair[0]] == subjects[pair[1]]) == mated]
+        expected = sorted(np.linalg.norm(templates[one] - templates[other]) for one, other in kind)
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+    monkeypatch.setattr(calibration, "_ROWS", 7)
+    for by_rows, at_once in zip(calibration.pair_distances(templates, subjects), whole, strict=True):
+        np.testing.assert_allclose(by_rows, at_once, atol=1e-6)
+    monkeypatch.setattr(calibration, "_MOST_NON_MATED", 1_000)
+    mated, sampled = calibration.pair_distances(templates, subjects)
+    np.testing.assert_allclose(mated, whole[0], atol=1e-6)
+    assert 800 < len(sampled) < 1_000  # a quarter of 3,657 or so: 1,000 of all 4,005 pairs
+    assert np.abs(whole[1][np.searchsorted(whole[1], sampled - 1e-6)] - sampled).max() < 2e-6
+
+
 def test_head_recovers_the_logistic_curve_that_made_the_labels() -> None:
     random = np.random.default_rng(1)
     distance = random.uniform(0, 2, 200_000)

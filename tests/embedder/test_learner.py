@@ -7,7 +7,7 @@ import pytest
 from twindex.embedder.fused_norm import with_fused_norms
 from twindex.embedder.learner import build_learner
 from twindex.embedder.network import build_head, freeze
-from twindex.embedder.recipe import Stage
+from twindex.embedder.stage import Stage
 
 CONVOLUTIONS = 3
 TARGETS = np.eye(4, dtype=np.float32)
@@ -52,3 +52,19 @@ def test_a_later_stage_learns_what_an_earlier_one_kept() -> None:
     branch = small_branch()
     freeze(branch, CONVOLUTIONS)
     assert all(changed(branch, Stage("all", {"distillation": 1.0}, steps=10, warmup=1)))
+
+
+def test_the_head_does_not_decay() -> None:
+    weights = []
+    for weight_decay in (0.0, 10.0):
+        keras.utils.set_random_seed(1)
+        branch, head = small_branch(), build_head()
+        head.build((None, 1))
+        stage = Stage(
+            "pairs", {"binary_crossentropy": 1.0}, 10, people=2, photos=2, warmup=1, weight_decay=weight_decay
+        )
+        known = {"subject": np.array([0, 0, 1, 1], np.int32), "target": TARGETS}
+        build_learner(branch, head, stage).train_on_batch(PIXELS, known)
+        weights.append([variable.numpy() for variable in head.trainable_variables])
+    np.testing.assert_array_equal(weights[0][0], weights[1][0])
+    np.testing.assert_array_equal(weights[0][1], weights[1][1])

@@ -1,3 +1,4 @@
+import math
 from pathlib import Path
 
 import pytest
@@ -5,7 +6,7 @@ import pytest
 from twindex.embedder.recipe import read_recipe, recipe_from
 from twindex.errors import UsageError
 
-STAGE = {"name": "siamese", "losses": {"contrastive": 1.0}, "steps": 10, "people": 4, "photos": 2}
+STAGE = {"name": "siamese", "losses": {"contrastive": 1.0}, "steps": 10, "people": 4, "photos": 2, "warmup": 1}
 
 
 @pytest.mark.parametrize("file", sorted(Path("recipes").glob("*.toml")), ids=lambda file: file.stem)
@@ -47,12 +48,27 @@ def test_the_draft_card_holds_what_the_recipe_says() -> None:
         ({"stages": [{**STAGE, "steps": 0}]}, "must be positive"),
         ({"stages": [{**STAGE, "stepz": 3}]}, "does not belong"),
         ({"stages": [{**STAGE, "augmentation": {"scale": [3, 1]}}]}, "scale from 0.5 to 2"),
-        ({"stages": [{**STAGE, "augmentation": {"scale": [1.0]}}]}, "does not belong"),
+        ({"stages": [{**STAGE, "augmentation": {"scale": [1.0]}}]}, r"scale = \[1.0\], which is not a list of 2"),
+        ({"stages": [{**STAGE, "augmentation": {"flip": "no"}}]}, "flip = 'no', which is not true or false"),
+        ({"stages": [{**STAGE, "augmentation": {"light": -0.3}}]}, "light, grey and occlusion from 0 to 1"),
+        ({"stages": [{**STAGE, "steps": 10.5}]}, "'siamese' has steps = 10.5, which is not a whole number"),
+        ({"stages": [{**STAGE, "people": True}]}, "people = True, which is not a whole number"),
+        ({"stages": [{**STAGE, "input_size": 100.5}]}, "input_size = 100.5, which is not a whole number"),
+        ({"stages": [{**STAGE, "losses": {"triplet": "a"}}]}, "losses = .* which is not a table of finite numbers"),
+        ({"stages": [{**STAGE, "losses": ["triplet"]}]}, "losses = .* which is not a table"),
+        ({"stages": [{**STAGE, "losses": {"triplet": -1.0}}]}, "weights of losses above 0"),
+        ({"stages": [{**STAGE, "learning_rate": math.inf}]}, "learning_rate = inf, which is not a finite number"),
+        ({"stages": [{**STAGE, "weight_decay": -1}]}, "weight_decay of 0 or more"),
+        ({"stages": [{**STAGE, "warmup": -1}]}, "warmup from 0"),
+        ({"stages": [{**STAGE, "warmup": 10}]}, "warmup from 0 to below the stage's 10 steps"),
+        ({"stages": [{**STAGE, "varied_targets": True}]}, "no distillation loss to use them"),
+        ({"seed": -1, "stages": [STAGE]}, "seed from 0 to 4294967295"),
+        ({"seed": "x", "stages": [STAGE]}, "seed = 'x', which is not a whole number"),
         ({"stages": ["siamese"]}, "does not belong"),
         ({"stages": [STAGE], "teacher": 5}, "does not belong"),
-        ({"stages": [STAGE], "teacher": {"mean": [0.5]}}, "three numbers for a teacher's mean"),
+        ({"stages": [STAGE], "teacher": {"mean": [0.5]}}, "mean = .* which is not a list of 3"),
         ({"stages": [STAGE], "teacher": {"std": [0.2, 0.2, 0]}}, "three above 0"),
-        ({"stages": [STAGE], "teacher": {"mean": ["a", "b", "c"]}}, "does not belong"),
+        ({"stages": [STAGE], "teacher": {"mean": ["a", "b", "c"]}}, "which is not a list of 3 of: finite number"),
         ({"stages": [{**STAGE, "mixed": 0.5}]}, "mixes photos, which then show nobody"),
         ({"stages": [{**STAGE, "mixed": 1.5}]}, "mixed from 0 to 1"),
         ({"stages": [{**STAGE, "composed": 0.5}]}, "mixes photos, which then show nobody"),
@@ -68,7 +84,7 @@ def test_the_draft_card_holds_what_the_recipe_says() -> None:
         ({"name": "Zoë", "stages": [STAGE]}, "a name that is out of range: 'Zoë'"),
         ({"name": "", "stages": [STAGE]}, "a name that is out of range"),
         ({"dim": 5_000, "stages": [STAGE]}, "a dim that is out of range"),
-        ({"terms": 3, "stages": [STAGE]}, "expected terms of type str"),
+        ({"terms": 3, "stages": [STAGE]}, "terms = 3, which is not a text"),
         ({"stages": [STAGE, STAGE]}, "stages of different names"),
         ({"colour": "blue", "stages": [STAGE]}, "does not belong"),
     ],

@@ -6,6 +6,7 @@ Compiling InceptionV3 takes long, so the loop is tested on a small branch, and t
 import itertools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,7 +21,8 @@ import pytest
 from PIL import Image
 
 from tests.embedder.coloured_faces import coloured_faces
-from twindex.embedder import teacher_targets, training
+from twindex import stopping
+from twindex.embedder import learner, teacher_targets, training
 from twindex.embedder.bundle import load_bundle
 from twindex.embedder.calibration import calibrate
 from twindex.embedder.checkpoint import Checkpoint, Progress
@@ -246,6 +248,49 @@ def test_the_rate_is_that_of_the_steps_since_the_last_report(
     assert [(one.step, one.images_per_second) for one in reports] == [(4, 1 * batch), (6, 2 * batch)]
 
 
+def test_the_loss_is_the_mean_since_the_last_report(
+    faces: TrainingFaces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = TrainingRun(faces, recipe(STEPS), tmp_path / "each")
+    each = learn_small(run, monkeypatch)
+    monkeypatch.setattr(training, "REPORT_EVERY", 4)
+    reports: list[StepReport] = []
+    train(replace(run, folder=tmp_path / "four"), reports.append)
+    means = [np.mean([each[step] for step in steps]) for steps in ((1, 2, 3, 4), (5, 6))]
+    assert [one.loss for one in reports] == pytest.approx(means, rel=1e-3)
+
+
+def test_a_signal_during_a_step_waits_until_the_step_is_counted(
+    faces: TrainingFaces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = TrainingRun(faces, recipe(STEPS), tmp_path / "stopped")
+    straight = learn_small(replace(run, folder=tmp_path / "straight"), monkeypatch)
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    class Signalled(training.Learner):
+        def train_on_batch(self, *batch: Any, **options: Any) -> Any:
+            done = super().train_on_batch(*batch, **options)
+            if int(self.optimizer.iterations) == KILL_AT:
+                signal.raise_signal(signal.SIGINT)
+            return done
+
+    before = signal.getsignal(signal.SIGINT)
+    with monkeypatch.context() as patch:
+        patch.setattr(learner, "Learner", Signalled)
+        try:
+            stopping.handle(signal.SIGINT, interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                learn_small(run, patch)
+        finally:
+            signal.signal(signal.SIGINT, before)
+    assert Checkpoint(run.folder / "checkpoint.safetensors", run.origin()).progress() == Progress(0, KILL_AT)
+    resumed = learn_small(run, monkeypatch)
+    assert list(resumed.values()) == pytest.approx([straight[step] for step in resumed], rel=1e-3)
+    assert list(resumed) == [4, 5, 6]
+
+
 def test_diverged_weights_are_not_kept(faces: TrainingFaces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     straight = training.training_batches
 
@@ -294,7 +339,8 @@ def test_a_teacher_may_see_what_the_student_sees(
 ) -> None:
     asked: list[int] = []
     monkeypatch.setattr(teacher_targets, "load_teacher", lambda *_: first_pixels(16, asked))
-    stage = {"name": "first", "steps": 3, "losses": {"distillation": 1.0}, "photos": 8, "varied_targets": True}
+    stage = {"name": "first", "steps": 3, "losses": {"distillation": 1.0}, "photos": 8, "warmup": 1}
+    stage["varied_targets"] = True
     clean = np.zeros((30, 16), np.float32)
     batches = {}
     for made in ("plain", "mixed", "composed"):
@@ -335,6 +381,48 @@ def test_distillation_without_a_teacher_is_refused(faces: TrainingFaces, tmp_pat
     stages = [{"name": "first", "steps": 1, "losses": {"distillation": 1.0}, "photos": 4}]
     with pytest.raises(UsageError, match="--teacher"):
         train(TrainingRun(faces, recipe(stages=stages), tmp_path), lambda _: None)
+
+
+def test_a_later_stage_s_teacher_is_missed_before_the_first_step(
+    faces: TrainingFaces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = {"name": "later", "steps": 1, "losses": {"distillation": 1.0}, "photos": 4, "varied_targets": True}
+    run = TrainingRun(faces, recipe(stages=[{"name": "first", "steps": 4, **STAGE}, later]), tmp_path / "run")
+    reports: list[StepReport] = []
+    with pytest.raises(UsageError, match="--teacher"):
+        train(run, reports.append)
+    monkeypatch.setattr(teacher_targets, "load_teacher", load_teacher_of_length(8))
+    with pytest.raises(UsageError, match="are 8 long"):
+        train(replace(run, teacher=faces.paths[0]), reports.append)
+    assert reports == []
+
+
+def load_teacher_of_length(length: int) -> Callable[..., Callable[[np.ndarray], np.ndarray]]:
+    """Stands for an ONNX file whose embeddings have another length than the recipe's."""
+
+    def load(_model: Path, _pixels: Any, dim: int) -> Callable[[np.ndarray], np.ndarray]:
+        def teach(_crops: np.ndarray) -> np.ndarray:
+            raise UsageError(f"The teacher's embeddings are {length} long, not {dim}.")
+
+        return teach
+
+    return load
+
+
+def test_a_teacher_that_no_stage_asks_is_refused(faces: TrainingFaces, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--teacher would be ignored"):
+        train(TrainingRun(faces, recipe(), tmp_path, teacher=faces.paths[0]), lambda _: None)
+
+
+def test_photos_that_cannot_be_read_are_told_before_the_first_step(root: Path, tmp_path: Path) -> None:
+    copied = tmp_path / "faces"
+    shutil.copytree(root, copied)
+    faces = TrainingFaces.scan(copied)
+    _, held_out = TrainingRun(faces, recipe(), tmp_path).split()
+    spoilt = faces.paths[held_out[0]]
+    spoilt.write_bytes(spoilt.read_bytes()[:-40])
+    with pytest.raises(UsageError, match=rf"1 of {len(faces.paths)} photos cannot be learned from.*{spoilt.name}"):
+        train(TrainingRun(faces, recipe(), tmp_path / "run"), lambda _: None)
 
 
 @pytest.mark.parametrize(

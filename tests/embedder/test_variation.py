@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from twindex.embedder.recipe import Augmentation
+from twindex.embedder.stage import Augmentation
 from twindex.embedder.variation import composed, framed, mixed, vary
 from twindex.errors import UsageError
 

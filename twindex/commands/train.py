@@ -11,7 +11,8 @@ from click.core import ParameterSource
 
 from twindex.commands.options import common_options, settings_of
 from twindex.commands.terminal import counting, progress, say, show
-from twindex.embedder.recipe import LOSSES, PRECISIONS, Recipe, Stage, read_recipe
+from twindex.embedder.recipe import PRECISIONS, Recipe, read_recipe
+from twindex.embedder.stage import LOSSES, Stage
 from twindex.errors import UsageError
 
 BACKENDS = ("tensorflow", "jax", "torch")

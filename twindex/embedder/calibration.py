@@ -15,6 +15,8 @@ from twindex.types import Float32, Int64
 PairDistances = tuple[Float32, Float32]  # of mated and of non-mated pairs
 VERIFY_FMR = 0.001
 _NEWTON_STEPS = 50
+_MOST_NON_MATED = 10_000_000  # of which a large held-out set, which has their square, is sampled
+_ROWS = 500
 GALLERY_SIZES = (1, 10, 100, 1_000, 10_000, 100_000)
 
 
@@ -78,7 +80,7 @@ def learned_head(mated: Float32, non_mated: Float32) -> Head:
 
 
 def pair_distances(templates: Float32, subjects: Int64) -> tuple[Float32, Float32]:
-    """Euclidean distances of all mated and all non-mated pairs.
+    """Euclidean distances of all mated pairs, and of all or some ten million of the non-mated ones, drawn at random.
 
     Args:
         templates: (n, dim) float32, unit length.
@@ -87,11 +89,18 @@ def pair_distances(templates: Float32, subjects: Int64) -> tuple[Float32, Float3
     Returns:
         Mated and non-mated distances, each ascending, float32.
     """
-    cosines = templates.astype(np.float64) @ templates.astype(np.float64).T
-    distances = chord(cosines).astype(np.float32)
-    upper = np.triu(np.ones(distances.shape, bool), k=1)
-    same = subjects[:, None] == subjects[None, :]
-    return np.sort(distances[upper & same]), np.sort(distances[upper & ~same])
+    exact, count = templates.astype(np.float64), len(templates)
+    share, random = _MOST_NON_MATED / max(1, count * (count - 1) // 2), np.random.default_rng(0)
+    mated, non_mated = [], []
+    for start in range(0, count, _ROWS):
+        rows = slice(start, start + _ROWS)
+        distances = chord(exact[rows] @ exact[start:].T).astype(np.float32)
+        later = np.arange(distances.shape[1]) > np.arange(len(distances))[:, None]
+        same = subjects[rows, None] == subjects[None, start:]
+        mated.append(distances[later & same])
+        others = distances[later & ~same]
+        non_mated.append(others if share >= 1 else others[random.random(len(others)) < share])
+    return np.sort(np.concatenate(mated)), np.sort(np.concatenate(non_mated))
 
 
 def fit_head(mated: Float32, non_mated: Float32) -> tuple[float, float]:

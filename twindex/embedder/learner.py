@@ -6,7 +6,7 @@ import keras
 
 from twindex.embedder import losses
 from twindex.embedder.network import freeze
-from twindex.embedder.recipe import Stage
+from twindex.embedder.stage import Stage
 
 
 class Learner(keras.Model):  # type: ignore[misc]  # Keras ships no types
@@ -57,7 +57,8 @@ def build_learner(branch: keras.Model, head: keras.layers.Layer, stage: Stage) -
         warmup_steps=max(1, min(stage.warmup, stage.steps - 1)),
     )
     optimizer = keras.optimizers.AdamW(schedule, weight_decay=stage.weight_decay)
-    optimizer.exclude_from_weight_decay(var_names=["beta", "bias", "head"])
+    # The head's by themselves: whether a variable's name has the layer's in it depends on the backend.
+    optimizer.exclude_from_weight_decay(var_list=head.trainable_variables, var_names=["beta", "bias"])
     learner.compile(optimizer=optimizer, jit_compile=keras.backend.backend() == "jax")
     learner.build((None, *branch.input_shape[1:]))
     optimizer.build(learner.trainable_variables)

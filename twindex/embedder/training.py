@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from twindex.embedder import sampling
 from twindex.embedder.checkpoint import Checkpoint, Progress
@@ -17,10 +18,12 @@ from twindex.embedder.initial_weights import initialise_from_folded
 from twindex.embedder.learner import Learner, build_learner
 from twindex.embedder.network import assign_arrays, branch_arrays, build_branch, build_head
 from twindex.embedder.runtime import computes_in_bfloat16
-from twindex.embedder.teacher_targets import teacher_targets
+from twindex.embedder.teacher import SIZE
+from twindex.embedder.teacher_targets import run_teacher, teacher_targets
 from twindex.embedder.training_batches import Batch, training_batches
 from twindex.embedder.training_run import TrainingRun
 from twindex.errors import UsageError
+from twindex.stopping import uninterrupted
 from twindex.types import Int64
 
 CHECKPOINT_EVERY = 200
@@ -65,6 +68,7 @@ def train(run: TrainingRun, listener: Listener) -> keras.Model:
     resumed = checkpoint.progress()
     keras.utils.set_random_seed(run.recipe.seed)
     run.folder.mkdir(parents=True, exist_ok=True)
+    _refuse_unfit(run, begun=resumed is not None)
     targets = teacher_targets(run)
     start = resumed or Progress(run.first_stage)
     size = run.recipe.input_size_of(start.stage)
@@ -80,6 +84,17 @@ def train(run: TrainingRun, listener: Listener) -> keras.Model:
         batches = training_batches(run, number, targets, begun.step)
         _run_stage(run, learner, batches, begun, checkpoint, listener)
     return _averaged(run, _resized(run, branch, run.recipe.input_size))
+
+
+def _refuse_unfit(run: TrainingRun, *, begun: bool) -> None:
+    """Find before the first step what would otherwise end the run in a later one, or after the last."""
+    stages = run.recipe.stages
+    if run.teacher is not None and not any(stage.distils for stage in stages):
+        raise UsageError("The --teacher would be ignored: no stage of the recipe has the distillation loss.")
+    if any(stage.distils for stage in stages[run.first_stage :]):
+        run_teacher(run)(run.faces.clean(np.zeros(1, np.int64), SIZE))
+    if not begun:
+        run.faces.refuse_unreadable()
 
 
 def _averaged(run: TrainingRun, branch: keras.Model) -> keras.Model:
@@ -117,22 +132,25 @@ def _run_stage(
     """Learn from the batches; whatever ends the stage, its last step is kept, unless training diverged."""
     stage = run.recipe.stages[begun.stage]
     done = kept = reported = begun.step
-    loss, since = 0.0, time.monotonic()
+    loss, total, since = 0.0, 0.0, time.monotonic()
     try:
         for pixels, known in batches:
-            # The mean since the last report, so one step that is not finite shows until then.
-            loss = float(learner.train_on_batch(pixels, known, return_dict=True)["loss"])
-            if not math.isfinite(loss):
-                raise UsageError(
-                    f"Training diverged at step {done + 1} of {stage.name}: the loss is {loss}. The last good "
-                    "checkpoint is kept; lower the learning rate, in another --run folder."
-                )
-            done += 1
+            # A signal between the step and its count would have the checkpoint say one step less than it holds.
+            with uninterrupted():
+                learner.reset_metrics()  # some versions of Keras return the mean since this, others the step's loss
+                loss = float(learner.train_on_batch(pixels, known, return_dict=True)["loss"])
+                if not math.isfinite(loss):
+                    raise UsageError(
+                        f"Training diverged at step {done + 1} of {stage.name}: the loss is {loss}. The last good "
+                        "checkpoint is kept; lower the learning rate, in another --run folder."
+                    )
+                done += 1
+            total += loss
             if done % REPORT_EVERY == 0 or done == stage.steps:
-                rate = (done - reported) * stage.batch_size / (time.monotonic() - since)
-                _report(run.folder, StepReport(stage.name, done, stage.steps, loss, rate), listener)
-                learner.reset_metrics()
-                reported, since = done, time.monotonic()
+                steps, seconds = done - reported, time.monotonic() - since
+                rate = steps * stage.batch_size / seconds
+                _report(run.folder, StepReport(stage.name, done, stage.steps, total / steps, rate), listener)
+                reported, total, since = done, 0.0, time.monotonic()
             if done % CHECKPOINT_EVERY == 0:
                 checkpoint.save(learner, Progress(begun.stage, done))
                 kept = done

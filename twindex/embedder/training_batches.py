@@ -11,10 +11,10 @@ from twindex.embedder.teacher_targets import run_teacher
 from twindex.embedder.training_run import TrainingRun
 from twindex.embedder.variation import composed, mixed
 from twindex.pipeline import READERS, in_order
-from twindex.types import Float32
+from twindex.types import Float32, UInt8
 
 Batch = tuple[Float32, dict[str, Any]]
-_AHEAD = 3  # batches for each thread that reads them
+_MORE_AHEAD = 4  # batches waiting, in bytes, beside those that are being read
 
 
 def training_batches(run: TrainingRun, number: int, targets: Float32, first: int) -> Iterator[Batch]:
@@ -38,7 +38,7 @@ def training_batches(run: TrainingRun, number: int, targets: Float32, first: int
     size = run.recipe.input_size_of(number)
     teach = run_teacher(run) if stage.distils and stage.varied_targets else None
 
-    def batch(step: int) -> Batch:
+    def batch(step: int) -> tuple[UInt8, dict[str, Any]]:
         if stage.people:
             chosen = learning[sampling.balanced_batch(subjects, stage.people, stage.photos, step, seed)]
         else:
@@ -52,7 +52,8 @@ def training_batches(run: TrainingRun, number: int, targets: Float32, first: int
             "subject": run.faces.subjects[chosen].astype(np.int32),
             "target": teach(pixels) if teach else targets[chosen],
         }
-        return pixels.astype(np.float32), known
+        return pixels, known
 
     with ThreadPoolExecutor(READERS) as readers:
-        yield from in_order(range(first, stage.steps), batch, readers, ahead=_AHEAD * READERS)
+        for pixels, known in in_order(range(first, stage.steps), batch, readers, ahead=READERS + _MORE_AHEAD):
+            yield pixels.astype(np.float32), known

@@ -6,6 +6,7 @@ on each side (see `alignment.py`). Decoding is cheap, so nothing is cached; a ba
 
 import hashlib
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +14,10 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from twindex.embedder import sampling
-from twindex.embedder.recipe import Augmentation
+from twindex.embedder.stage import Augmentation
 from twindex.embedder.variation import framed, vary
 from twindex.errors import UsageError
+from twindex.pipeline import READERS, in_order
 from twindex.types import Int64, UInt8
 
 _LEAST_APART = 2
@@ -86,6 +88,20 @@ class TrainingFaces:
             "--held-out (held_out in a recipe)."
         )
 
+    def refuse_unreadable(self) -> None:
+        """Read every photo once.
+
+        Raises:
+            UsageError: There are some that cannot be learned from.
+        """
+        with ThreadPoolExecutor(READERS) as readers:
+            faults = [fault for fault in in_order(self.paths, _fault, readers, ahead=4 * READERS) if fault is not None]
+        if faults:
+            raise UsageError(
+                f"{len(faults)} of {len(self.paths)} photos cannot be learned from; replace or remove them. "
+                f"The first: {faults[0]}"
+            )
+
     def clean(self, photos: Int64, size: int) -> UInt8:
         """The template's square of each photo, unvaried, (n, size, size, 3) uint8 RGB."""
         return np.stack([framed(_read(self.paths[photo]), size) for photo in photos])
@@ -94,6 +110,14 @@ class TrainingFaces:
         """The same, each varied at random as `augmentation` says."""
         random = np.random.default_rng(seed)
         return np.stack([vary(_read(self.paths[photo]), size, augmentation, random) for photo in photos])
+
+
+def _fault(path: Path) -> UsageError | None:
+    try:
+        _read(path)
+    except UsageError as error:
+        return error
+    return None
 
 
 def _read(path: Path) -> Image.Image:

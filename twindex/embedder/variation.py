@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageOps
 
 from twindex.embedder.alignment import MARGIN, TEMPLATE_SIZE
-from twindex.embedder.recipe import Augmentation
+from twindex.embedder.stage import Augmentation
 from twindex.types import Float32, UInt8
 
 _SHORTEST_COVER, _LONGEST_COVER = 0.15, 0.5  # shares of the crop's edge
