@@ -62,6 +62,7 @@ def test_the_draft_card_holds_what_the_recipe_says() -> None:
         ({"stages": [{**STAGE, "warmup": -1}]}, "warmup from 0"),
         ({"stages": [{**STAGE, "warmup": 10}]}, "warmup from 0 to below the stage's 10 steps"),
         ({"stages": [{**STAGE, "varied_targets": True}]}, "no distillation loss to use them"),
+        ({"held_out_by": "luck", "stages": [STAGE]}, "held_out_by = 'luck', which is not one of"),
         ({"seed": -1, "stages": [STAGE]}, "seed from 0 to 4294967295"),
         ({"seed": "x", "stages": [STAGE]}, "seed = 'x', which is not a whole number"),
         ({"stages": ["siamese"]}, "does not belong"),

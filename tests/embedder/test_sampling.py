@@ -1,24 +1,10 @@
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from twindex.embedder import sampling
 
 SUBJECTS = np.repeat(np.arange(20), 5)
-
-
-@given(st.integers(0, 1000), st.floats(0, 0.9))
-def test_split_shares_no_subject(seed: int, share: float) -> None:
-    learning, apart = sampling.split_subjects(SUBJECTS, share, seed)
-    assert not set(SUBJECTS[learning]) & set(SUBJECTS[apart])
-    assert sorted([*learning, *apart]) == list(range(100))
-    assert len(set(SUBJECTS[apart])) == round(share * 20)
-
-
-def test_split_refuses_to_hold_out_everything() -> None:
-    with pytest.raises(ValueError, match="held-out share"):
-        sampling.split_subjects(SUBJECTS, 1.0, 0)
 
 
 @given(st.integers(0, 50), st.integers(0, 1000))

@@ -29,7 +29,7 @@ from twindex.embedder.checkpoint import Checkpoint, Progress
 from twindex.embedder.embedder import Embedder
 from twindex.embedder.export import export_bundle
 from twindex.embedder.network import branch_arrays
-from twindex.embedder.recipe import Recipe, recipe_from
+from twindex.embedder.recipe import HeldOutBy, Recipe, recipe_from
 from twindex.embedder.training import StepReport, train
 from twindex.embedder.training_batches import training_batches
 from twindex.embedder.training_faces import TrainingFaces
@@ -186,6 +186,34 @@ def test_the_initial_weights_may_have_a_share_in_the_model(
         np.testing.assert_allclose(result[name], array.astype(np.float32) + 0.75, rtol=1e-6, atol=1e-6, err_msg=name)
     with pytest.raises(UsageError, match="averages with the initial weights: name a bundle"):
         train(shared, lambda _: None)
+
+
+def test_people_whom_the_initial_model_may_know_are_told_of(
+    trained: tuple[TrainingRun, keras.Model],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    run, branch = trained
+    export_bundle(branch, run, tmp_path / "bundle")
+    begun = replace(run, weights=str(tmp_path / "bundle"))
+    monkeypatch.setattr(training, "assign_arrays", lambda *_: None)
+    for held_out, by, told in ((0.4, "name", 0), (0.3, "name", 0), (0.5, "name", 1), (0.4, "position", 1)):
+        caplog.clear()
+        changed = recipe(2, held_out=held_out, held_out_by=by)
+        learn_small(replace(begun, recipe=changed, folder=tmp_path / f"{held_out} {by}"), monkeypatch)
+        assert sum("held out other people" in record.message for record in caplog.records) == told
+
+
+def test_weights_that_cannot_be_downloaded_are_told(
+    faces: TrainingFaces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def offline(*_: Any) -> keras.Model:
+        raise Exception("URL fetch failure on https://example.org/weights.h5: None -- no route")
+
+    monkeypatch.setattr(training, "build_branch", offline)
+    with pytest.raises(UsageError, match=r"cannot be downloaded: .* no route\. Name a file"):
+        train(TrainingRun(faces, recipe(), tmp_path, weights="imagenet"), lambda _: None)
 
 
 def test_a_start_that_cannot_be_is_refused(trained: tuple[TrainingRun, keras.Model], tmp_path: Path) -> None:
@@ -425,29 +453,57 @@ def test_photos_that_cannot_be_read_are_told_before_the_first_step(root: Path, t
         train(TrainingRun(faces, recipe(), tmp_path / "run"), lambda _: None)
 
 
+def listed(photos: list[int], first: int = 0) -> TrainingFaces:
+    """Faces of so many photos of each subject, none of which is a file."""
+    paths = [Path(f"{name:03d}", f"{photo}.png") for name, count in enumerate(photos, first) for photo in range(count)]
+    return TrainingFaces(tuple(paths), np.repeat(np.arange(len(photos)), photos))
+
+
+def held_out_names(faces: TrainingFaces, share: float) -> set[str]:
+    _, held_out = faces.split(share, "name")
+    return {faces.paths[photo].parent.name for photo in held_out}
+
+
+@pytest.mark.parametrize("by", ["name", "position"])
 @pytest.mark.parametrize(
-    ("photos", "share", "apart"),
+    ("photos", "share", "least"),
     [
         ([2] * 10, 0.05, 2),  # the share alone would give none
         ([2] * 40, 0.05, 2),
-        ([2] * 10, 0.5, 5),
-        ([1] * 9 + [2], 0.05, 3),  # and the only subject with two photos
+        ([2] * 400, 0.5, 160),
+        ([1] * 9 + [2], 0.05, 2),  # and the only subject with two photos
+        ([1] * 9 + [2], 0.4, 2),
     ],
 )
-def test_enough_subjects_are_held_out(photos: list[int], share: float, apart: int) -> None:
-    labels = np.repeat(np.arange(len(photos)), photos)
-    learning, held_out = TrainingFaces((), labels).split(share, seed=1)
-    assert len(np.unique(labels[held_out])) == apart
-    assert len(np.unique(labels[held_out])) < len(held_out)
-    assert not set(labels[held_out]) & set(labels[learning])
-    assert sorted([*learning, *held_out]) == list(range(len(labels)))
+def test_enough_subjects_are_held_out(photos: list[int], share: float, least: int, by: HeldOutBy) -> None:
+    faces = listed(photos)
+    learning, held_out = faces.split(share, by)
+    apart = set(faces.subjects[held_out].tolist())
+    assert least <= len(apart) <= 1.5 * least + 3
+    assert len(apart) < len(held_out)
+    assert apart.isdisjoint(faces.subjects[learning].tolist())
+    assert sorted([*learning, *held_out]) == list(range(len(faces.paths)))
 
 
-@pytest.mark.parametrize(("photos", "share"), [([2, 2, 2], 0.05), ([1] * 10, 0.2), ([2] * 10, 0.95)])
-def test_too_few_subjects_are_refused_before_training(photos: list[int], share: float) -> None:
-    labels = np.repeat(np.arange(len(photos)), photos)
+def test_by_position_a_fixed_permutation_decides() -> None:
+    faces = listed([2] * 40)
+    _, held_out = faces.split(0.1, "position")
+    shuffled = np.random.default_rng(1).permutation(40)
+    assert set(faces.subjects[held_out].tolist()) == set(shuffled[:4].tolist())
+
+
+def test_by_name_those_who_are_added_change_nothing_for_the_others() -> None:
+    before, after = held_out_names(listed([2] * 300), 0.1), held_out_names(listed([2] * 330), 0.1)
+    assert before == {name for name in after if name < "300"}
+    assert held_out_names(listed([2] * 250, first=50), 0.1) == {name for name in before if name >= "050"}
+    assert held_out_names(listed([2] * 300), 0.05) < before < held_out_names(listed([2] * 300), 0.2)
+
+
+@pytest.mark.parametrize("by", ["name", "position"])
+@pytest.mark.parametrize(("photos", "share"), [([2, 2, 2], 0.05), ([1] * 10, 0.2), ([2] * 10, 0.98)])
+def test_too_few_subjects_are_refused_before_training(photos: list[int], share: float, by: HeldOutBy) -> None:
     with pytest.raises(UsageError, match=rf"got {len(photos)} subjects.*more subjects, or another --held-out"):
-        TrainingFaces((), labels).split(share, seed=1)
+        listed(photos).split(share, by)
 
 
 def test_a_folder_without_pairs_is_refused(tmp_path: Path) -> None:

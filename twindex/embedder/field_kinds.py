@@ -1,7 +1,7 @@
 """Whether the fields of a dataclass hold what it declares: a recipe file may hold anything."""
 
 import math
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from twindex.errors import UsageError
 
@@ -26,6 +26,8 @@ def refuse_wrong_kinds(values: Any, what: str) -> None:
 
 def _fits(value: Any, kind: Any) -> bool:
     arguments = get_args(kind)
+    if get_origin(kind) is Literal:
+        return value in arguments
     if get_origin(kind) is dict:
         return isinstance(value, dict) and all(
             _fits(key, arguments[0]) and _fits(one, arguments[1]) for key, one in value.items()
@@ -45,6 +47,8 @@ def _fits(value: Any, kind: Any) -> bool:
 def _described(kind: Any) -> str:
     names = {int: "a whole number", float: "a finite number", str: "a text", bool: "true or false"}
     arguments = get_args(kind)
+    if get_origin(kind) is Literal:
+        return f"one of {arguments}"
     if get_origin(kind) is dict:
         return f"a table of {_described(arguments[1]).removeprefix('a ')}s"
     if get_origin(kind) is tuple:

@@ -6,7 +6,7 @@ import math
 import tomllib
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from twindex.embedder.card import ALIGNMENTS, Card
 from twindex.embedder.field_kinds import refuse_wrong_kinds
@@ -15,7 +15,8 @@ from twindex.embedder.stage import Augmentation, Stage
 from twindex.errors import BundleError, UsageError
 
 PRECISIONS = ("auto", "float32", "mixed_bfloat16")
-_TEXTS = ("name", "data", "terms")
+HeldOutBy = Literal["name", "position"]
+_NOT_LEARNED = ("name", "data", "terms", "held_out_by")  # a run's origin has the last
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class Recipe:
         name: The model's, as its card allows it.
         held_out: Share of the subjects that are not learned from but calibrated on; at least two are. The seed does not
             change who they are.
+        held_out_by: "name" holds out the same people when others are added to the folder; "position" is how those of
+            the shipped model were chosen, for runs that go on from it with its photos.
         precision: Of the arithmetic; "auto" is mixed_bfloat16 where the processor computes in it, else float32.
         mirror: Whether the model sums the templates of an image and its mirror image.
         initial_share: Of the initial bundle's weights in the mean with the trained ones that becomes the model
@@ -56,6 +59,7 @@ class Recipe:
     dim: int = 128
     seed: int = 1
     held_out: float = 0.05
+    held_out_by: HeldOutBy = "name"
     precision: str = "auto"
     mirror: bool = True
     initial_share: float = 0.0
@@ -92,7 +96,7 @@ class Recipe:
     @property
     def digest(self) -> str:
         """SHA-256 over all of the recipe that changes what is learned, by which a checkpoint knows its recipe."""
-        values = {key: value for key, value in asdict(self).items() if key not in _TEXTS}
+        values = {key: value for key, value in asdict(self).items() if key not in _NOT_LEARNED}
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
     def draft_card(self) -> Card:
@@ -113,6 +117,8 @@ class Recipe:
                 "stages": [stage.name for stage in self.stages],
                 "steps": sum(stage.steps for stage in self.stages),
                 "seed": self.seed,
+                "held_out": self.held_out,
+                "held_out_by": self.held_out_by,
             },
             accuracy={},
             versions={},

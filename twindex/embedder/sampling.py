@@ -1,4 +1,4 @@
-"""Which photos make a batch: subject-disjoint splits, and identity-balanced batches. NumPy only.
+"""Which photos make a batch: shuffled ones, and identity-balanced ones. NumPy only.
 
 Every choice is a pure function of a seed and a step number, so that training resumed after a kill sees the same
 batches.
@@ -7,25 +7,6 @@ batches.
 import numpy as np
 
 from twindex.types import Int64
-
-
-def split_subjects(subjects: Int64, held_out: float, seed: int) -> tuple[Int64, Int64]:
-    """Photo indices for training and for holding out, with no subject in both.
-
-    Args:
-        subjects: (n,) integer label of each photo.
-        held_out: Share of the subjects to hold out, from 0 to below 1.
-
-    Raises:
-        ValueError: `held_out` is outside [0, 1).
-    """
-    if not 0 <= held_out < 1:
-        raise ValueError(f"Expected a held-out share from 0 to below 1, got {held_out}.")
-    known = np.unique(subjects)
-    shuffled = np.random.default_rng(seed).permutation(known)
-    kept_apart = shuffled[: round(held_out * len(known))]
-    apart = np.isin(subjects, kept_apart)
-    return np.flatnonzero(~apart), np.flatnonzero(apart)
 
 
 def shuffled_batch(photos: int, size: int, step: int, seed: int) -> Int64:

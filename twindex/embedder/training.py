@@ -95,6 +95,21 @@ def _refuse_unfit(run: TrainingRun, *, begun: bool) -> None:
         run_teacher(run)(run.faces.clean(np.zeros(1, np.int64), SIZE))
     if not begun:
         run.faces.refuse_unreadable()
+        _warn_of_known_people(run)
+
+
+def _warn_of_known_people(run: TrainingRun) -> None:
+    """Tell where the initial model may have learned from people whom the run holds out, if its card says so."""
+    bundle, recipe = run.initial_bundle(), run.recipe
+    if bundle is None or "held_out_by" not in bundle.card.training:
+        return
+    by, share = bundle.card.training["held_out_by"], bundle.card.training.get("held_out")
+    if by != recipe.held_out_by or not isinstance(share, float) or share < recipe.held_out:
+        _log.warning(
+            "%s held out other people (held_out = %s, by %s). If these photos were among its own, it knows people whom "
+            "this run holds out, and will seem better than it is.",
+            *(bundle.path, share, by),
+        )
 
 
 def _averaged(run: TrainingRun, branch: keras.Model) -> keras.Model:
@@ -192,7 +207,14 @@ def _initial_branch(run: TrainingRun, size: int, learning: Int64) -> keras.Model
         assign_arrays(branch, bundle.arrays())
         return branch
     if run.weights is None or not run.weights.endswith(".npz"):
-        return _random_branch(run, size, run.weights)
+        try:
+            return _random_branch(run, size, run.weights)
+        except Exception as error:  # Keras raises no narrower one
+            if not str(error).startswith("URL fetch failure"):
+                raise
+            raise UsageError(
+                f"Keras' ImageNet weights cannot be downloaded: {error}. Name a file or a model with --weights."
+            ) from error
     branch = _random_branch(run, size)
     chosen = learning[sampling.shuffled_batch(len(learning), _MEASURED_FACES, 0, run.recipe.seed)]
     measured = build_branch((size, size, 3), run.recipe.dim)

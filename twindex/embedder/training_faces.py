@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from twindex.embedder import sampling
+from twindex.embedder.recipe import HeldOutBy
 from twindex.embedder.stage import Augmentation
 from twindex.embedder.variation import framed, vary
 from twindex.errors import UsageError
@@ -22,6 +22,7 @@ from twindex.types import Int64, UInt8
 
 _LEAST_APART = 2
 _LEAST_LEARNED = 2
+_POSITIONS_SEED = 1
 _SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".webp"})
 
 
@@ -58,35 +59,43 @@ class TrainingFaces:
         names = [f"{path.parent.name}/{path.name}" for path in self.paths]
         return hashlib.sha256(json.dumps([names, self.subjects.tolist()]).encode()).hexdigest()
 
-    def split(self, held_out: float, seed: int) -> tuple[Int64, Int64]:
+    def split(self, held_out: float, by: HeldOutBy) -> tuple[Int64, Int64]:
         """Photos to learn from and photos to calibrate on, (n,) int64 each, with no subject in both.
+
+        By name a subject is held out if the SHA-256 of its name is within the share of all digests: subjects who are
+        added or removed change nothing for the others, and a smaller share holds out some of the same. By position it
+        is a fixed permutation of the sorted names that decides.
 
         Calibrating takes both kinds of pairs: at least two subjects are held out whatever the share, and one more
         where none of them has two photos.
 
         Args:
             held_out: Share of the subjects to hold out.
-            seed: Of the choice.
+            by: What decides.
 
         Raises:
             UsageError: There are too few subjects for that, with two left to learn from.
         """
         known, photos = np.unique(self.subjects, return_counts=True)
-        several = known[photos > 1]
-        share = max(_LEAST_APART, round(held_out * len(known))) / len(known)
-        if share < 1 and len(several):
-            _, apart = sampling.split_subjects(self.subjects, share, seed)
-            chosen = set(self.subjects[apart].tolist())
-            if chosen.isdisjoint(several.tolist()):
-                chosen.add(int(np.random.default_rng(seed).choice(several)))
-            if len(known) - len(chosen) >= _LEAST_LEARNED:
-                is_apart = np.isin(self.subjects, list(chosen))
-                return np.flatnonzero(~is_apart), np.flatnonzero(is_apart)
-        raise UsageError(
-            f"Training needs two subjects to learn from and two others, one of them with two photos, to calibrate on; "
-            f"got {len(known)} subjects and a held-out share of {held_out:g}: give more subjects, or another "
-            "--held-out (held_out in a recipe)."
-        )
+        if by == "name":
+            places = {int(subject): _place(self.paths[photo]) for photo, subject in enumerate(self.subjects)}
+            ranked = sorted(places, key=lambda subject: places[subject])
+            count = sum(place < held_out for place in places.values())
+        else:
+            ranked = np.random.default_rng(_POSITIONS_SEED).permutation(known).tolist()
+            count = round(held_out * len(known))
+        chosen = set(ranked[: max(_LEAST_APART, count)])
+        several = set(known[photos > 1].tolist())
+        if several and chosen.isdisjoint(several):
+            chosen.add(next(subject for subject in ranked if subject in several))
+        if not several or len(known) - len(chosen) < _LEAST_LEARNED:
+            raise UsageError(
+                f"Training needs two subjects to learn from and two others, one of them with two photos, to calibrate "
+                f"on; got {len(known)} subjects and a held-out share of {held_out:g}: give more subjects, or another "
+                "--held-out (held_out in a recipe)."
+            )
+        apart = np.isin(self.subjects, list(chosen))
+        return np.flatnonzero(~apart), np.flatnonzero(apart)
 
     def refuse_unreadable(self) -> None:
         """Read every photo once.
@@ -110,6 +119,11 @@ class TrainingFaces:
         """The same, each varied at random as `augmentation` says."""
         random = np.random.default_rng(seed)
         return np.stack([vary(_read(self.paths[photo]), size, augmentation, random) for photo in photos])
+
+
+def _place(photo: Path) -> float:
+    """Where a photo's subject is among all digests of names, from 0 to 1."""
+    return int.from_bytes(hashlib.sha256(photo.parent.name.encode()).digest()[:8]) / 2**64
 
 
 def _fault(path: Path) -> UsageError | None:

@@ -12,7 +12,6 @@ from twindex.errors import UsageError
 from twindex.types import Int64
 
 _NONE = "none"
-_HELD_OUT_SEED = 1
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ class TrainingRun:
         Raises:
             UsageError: There are too few subjects.
         """
-        return self.faces.split(self.recipe.held_out, _HELD_OUT_SEED)
+        return self.faces.split(self.recipe.held_out, self.recipe.held_out_by)
 
     def origin(self) -> dict[str, str]:
         """All that the run's result depends on, each as a SHA-256, hex, or a word.
@@ -86,9 +85,14 @@ class TrainingRun:
             "teacher": self.teacher_sha256(),
             "weights": self.weights_origin(),
             "start": str(self.first_stage),
-            # Of a run with another seed: whom it holds out does not follow from what is above.
-            **({} if self.recipe.seed == _HELD_OUT_SEED else {"held_out": str(_HELD_OUT_SEED)}),
+            **self._whom_it_holds_out(),
         }
+
+    def _whom_it_holds_out(self) -> dict[str, str]:
+        """What does not follow from the recipe's digest; for "position" as checkpoints have had it."""
+        if self.recipe.held_out_by == "name":
+            return {"held_out_by": "name"}
+        return {} if self.recipe.seed == 1 else {"held_out": "1"}
 
     def weights_origin(self) -> str:
         """What the initial weights are: a word, the SHA-256 of a file, or a bundle's fingerprint.
