@@ -133,7 +133,9 @@ def test_the_card_is_measured_on_the_bundle_that_holds_what_was_trained(
     assert card.head_weight == pytest.approx(measured.head.weight, rel=1e-6)
     assert card.verify_threshold == pytest.approx(measured.verify_threshold, rel=1e-6)
     assert card.accuracy == pytest.approx(measured.accuracy)
-    assert (card.accuracy["held_out_mated"], card.accuracy["held_out_non_mated"]) == (12, 54)
+    # Five subjects with three photos each.
+    assert (card.accuracy["held_out_mated"], card.accuracy["held_out_non_mated"]) == (15, 90)
+    assert (card.training["held_out"], card.training["held_out_by"]) == (0.4, "name")
     assert not list(run.folder.glob("draft-*"))
 
 
