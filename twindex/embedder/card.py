@@ -173,9 +173,9 @@ class Card:
         """The default operating threshold for a gallery with that number of subjects.
 
         The distance up to which a candidate matches is linear in the logarithm of the size between the card's
-        thresholds, and the smallest size's below them: so far apart the rate at which strangers come near falls about
-        exponentially. Above the largest the last slope goes on as far as distance 0, where the same photo still
-        matches. A card without thresholds gives `verify_threshold`.
+        thresholds, and the smallest size's below them: the share of strangers within a distance grows about
+        exponentially with it. Above the largest the last slope goes on as far as distance 0, where the same photo
+        still matches. A card without thresholds gives `verify_threshold`.
 
         Raises:
             ValueError: `subjects` is below 1.
