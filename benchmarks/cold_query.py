@@ -45,8 +45,8 @@ def main() -> None:
         about = {
             "references": gallery.searchable().count,
             "dim": gallery.embedder(gallery.active().fingerprint).card.dim,
+            "rounds": options.rounds,
         }
-    about |= {"rounds": options.rounds}
     publish("Cold query", {**machine("openvino", "faiss-cpu", "sqlalchemy"), **about}, rows, as_json=options.json)
 
 

@@ -12,7 +12,6 @@ FUSED_SUBJECTS = 20  # nearest subjects whose references are all looked at
 COMPACT_AFTER = 256
 TOP = 5
 TARGET_FPIR = 0.01  # share of strangers that may be called somebody, where nobody says otherwise
-COUNT_TOLERANCE = 1e-9  # keeps a share of a number, 0.001 x 3,000, at the whole number that it is
 BATCH_FAILED = 4  # exit status of a batch that finished with failed items
 
 

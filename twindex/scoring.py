@@ -1,5 +1,6 @@
 """From distances to an answer: exact distances, the learned head, one distance per subject, the decision. NumPy."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from twindex.types import Candidate, Decision, Float32, Int64, frozen_array
 Float64 = NDArray[np.float64]
 
 SAME_PHOTO = 1e-3  # distance below which two templates are of the same bytes, computed twice
+COUNT_TOLERANCE = 1e-9  # keeps a share of a number, 0.001 x 3,000, at the whole number that it is
 _NO_DIRECTION = 1e-6
 
 
@@ -47,6 +49,33 @@ def unit_length(sums: Float64) -> Float64:
     lengths = np.linalg.norm(sums, axis=1, keepdims=True)
     directions: Float64 = np.where(lengths > _NO_DIRECTION, sums / np.maximum(lengths, _NO_DIRECTION), 0.0)
     return directions
+
+
+def threshold_at(false_accept_rate: float, impostors: Float32 | Float64) -> float:
+    """The largest distance below which at most a share of impostor attempts lies.
+
+    A distance of infinity stands for a photo without a usable face: it is never accepted.
+
+    Args:
+        false_accept_rate: The share allowed, from 0 to 1.
+        impostors: (n,) distances of attempts that should be rejected; n is at least 1.
+
+    Returns:
+        A distance t; what is *below* t is accepted. Infinity where all may be accepted.
+
+    Raises:
+        ValueError: There are no attempts, or the rate is out of range.
+    """
+    if not len(impostors) or not 0 <= false_accept_rate <= 1:
+        raise ValueError(f"Expected attempts and a rate from 0 to 1, got {len(impostors)} and {false_accept_rate}.")
+    allowed = math.floor(false_accept_rate * len(impostors) + COUNT_TOLERANCE)
+    ordered = np.sort(impostors)
+    return math.inf if allowed == len(ordered) else float(ordered[allowed])
+
+
+def share_below(distances: Float64, threshold: float) -> float:
+    """The share of attempts that a threshold accepts."""
+    return float(np.mean(distances < threshold))
 
 
 @dataclass(frozen=True)

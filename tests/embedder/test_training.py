@@ -501,6 +501,12 @@ def test_by_name_those_who_are_added_change_nothing_for_the_others() -> None:
     assert held_out_names(listed([2] * 300), 0.05) < before < held_out_names(listed([2] * 300), 0.2)
 
 
+def test_a_name_that_is_no_text_may_be_held_out() -> None:
+    paths = tuple(Path(os.fsdecode(b"\xff%d" % number), f"{photo}.png") for number in range(9) for photo in range(2))
+    learning, held_out = TrainingFaces(paths, np.repeat(np.arange(9), 2)).split(0.3, "name")
+    assert sorted([*learning, *held_out]) == list(range(18))
+
+
 @pytest.mark.parametrize("by", ["name", "position"])
 @pytest.mark.parametrize(("photos", "share"), [([2, 2, 2], 0.05), ([1] * 10, 0.2), ([2] * 10, 0.98)])
 def test_too_few_subjects_are_refused_before_training(photos: list[int], share: float, by: HeldOutBy) -> None:

@@ -1,15 +1,14 @@
 """The head and the default thresholds of a bundle, from distances between subjects not trained on. NumPy only."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twindex.config import COUNT_TOLERANCE, TARGET_FPIR
+from twindex.config import TARGET_FPIR
 from twindex.embedder.card import DefaultThreshold
 from twindex.errors import UsageError
-from twindex.scoring import Head, chord
+from twindex.scoring import Head, chord, threshold_at
 from twindex.types import Float32, Int64
 
 PairDistances = tuple[Float32, Float32]  # of mated and of non-mated pairs
@@ -141,9 +140,7 @@ def accept_distance(non_mated: Float32, rate: float) -> float:
         non_mated: (n,) float32 distances; n is at least 1.
         rate: The share, from 0 to below 1.
     """
-    allowed = math.floor(rate * len(non_mated) + COUNT_TOLERANCE)
-    first_refused = np.partition(non_mated, allowed)[allowed]
-    return float(np.nextafter(first_refused, np.float32(0)))
+    return float(np.nextafter(np.float32(threshold_at(rate, non_mated)), np.float32(0)))
 
 
 def thresholds_by_size(non_mated: Float32) -> list[tuple[int, float]]:

@@ -1,6 +1,5 @@
 """One stage of a training recipe: which losses, which batches, how long, how fast. Plain values, no Keras."""
 
-import math
 from dataclasses import dataclass, field
 
 from twindex.embedder.field_kinds import refuse_wrong_kinds
@@ -90,9 +89,9 @@ class Stage:
         if unknown or not self.losses:
             got = sorted(self.losses)
             raise UsageError(f"Stage {self.name!r}: expected one or more losses of {LOSSES}, got {got}.")
-        if not all(0 < weight < math.inf for weight in self.losses.values()):
+        if not all(weight > 0 for weight in self.losses.values()):
             raise UsageError(f"Stage {self.name!r}: expected weights of losses above 0, got {self.losses}.")
-        if not 0 <= self.weight_decay < math.inf:
+        if self.weight_decay < 0:
             raise UsageError(f"Stage {self.name!r}: expected weight_decay of 0 or more, got {self.weight_decay}.")
         if self.warmup < 0 or self.warmup >= self.steps > 1:
             raise UsageError(

@@ -6,6 +6,7 @@ on each side (see `alignment.py`). Decoding is cheap, so nothing is cached; a ba
 
 import hashlib
 import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,11 +77,11 @@ class TrainingFaces:
         Raises:
             UsageError: There are too few subjects for that, with two left to learn from.
         """
-        known, photos = np.unique(self.subjects, return_counts=True)
+        known, first, photos = np.unique(self.subjects, return_index=True, return_counts=True)
         if by == "name":
-            places = {int(subject): _place(self.paths[photo]) for photo, subject in enumerate(self.subjects)}
-            ranked = sorted(places, key=lambda subject: places[subject])
-            count = sum(place < held_out for place in places.values())
+            places = np.array([_place(self.paths[photo]) for photo in first])
+            ranked = known[np.argsort(places)].tolist()
+            count = int(np.sum(places < held_out))
         else:
             ranked = np.random.default_rng(_POSITIONS_SEED).permutation(known).tolist()
             count = round(held_out * len(known))
@@ -123,7 +124,7 @@ class TrainingFaces:
 
 def _place(photo: Path) -> float:
     """Where a photo's subject is among all digests of names, from 0 to 1."""
-    return int.from_bytes(hashlib.sha256(photo.parent.name.encode()).digest()[:8]) / 2**64
+    return int.from_bytes(hashlib.sha256(os.fsencode(photo.parent.name)).digest()[:8]) / 2**64
 
 
 def _fault(path: Path) -> UsageError | None:

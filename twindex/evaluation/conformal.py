@@ -12,9 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import beta
 
-from twindex.config import COUNT_TOLERANCE
 from twindex.evaluation.rates import Interval
-from twindex.scoring import Float64
+from twindex.scoring import COUNT_TOLERANCE, Float64
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from twindex.evaluation.rates import share_below, threshold_at
-from twindex.scoring import Float64
+from twindex.scoring import Float64, share_below, threshold_at
 from twindex.types import Int64
 
 STRANGER = -1

@@ -1,40 +1,9 @@
-"""Error rates and their intervals. A distance of infinity stands for a photo without a usable face: never accepted."""
+"""Intervals of error rates."""
 
-import math
-
-import numpy as np
 from scipy.stats import beta
-
-from twindex.config import COUNT_TOLERANCE
-from twindex.scoring import Float64
 
 Interval = tuple[float, float]
 _COVERAGE = 0.95  # of intervals
-
-
-def threshold_at(false_accept_rate: float, impostors: Float64) -> float:
-    """The largest distance below which at most a share of impostor attempts lies.
-
-    Args:
-        false_accept_rate: The share allowed, from 0 to 1.
-        impostors: (n,) distances of attempts that should be rejected; n is at least 1.
-
-    Returns:
-        A distance t; what is *below* t is accepted. Infinity where all may be accepted.
-
-    Raises:
-        ValueError: There are no attempts, or the rate is out of range.
-    """
-    if not len(impostors) or not 0 <= false_accept_rate <= 1:
-        raise ValueError(f"Expected attempts and a rate from 0 to 1, got {len(impostors)} and {false_accept_rate}.")
-    allowed = math.floor(false_accept_rate * len(impostors) + COUNT_TOLERANCE)
-    ordered = np.sort(impostors)
-    return math.inf if allowed == len(ordered) else float(ordered[allowed])
-
-
-def share_below(distances: Float64, threshold: float) -> float:
-    """The share of attempts that a threshold accepts."""
-    return float(np.mean(distances < threshold))
 
 
 def binomial_interval(events: int, attempts: int) -> Interval:
