@@ -74,9 +74,13 @@ class Killing:
                     raise
                 print(f"{name}: {broken}", file=sys.stderr, flush=True)
                 self.tally.broken.append(broken)
-                self.world = self._new_world()
+                self.begin_anew()
             if len(self.world.held) > _LARGE:
-                self.world = self._new_world()
+                self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """Go on with an empty gallery: every other one is encrypted from its start."""
+        self.world = self._new_world()
 
     def _round(self, name: str, *, named: bool) -> None:
         if not self.world.held:
@@ -217,6 +221,5 @@ class Killing:
             yield from names
 
     def _new_world(self) -> World:
-        """Every other one is encrypted from its start."""
         self._begun += 1
         return World(self._folder / f"gallery-{self._begun}", key=self._around.keys[0] if self._begun % 2 else None)
