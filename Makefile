@@ -23,8 +23,10 @@ check: $(DEVELOPER)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# A thousand kills, five hundred damaged snapshots, two writers; SEED=number repeats a run.
+# What Hypothesis draws, drawn anew; a thousand kills, five hundred damaged snapshots, two writers. SEED=number repeats
+# a run.
 torture: $(DEVELOPER)
+	$(BIN)/pytest -m hypothesis --hypothesis-profile torture $(if $(SEED),--hypothesis-seed $(SEED))
 	$(BIN)/python -m tests.faults.torture $(if $(SEED),--seed $(SEED))
 
 # `make bench PHOTOS=folder` measures on your photos too, one sub-folder per subject. dlib comes compiled, and

@@ -15,8 +15,9 @@ from twindex.embedder.inception import array_shapes
 # TensorFlow prints its start-up notes before any Python filter can see them.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-# No test asserts a time: the machine may be busy.
-settings.register_profile("twindex", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# No test asserts a time: the machine may be busy. The same code passes or fails alike; `make torture` draws anew.
+settings.register_profile("twindex", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("torture", settings.get_profile("twindex"), derandomize=False, print_blob=True)
 settings.load_profile("twindex")
 
 Arrays = Mapping[str, NDArray[np.float32]]
