@@ -8,13 +8,12 @@ import argparse
 from dataclasses import replace
 
 import numpy as np
-import openvino
-from openvino import opset13 as ops
 from report import interleaved, machine, publish, summary
 
 from twindex.embedder.bundle import Bundle
 from twindex.embedder.embedder import Embedder
 from twindex.embedder.graphs.branch import build_branch
+from twindex.embedder.quiet_openvino import openvino, ops
 from twindex.embedder.registry import cache_dir, find_model
 from twindex.embedder.runtime import compile_network
 

@@ -13,7 +13,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
 import onnxruntime
-import openvino
 from onnx_branch import onnx_branch
 from report import interleaved, machine, publish, summary
 
@@ -22,6 +21,7 @@ from twindex.embedder.card import PRECISIONS
 from twindex.embedder.embedder import Embedder
 from twindex.embedder.graphs.branch import build_branch as openvino_branch
 from twindex.embedder.network import assign_arrays, build_branch
+from twindex.embedder.quiet_openvino import openvino
 from twindex.embedder.registry import cache_dir, find_model
 from twindex.types import Float32, UInt8
 

@@ -19,9 +19,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import openvino
 from face_model import COMPONENTS, SIDE, FaceModel, Float32, UInt8, fit, symmetric_means
 from PIL import Image, ImageFilter
+
+from twindex.embedder.quiet_openvino import openvino
 
 ENROLLED = ("kenji", "clara", "otto", "samir", "kiran", "ines", "greta", "ada", "ben", "hugo", "jürgen", "zoë")
 STRANGERS = ("stranger-1", "stranger-2", "stranger-3", "stranger-4", "stranger-5", "stranger-6")

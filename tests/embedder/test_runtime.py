@@ -7,11 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import openvino
 import pytest
-from openvino import opset13 as ops
 
 from twindex.embedder.blobs import read_blob, write_blob
+from twindex.embedder.quiet_openvino import openvino, ops
 from twindex.embedder.runtime import Network, compile_network, graph_digest, load_network, read_onnx
 from twindex.errors import BundleError
 

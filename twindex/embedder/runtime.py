@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import openvino
 from numpy.typing import NDArray
 
 from twindex.embedder.blobs import discard_blob, read_blob, write_blob
+from twindex.embedder.quiet_openvino import openvino
 from twindex.errors import BundleError
 from twindex.types import UInt8
 

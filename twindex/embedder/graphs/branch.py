@@ -4,11 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import openvino
 from numpy.typing import NDArray
-from openvino import opset13 as ops
 
 from twindex.embedder.inception import BATCH_NORM_EPSILON, Conv, Parallel, Path, Pool, activations, inception_v3
+from twindex.embedder.quiet_openvino import openvino, ops
 
 _ROWS, _COLUMNS = 1, 2  # axes of (n, height, width, channels)
 _TOGETHER = 4  # input channels

@@ -13,10 +13,9 @@ from importlib import resources
 from typing import Literal
 
 import numpy as np
-import openvino
-from openvino import opset13 as ops
 from safetensors.numpy import load
 
+from twindex.embedder.quiet_openvino import openvino, ops
 from twindex.errors import IntegrityError
 from twindex.types import Float32
 
