@@ -1,6 +1,7 @@
 """The command line: `twindex [--gallery DIR] [--json] COMMAND`. Commands are imported when called."""
 
 import importlib
+import io
 import logging
 import os
 import signal
@@ -90,6 +91,8 @@ class _HarmlessFormatter(logging.Formatter):
 def main(arguments: list[str] | None = None) -> None:
     """Run the program: errors become one line on stderr and an exit status, never a traceback."""
     given = sys.argv[1:] if arguments is None else arguments
+    if isinstance(sys.stdout, io.TextIOWrapper):  # there may be none at all
+        sys.stdout.reconfigure(errors="backslashreplace")  # names in letters that its encoding lacks
     try:
         status = _status(given)
     except BrokenPipeError:

@@ -83,7 +83,7 @@ class Sample:
         face: Box and landmarks, or None for a photo given as already cropped.
         quality: Sharpness of the crop: variance of its Laplacian, grey levels squared.
         crop: The aligned face with margin, an encoded image (see `embedder/alignment.py`).
-        rivals: Other faces of the photo that are about as large: the photo may be meant to show one of them.
+        rivals: Other faces of the photo that are at least half as large: it may be meant to show one of them.
     """
 
     source_sha256: str

@@ -100,7 +100,7 @@ def test_one_photo_under_two_subjects_is_noted(run: Run, gallery: Path, people: 
 def test_a_photo_of_several_people_is_noted(run: Run, gallery: Path, people: Path) -> None:
     result = run("--gallery", gallery, "enroll", people / "group.jpg", "--subject", "Somebody")
     assert (result.status, result.out.splitlines()[-1][:10]) == (0, "enrolled 1")
-    assert "group.jpg shows 4 faces of about the same size" in result.err
+    assert "group.jpg shows 4 large faces" in result.err
     assert "the most prominent one is enrolled as Somebody" in result.err
     again = run("--gallery", gallery, "enroll", people / "group.jpg", "--subject", "Somebody")
     assert "faces" not in again.err

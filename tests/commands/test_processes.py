@@ -151,6 +151,20 @@ def test_query_and_enrol_import_no_tensorflow(gallery: Path, people: Path) -> No
     assert imported("--gallery", gallery, "enroll", probe, "--subject", "new") == needed - {"faiss"}
 
 
+def test_names_that_the_output_has_no_letters_for_are_told_as_escapes(gallery: Path) -> None:
+    assert twindex("--gallery", gallery, "subjects", "rename", "jürgen", "\u6771").returncode == 0
+    environment = {**os.environ, "PYTHONIOENCODING": "cp1252"}
+    listed = twindex("--gallery", gallery, "subjects", "list", env=environment, encoding="cp1252")
+    assert (listed.returncode, "\\u6771" in listed.stdout, "zoë" in listed.stdout) == (0, True, True)
+
+
+def test_without_a_standard_error_the_work_is_done(people: Path, tmp_path: Path) -> None:
+    photo = people / "enrolled" / "ada" / "1.jpg"
+    command = f"{sys.executable} -m twindex --gallery {tmp_path / 'gallery'} enroll {photo} --subject ada 2>&-"
+    result = subprocess.run(command, shell=True, stdout=subprocess.PIPE, text=True, check=False, timeout=60)
+    assert (result.returncode, "enrolled 1" in result.stdout) == (0, True)
+
+
 def test_output_into_a_closed_pipe_is_no_traceback(enrolled: Path) -> None:
     command = f"{sys.executable} -m twindex --gallery {enrolled} subjects list | head -n 1"
     result = subprocess.run(command, shell=True, capture_output=True, text=True, check=False, timeout=60)

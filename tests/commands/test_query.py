@@ -61,6 +61,13 @@ def test_an_enrolled_photo_is_its_own_nearest(run: Run, enrolled: Path, people: 
     assert best["distance"] == pytest.approx(0, abs=1e-3)
 
 
+def test_a_photo_of_several_people_is_noted(run: Run, enrolled: Path, people: Path) -> None:
+    told = "group.jpg shows 4 large faces; the most prominent one is"
+    assert f"{told} searched (--all-faces" in run("--gallery", enrolled, "query", people / "group.jpg").err
+    assert "large faces" not in run("--gallery", enrolled, "query", people / "group.jpg", "--all-faces").err
+    assert f"{told} compared" in run("verify", probes(people)[0], people / "group.jpg").err
+
+
 def test_all_faces_of_a_group_are_searched(run: Run, enrolled: Path, people: Path, tmp_path: Path) -> None:
     picture = tmp_path / "answer.png"
     result = run("--gallery", enrolled, "--json", "query", people / "group.jpg", "--all-faces", "--picture", picture)
@@ -191,6 +198,8 @@ def test_a_picture_that_cannot_be_or_is_the_probe_is_refused_before_searching(
         (probe, "is the probe itself"),
         (tmp_path, "cannot be written"),
         (tmp_path / "no" / "a.png", "cannot be written"),
+        (enrolled / "a.png", "lies in the gallery's own folder"),
+        (enrolled / "gallery.sqlite", "lies in the gallery's own folder"),
     ):
         result = run("--gallery", enrolled, "--json", "query", probe, "--picture", picture)
         assert (result.status, list(result.json), reason in result.err) == (2, ["error"], True)

@@ -76,6 +76,24 @@ def test_what_no_key_reaches_is_told(run: Run, folder: Path, tmp_path: Path) -> 
     assert "old.sqlite. It is not encrypted." in finding["message"]
 
 
+def test_what_has_another_name_is_not_overwritten(run: Run, folder: Path, tmp_path: Path) -> None:
+    key, backup, elsewhere = key_file(tmp_path, "one.key", KEY), tmp_path / "backup", tmp_path / "elsewhere"
+    elsewhere.write_text("precious", "ascii")
+    (folder / "index").mkdir()
+    (folder / "index" / "link").symlink_to(elsewhere)
+    for name in (DATABASE, "index/snapshot"):
+        (folder / name).touch()
+        backup.hardlink_to(folder / name)
+        before = backup.read_bytes()
+        refused = run("--gallery", folder, "rekey", "--new-key-file", key)
+        assert (refused.status, "has another name" in refused.err) == (2, True)
+        assert backup.read_bytes() == before
+        backup.unlink()
+    assert run("--gallery", folder, "rekey", "--new-key-file", key).status == 0
+    assert elsewhere.read_text("ascii") == "precious"
+    assert list((folder / "index").iterdir()) == []
+
+
 def test_the_environment_and_the_option(
     run: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -127,7 +127,13 @@ def test_damaged_weights_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_prominence_prefers_large_and_central() -> None:
     boxes = np.array([[40, 40, 59, 59], [0, 0, 19, 19], [10, 40, 49, 59]], np.float32)
-    assert prominence(boxes, 100, 100).tolist() == [400, 400 - 2 * 2 * 40**2, 800 - 2 * 20**2]
+    expected = [400, 400 / (1 + 8 * 0.8**2), 800 / (1 + 8 * 20**2 / (2 * 50**2))]
+    np.testing.assert_allclose(prominence(boxes, 100, 100), expected, rtol=1e-6)
+
+
+def test_a_portrait_at_the_side_outweighs_a_passer_by_in_the_middle() -> None:
+    portrait, passer_by = [250, 500, 500, 800], [890, 570, 950, 640]
+    assert prominence(np.array([passer_by, portrait], np.float32), 1800, 1200).argmax() == 1
 
 
 def values(faces: list[Face]) -> list[tuple[object, ...]]:

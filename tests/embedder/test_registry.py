@@ -1,9 +1,10 @@
 """Which models a machine has, and which one a user means."""
 
+import errno
 import json
 import logging
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -138,6 +139,22 @@ def test_an_interrupted_copy_is_not_a_model(random_bundle: Bundle) -> None:
     installed = install_model(random_bundle.path)
     shutil.copytree(installed.path, models_dir() / ".half-written")
     assert [one.path for one in list_models()] == [installed.path]
+
+
+def test_a_folder_that_cannot_be_read_is_told_and_left_out(
+    random_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    ship(random_bundle, tmp_path)
+    iterdir = Path.iterdir
+
+    def refusing(path: Path) -> Iterator[Path]:
+        if path == models_dir():
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return iterdir(path)
+
+    monkeypatch.setattr(Path, "iterdir", refusing)
+    assert [model.shipped for model in list_models()] == [True]
+    assert f"Leaving out the models in {models_dir()}: Permission denied." in caplog.messages
 
 
 def test_a_model_is_found_by_name_fingerprint_and_folder(random_bundle: Bundle) -> None:

@@ -40,6 +40,14 @@ def test_partial_folders_are_removed_whatever_happens(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_names_of_any_length(tmp_path: Path) -> None:
+    target = tmp_path / ("ä" * 127)
+    target.touch()
+    with partial_folder(target) as folder:
+        assert partial_folders(target) == [folder]
+        assert partial_folders(tmp_path / ("ä" * 126)) == []
+
+
 def test_the_dead_is_told_from_the_living_whatever_their_age(tmp_path: Path) -> None:
     dead = left_by_a_killed_process(tmp_path / "a")
     with partial_folder(tmp_path / "a") as living:

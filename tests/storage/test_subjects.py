@@ -18,7 +18,7 @@ from tests.storage.builders import (
     unit_vector,
 )
 from twindex.errors import UsageError
-from twindex.storage import Change, Store
+from twindex.storage import Change, EnrolmentRequest, NewItem, Store
 from twindex.terms import Terms
 
 SOON = datetime.now(UTC) + timedelta(days=1)
@@ -151,6 +151,26 @@ def test_erase_says_what_is_gone_and_leaves_what_is_shared(store: Store) -> None
     assert store.references.vectors(MODEL, [1, 2, 3])[0].tolist() == [3]
     assert store.changes.since(3) == [Change(4, "erased", 1), Change(5, "erased", 2)]
     assert store.check() == []
+
+
+@pytest.mark.parametrize("how", ["erase", "expire"])
+def test_a_shared_photo_does_not_keep_the_path_of_whoever_is_erased(store: Store, how: str) -> None:
+    """It lay in the erased person's folder when it was first enrolled."""
+    past = Terms(expires=datetime(2001, 1, 1, tzinfo=UTC))
+    job = store.jobs.create("enroll", {})
+    items = [("ada/1.jpg", "ada"), ("bob/1.jpg", "bob"), ("ada/2.jpg", "ada"), ("cy/3.jpg", "cy"), ("ada/3.jpg", "ada")]
+    store.jobs.add_items(job.id, [NewItem(path, name) for path, name in items])
+    for item, number in zip(store.jobs.items(job.id), (1, 1, 2, 3, 3), strict=True):
+        wanted = EnrolmentRequest(sample(number, source_name=item.path), item.subject, unit_vector(number), item.id)
+        store.references.enroll_many([wanted], MODEL)
+    enrol(store, 2, "dee")  # by no job
+    if how == "erase":
+        store.subjects.erase("ada")
+    else:
+        store.references.renew(dict.fromkeys((1, 3, 5), past))
+        assert store.subjects.erase_expired(datetime.now(UTC), 10) is not None
+    held = {(one := store.references.get(number)).subject: one.source_name for number in (2, 4, 6)}
+    assert held == {"bob": "bob/1.jpg", "cy": "cy/3.jpg", "dee": ""}
 
 
 def test_ids_are_never_used_again(store: Store, path: Path) -> None:

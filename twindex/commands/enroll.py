@@ -117,7 +117,7 @@ def run_and_report(settings: Settings, gallery: Any, job: Any) -> int:
             for other in report.collisions:
                 above_bar(f"note: {report.path} is enrolled as {report.subject} and as {other} too", talk=True)
             if report.rivals:
-                several = f"note: {report.path} shows {report.rivals + 1} faces of about the same size"
+                several = f"note: {report.path} shows {report.rivals + 1} large faces"
                 above_bar(f"{several}; the most prominent one is enrolled as {report.subject}", talk=True)
 
         for settled in settled_items(gallery, job):

@@ -51,7 +51,7 @@ def query(
     if not any(image.exists() for image in images):
         raise UsageError(f"{images[0]} does not exist.")
     if picture is not None:
-        _check_picture(picture, images[0])
+        _check_picture(picture, images[0], settings.gallery)
     # The detector loads beside the database, the model beside the first photo's detection.
     loading = context.with_resource(ThreadPoolExecutor(2))
     detector = loading.submit(_ready_reader, pre_cropped)
@@ -79,6 +79,9 @@ def query(
                 answer = gallery.answer(str(image), (), top, failure)
                 say(f"{image}: {error}")
             else:
+                if not all_faces and (rivals := samples[0].rivals):
+                    several = f"note: {image} shows {rivals + 1} large faces"
+                    say(f"{several}; the most prominent one is searched (--all-faces searches every one)")
                 answer = gallery.answer(str(image), samples, top)
             status = max(status, _status(answer))
             if settings.json:
@@ -92,12 +95,17 @@ def query(
     return status
 
 
-def _check_picture(picture: Path, image: Path) -> None:
-    """Refuse a file for the picture that could not be written, or is the probe itself, before anything is searched."""
+def _check_picture(picture: Path, image: Path, gallery: Path) -> None:
+    """Refuse a place for the picture where it cannot, or must not, be written, before anything is searched."""
     if picture.is_dir() or not picture.absolute().parent.is_dir():
         raise UsageError(f"--picture {picture} cannot be written: name a file in a folder that exists.")
     if picture.exists() and picture.samefile(image):
         raise UsageError(f"--picture {picture} is the probe itself; name another file.")
+    if picture.resolve().is_relative_to(gallery.resolve()):
+        raise UsageError(
+            f"--picture {picture} lies in the gallery's own folder, where an erasure must leave nothing of a person; "
+            "name a file elsewhere."
+        )
 
 
 def _ready_reader(pre_cropped: bool) -> "FaceReader":

@@ -74,7 +74,9 @@ def progress(total: int, unit: str, label: str) -> "tqdm[Any]":
     """A progress bar with rate and time left; silent unless stderr is a terminal."""
     from tqdm import tqdm
 
-    return tqdm(total=total, unit=unit, desc=label, file=sys.stderr, disable=None, dynamic_ncols=True)
+    # None disables it where there is no terminal.
+    disable = True if sys.stderr is None else None
+    return tqdm(total=total, unit=unit, desc=label, file=sys.stderr, disable=disable, dynamic_ncols=True)
 
 
 def counting(bar: "tqdm[Any]") -> Callable[[int], None]:

@@ -35,7 +35,7 @@ class Limits:
     max_faces: int = 100
 
 
-_ABOUT_AS_LARGE = 0.5  # of a face's area
+_LARGE = 0.5  # of a face's area
 
 
 class FaceReader:
@@ -146,8 +146,8 @@ class FaceReader:
 
 
 def _rivals(face: Face, faces: list[Face]) -> int:
-    """How many of the other faces are about as large as one, or larger."""
-    return sum(other.box.area >= _ABOUT_AS_LARGE * face.box.area for other in faces if other is not face)
+    """How many of the other faces are at least half as large as one."""
+    return sum(other.box.area >= _LARGE * face.box.area for other in faces if other is not face)
 
 
 class _Photo:

@@ -147,9 +147,14 @@ def _shipped_dir() -> Path:
 
 
 def _models_in(folder: Path) -> Iterator[Bundle]:
-    if not folder.is_dir():
+    try:
+        paths = sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
         return
-    for path in sorted(folder.iterdir()):
+    except PermissionError as error:  # the home of whom the program was started for, perhaps
+        _log.warning("Leaving out the models in %s: %s.", folder, error.strerror)
+        return
+    for path in paths:
         # Hidden folders are copies that were interrupted.
         if path.name.startswith(".") or not path.is_dir():
             continue

@@ -8,7 +8,7 @@ from twindex.errors import EncryptionKeyError, UsageError
 from twindex.gallery.folder_files import files_below, foreign_files
 from twindex.keys import GalleryKey
 from twindex.storage.journal import read_header
-from twindex.storage.rekeying import discard, rekey_database
+from twindex.storage.rekeying import discard, refuse_shared, rekey_database
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def rekey(folder: Path, key: GalleryKey | None, new: GalleryKey | None, *, remov
         remove: Leave it without encryption instead.
 
     Raises:
-        UsageError: There is no gallery, or somebody has it open.
+        UsageError: There is no gallery, somebody has it open, or a file of its is another file too.
         EncryptionKeyError: A key is missing or wrong, or there is one too many.
         IntegrityError: The gallery is damaged; it is as it was.
     """
@@ -55,6 +55,7 @@ def rekey(folder: Path, key: GalleryKey | None, new: GalleryKey | None, *, remov
         raise EncryptionKeyError(f"The gallery in {folder} is not encrypted; there is no key to remove.")
     if not remove and wanted is None:
         raise EncryptionKeyError(f"No new key for the gallery in {folder}; name a file that holds it (--new-key-file).")
+    refuse_shared([path, *files_below(folder / SNAPSHOTS)])
     removed = 0
 
     def discard_snapshots() -> None:

@@ -33,7 +33,7 @@ class ItemReport:
         reason: Why it failed or was skipped: a stable code, then perhaps a sentence; None when enrolled.
         reference: Its id, new or found; None if there is none.
         collisions: Other subjects under whom the same photo is enrolled.
-        rivals: Other faces of the photo that are about as large as the one that was enrolled.
+        rivals: Other faces of the photo that are at least half as large as the one that was enrolled.
     """
 
     path: str

@@ -59,7 +59,7 @@ def erase_subject(connection: Connection, subject_id: int, name: str) -> Erased:
         )
     )
     blank_items(connection, name, references)
-    erased = erase_references(connection, references)
+    erased = _erase_with_sources(connection, references)
     connection.execute(delete(SUBJECTS).where(SUBJECTS.c.id == subject_id))
     forget_requests(connection)
     return erased
@@ -75,7 +75,7 @@ def erase_expired(connection: Connection, now: datetime, limit: int) -> tuple[Er
     references = [reference for reference, _, _, _ in rows]
     subjects = {subject_id: name for _, subject_id, name, _ in rows}
     blank_items_of(connection, references)
-    erased = erase_references(connection, references)
+    erased = _erase_with_sources(connection, references)
     gone = []
     for subject_id, name in subjects.items():
         if connection.scalar(select(REFERENCES.c.id).where(REFERENCES.c.subject_id == subject_id).limit(1)) is None:
@@ -115,6 +115,43 @@ def blank_items_of(connection: Connection, references: list[int]) -> None:
     """Blank the job items that have enrolled these references."""
     for chunk in id_chunks(references):
         connection.execute(update(JOB_ITEMS).where(JOB_ITEMS.c.reference.in_(chunk)).values(**_BLANK))
+
+
+def _erase_with_sources(connection: Connection, references: list[int]) -> Erased:
+    """Erase references; a photo of theirs that somebody else holds goes by the path of whoever does.
+
+    A path tells the name of the person in whose folder the photo lay when it was first enrolled.
+    """
+    first: dict[int, int] = {}
+    for chunk in id_chunks(references):
+        rows = connection.execute(select(REFERENCES.c.sample_id, REFERENCES.c.id).where(REFERENCES.c.id.in_(chunk)))
+        for sample, reference in rows:
+            first[sample] = min(reference, first.get(sample, reference))
+    erased = erase_references(connection, references)
+    for chunk in id_chunks(list(first)):
+        if staying := list(connection.scalars(select(SAMPLES.c.id).where(SAMPLES.c.id.in_(chunk)))):
+            _name_anew(connection, {sample: first[sample] for sample in staying})
+    return erased
+
+
+def _name_anew(connection: Connection, erased: dict[int, int]) -> None:
+    """Name photos whose first reference, of those erased, was older than those that stay, as the oldest of these does.
+
+    Args:
+        connection: Inside the transaction that has erased the references.
+        erased: For each sample that stays, its first reference that is gone.
+    """
+    chosen = select(REFERENCES.c.sample_id, func.min(REFERENCES.c.id)).where(REFERENCES.c.sample_id.in_(list(erased)))
+    heirs = {
+        reference: sample
+        for sample, reference in connection.execute(chosen.group_by(REFERENCES.c.sample_id))
+        if erased[sample] < reference
+    }
+    items = select(JOB_ITEMS.c.reference, JOB_ITEMS.c.path).where(JOB_ITEMS.c.reference.in_(list(heirs)))
+    paths = {reference: path for reference, path in connection.execute(items) if path is not None}
+    for reference, sample in heirs.items():
+        renamed = update(SAMPLES).where(SAMPLES.c.id == sample)
+        connection.execute(renamed.values(source_name=paths.get(reference, "")))
 
 
 _BLANK = {"path": None, "subject": None, "reason": None, "consent": None, "expires": None}

@@ -4,6 +4,7 @@ Whoever works in one holds a shared lock on it, so what a killed process left is
 Where there are no locks, age tells.
 """
 
+import hashlib
 import os
 import shutil
 import tempfile
@@ -15,6 +16,7 @@ from pathlib import Path
 from twindex.storage.folder_lock import lock_folder
 
 _SUFFIX = ".twindex-partial"
+_LONGEST_NAME = 200  # bytes; file systems allow 255, and 26 come on top
 _ABANDONED_AFTER_S = 3600.0
 
 
@@ -38,7 +40,7 @@ def partial_folder(target: Path) -> Iterator[Path]:
 def partial_folders(target: Path) -> list[Path]:
     """What unfinished work on `target` there is, or was when its process was killed."""
     # Compared as text: a name may hold what a pattern would take for a wildcard.
-    begins = f".{target.name}."
+    begins = _prefix(target)
     return sorted(
         path
         for path in target.absolute().parent.glob(f".*{_SUFFIX}")
@@ -67,13 +69,20 @@ def remove_abandoned(target: Path) -> None:
 
 def _locked_folder(target: Path) -> tuple[Path, int | None]:
     while True:
-        folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=_SUFFIX, dir=target.parent))
+        folder = Path(tempfile.mkdtemp(prefix=_prefix(target), suffix=_SUFFIX, dir=target.parent))
         # Whoever comes between making and locking takes it for abandoned: then another is made.
         with suppress(BlockingIOError, FileNotFoundError):
             lock = lock_folder(folder, "shared")
             if folder.exists():
                 return folder, lock
             _unlock(lock)
+
+
+def _prefix(target: Path) -> str:
+    name = os.fsencode(target.name)
+    if len(name) <= _LONGEST_NAME:
+        return f".{target.name}."
+    return f".{hashlib.sha256(name).hexdigest()}."
 
 
 def _unlock(lock: int | None) -> None:

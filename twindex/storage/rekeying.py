@@ -6,7 +6,7 @@ SQLCipher can change a key in place but not encrypt a plain file, and leaves the
 import os
 import secrets
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -172,13 +172,29 @@ def _account(new: Path, keys: DerivedKeys | None, *, was_encrypted: bool) -> Non
         database.close()
 
 
+def refuse_shared(files: Iterable[Path]) -> None:
+    """Refuse files that have another name, a backup's perhaps: overwriting one would overwrite the other.
+
+    Raises:
+        UsageError: One has.
+    """
+    for file in files:
+        if not file.is_symlink() and file.stat().st_nlink > 1:
+            raise UsageError(
+                f"{str(file)!r} has another name somewhere (a hard link), and a change of the key overwrites what both "
+                "show. Make that other file a copy of its own, or remove it, and try again."
+            )
+
+
 def discard(path: Path) -> None:
-    """Overwrite a file and remove it, if there is one.
+    """Overwrite a file and remove it, if there is one. A symbolic link is removed; what it leads to is left alone.
 
     Raises:
         OSError: It cannot be written or removed.
     """
-    if path.exists():
+    if path.is_symlink():
+        path.unlink()
+    elif path.exists():
         with path.open("r+b", buffering=0) as stale:
             overwrite(stale.fileno())
         path.unlink()
