@@ -35,6 +35,13 @@ def test_without_strangers_the_enrolled_are_left_out(run: Run, gallery: Path) ->
     assert "FPIR       about" in result.out
 
 
+def test_who_makes_the_threshold_higher_is_told(run: Run, gallery: Path, people: Path) -> None:
+    told = run("--gallery", gallery, "calibrate", "--non-mated", people / "probes").err
+    assert "so are 12 of 12 strangers: " in told
+    assert "like 'ada'" in told or "and 7 more" in told
+    assert "If one of them is enrolled" in told
+
+
 def test_auto_sets_it_only_when_it_no_longer_fits(run: Run, gallery: Path, people: Path) -> None:
     first = run("--gallery", gallery, "--json", "calibrate", "--auto", "--target-fpir", 0.3).json
     assert first["changed"]

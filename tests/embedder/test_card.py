@@ -292,13 +292,20 @@ def test_below_the_smallest_gallery_its_threshold_holds(make_card: MakeCard) -> 
     assert card.threshold_for(1) == card.threshold_for(50) == 0.5
 
 
-def test_one_threshold_holds_for_every_gallery(make_card: MakeCard) -> None:
+def test_one_threshold_goes_on_by_a_tenth_with_each_tenfold_gallery(make_card: MakeCard) -> None:
     card = make_card(thresholds=(DefaultThreshold(10, 0.7),))
-    assert [card.threshold_for(size) for size in (1, 10, 10**6)] == [0.7, 0.7, 0.7]
+    head = Head(card.head_weight, card.head_bias)
+    assert [card.threshold_for(size) for size in (1, 10)] == [0.7, 0.7]
+    distances = [head.reach(card.threshold_for(size)) for size in (10, 100, 1_000)]
+    assert [distances[0] - one for one in distances] == pytest.approx([0, 0.1, 0.2])
+    assert card.threshold_for(10**30) == float(head.probability(0.0))
 
 
-def test_without_thresholds_verification_decides(make_card: MakeCard) -> None:
-    assert make_card(thresholds=()).threshold_for(1000) == 0.6
+def test_without_thresholds_verification_is_that_of_one_person(make_card: MakeCard) -> None:
+    card = make_card(thresholds=())
+    one = make_card(thresholds=(DefaultThreshold(1, card.verify_threshold),))
+    assert card.threshold_for(1) == card.verify_threshold < card.threshold_for(2)
+    assert card.threshold_for(1_000) == one.threshold_for(1_000)
 
 
 @given(st.integers(1, 10**12), st.integers(1, 10**12))

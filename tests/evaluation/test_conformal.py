@@ -32,6 +32,29 @@ def test_too_few_strangers_are_told() -> None:
     assert not point.enough
 
 
+def test_of_people_compared_with_each_other_one_more_is_counted() -> None:
+    point = operating_point(alone(0.2, 0.7, 0.4), 0.01, mutual=True)
+    assert (point.threshold, point.fpir_bound, point.enough) == (math.nextafter(0.7, 1), 0.5, False)
+    # 19 and one to come: 2 of 20 are the fewest that can pass.
+    scores = alone(*np.linspace(0.05, 0.95, 19))
+    assert operating_point(scores, 0.1, mutual=True).threshold == math.nextafter(0.95, 1)
+    assert operating_point(scores, 0.15, mutual=True).threshold == math.nextafter(scores[-2].item(), 1)
+
+
+def test_a_newcomer_passes_the_threshold_of_people_compared_with_each_other_as_often_as_is_told() -> None:
+    """The nearest two of everybody, newcomer included, resemble each other: 2 of 20 pass, where 1 of 20 seems to."""
+    random = np.random.default_rng(8)
+    passed = 0
+    for _ in range(2_000):
+        people = random.normal(size=(20, 4))
+        likeness = -np.linalg.norm(people[:, None] - people, axis=2)
+        np.fill_diagonal(likeness, -np.inf)
+        point = operating_point(alone(*likeness[1:, 1:].max(axis=1)), 0.1, mutual=True)
+        passed += likeness[0].max() >= point.threshold
+    assert point.fpir_bound == pytest.approx(0.1)
+    assert passed / 2_000 == pytest.approx(0.1, abs=0.02)  # its standard error is 0.007
+
+
 def test_ninety_nine_strangers_are_just_enough_for_one_percent() -> None:
     assert operating_point(alone(*np.linspace(0, 0.9, 99)), 0.01).enough
     assert not operating_point(alone(*np.linspace(0, 0.9, 98)), 0.01).enough
@@ -80,11 +103,13 @@ def test_nobody_or_no_rate_is_refused(scores: list[np.ndarray], target: float) -
         operating_point(scores, target)
 
 
+@pytest.mark.parametrize("mutual", [False, True])
 @pytest.mark.parametrize("target", [0.001, 0.003, 0.01, 0.07, 0.1, 0.3, 0.5])
-def test_the_fewest_strangers_are_counted(target: float) -> None:
-    needed = strangers_needed(target)
-    assert operating_point(alone(*np.linspace(0, 0.9, needed)), target).enough
-    assert needed == 1 or not operating_point(alone(*np.linspace(0, 0.9, needed - 1)), target).enough
+def test_the_fewest_strangers_are_counted(target: float, mutual: bool) -> None:
+    needed = strangers_needed(target, mutual=mutual)
+    assert operating_point(alone(*np.linspace(0, 0.9, needed)), target, mutual=mutual).enough
+    fewer = alone(*np.linspace(0, 0.9, needed - 1))
+    assert not fewer or not operating_point(fewer, target, mutual=mutual).enough
 
 
 def test_where_probabilities_have_no_digits_left_nobody_matches() -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.gallery.test_operating_point import fill, gallery, head, people, person
+from tests.gallery.test_operating_point import DIM, fill, gallery, head, people, person
 from twindex.gallery import Gallery
 from twindex.gallery.candidates import best_subjects
 from twindex.index.protocol import Hits
@@ -33,6 +33,23 @@ def test_references_beyond_the_nearest_hundred_count(gallery: Gallery) -> None:
     fused = fuse(person(9, 1)[0], np.concatenate([near, far]), ["ada"] * 130 + ["ben"] * 3)
     expected = dict(zip(fused.subjects, fused.distances.tolist(), strict=True))
     assert {one.subject: one.distance for one in found} == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_first_candidate_does_not_depend_on_how_many_are_wanted(gallery: Gallery) -> None:
+    """A clip of 120 frames is nearest; the centroid of a few photos of somebody else is nearer."""
+    probe, other = person(1, 1, spread=0.0)[0], person(2, 1, spread=0.0)[0]
+    across = other - probe * (other @ probe)
+    photos = [np.eye(DIM, dtype=np.float32)[axis] for axis in range(5)]
+    varied = np.stack([probe + 0.75 * (one - probe * (one @ probe)) for one in photos])
+    clip = np.repeat((probe + 0.55 * across / np.linalg.norm(across))[None], 120, axis=0)
+    clip += 0.01 * np.random.default_rng(3).normal(size=clip.shape)
+    data = {"few": varied, "clip": clip, "third": person(3, 2)}
+    unit = {name: (own / np.linalg.norm(own, axis=1, keepdims=True)).astype(np.float32) for name, own in data.items()}
+    fill(gallery, unit)
+    nearest = {name: float(np.linalg.norm(own - probe, axis=1).min()) for name, own in unit.items()}
+    assert nearest["clip"] < nearest["few"]
+    for top in (1, 2, 3):
+        assert best_subjects(gallery.store, gallery.searchable(), probe, head(), top)[0].subject == "few"
 
 
 def test_an_enrolled_photo_is_its_own_first_candidate(gallery: Gallery, people: dict[str, Float32]) -> None:

@@ -12,6 +12,7 @@ from twindex.config import TARGET_FPIR
 from twindex.errors import UsageError
 
 SMALLEST_FPIR = 1e-9  # nobody has strangers for less
+_TOLD = 5  # strangers that come near somebody
 
 EXAMPLES = """\b
 Examples:
@@ -88,11 +89,30 @@ def calibrate(
     ]
     show(settings, {**found.to_json(), "changed": True}, lines)
     if not point.enough:
-        needed = strangers_needed(target)
+        needed = strangers_needed(target, mutual=strangers is None)
+        where = "is the model's default" if point.threshold == found.default else "lies just above all of them"
         say(
             f"Too few strangers for {100 * target:g} %: {point.strangers} measured, at least {needed} needed. The "
-            f"threshold lies just above all of them; the bound is {100 * point.fpir_bound:.1f} %."
+            f"threshold {where}; the bound is {100 * point.fpir_bound:.1f} %."
         )
+    if point.threshold > found.default and found.above_default:
+        say(_raised(found))
+
+
+def _raised(found: Any) -> str:
+    """Who made the threshold higher than the model's default, and what to do if they should not have."""
+    above, default = found.above_default, probability_text(found.default)
+    nearest = [f"{one.stranger!r} like {one.subject!r} ({probability_text(one.probability)})" for one in above[:_TOLD]]
+    more = f" and {len(above) - _TOLD} more" if len(above) > _TOLD else ""
+    remedy = (
+        "If one of them is enrolled, take their photos out of the strangers"
+        if found.method == "non-mated"
+        else "If two of these are one person, merge them with `twindex subjects merge`"
+    )
+    return (
+        f"The threshold is above the model's default for {found.subjects} people, {default}, because so are "
+        f"{len(above)} of {found.point.strangers} strangers: {', '.join(nearest)}{more}. {remedy} and calibrate again."
+    )
 
 
 def _templates(embedder: Any, folder: str, pre_cropped: bool) -> dict[str, Any]:

@@ -35,7 +35,7 @@ class OperatingPoint:
     enough: bool
 
 
-def operating_point(scores: Sequence[Float64], target_fpir: float) -> OperatingPoint:
+def operating_point(scores: Sequence[Float64], target_fpir: float, *, mutual: bool = False) -> OperatingPoint:
     """The lowest threshold that keeps the rate, from each stranger's best scores against the whole gallery.
 
     Split-conformal quantile (Vovk, Gammerman and Shafer 2005); several photos of a stranger share that stranger's
@@ -44,6 +44,9 @@ def operating_point(scores: Sequence[Float64], target_fpir: float) -> OperatingP
     Args:
         scores: For each stranger (photos,) float64, the highest probability of any candidate for each photo.
         target_fpir: The rate wanted, between 0 and 1.
+        mutual: The scores are of people who were compared with each other. Then one more has to be counted: a newcomer
+            whose nearest is the best of them raises that score too, and comes level with it. So of n + 1 people, each
+            compared with the threshold of the others, k + 1 pass where k would; with one photo each that is exact.
 
     Raises:
         ValueError: There is no stranger, a stranger has no photo, or the rate is out of range.
@@ -59,18 +62,19 @@ def operating_point(scores: Sequence[Float64], target_fpir: float) -> OperatingP
     # are taken as one after the other: were those above counted alone, the bound would depend on what was drawn.
     before = np.concatenate([[0.0], np.cumsum(weights)[:-1]])
     allowed = target_fpir * (people + 1) + COUNT_TOLERANCE
-    passing = np.flatnonzero(before + 1 <= allowed)
+    counted = 2 if mutual else 1
+    passing = np.flatnonzero(before + counted <= allowed)
     enough = len(passing) > 0
     last = int(passing[-1]) if enough else 0
-    events = float(before[last]) + 1
+    events = min(float(before[last]) + counted, float(people))
     # Where a probability is 1 in all its digits the threshold is above it, and nobody matches.
     threshold = math.nextafter(float(values[last]), math.inf)
     return OperatingPoint(threshold, events / (people + 1), _interval(events, people), people, enough)
 
 
-def strangers_needed(target_fpir: float) -> int:
-    """The fewest strangers from which a rate can be promised."""
-    return math.ceil((1 - COUNT_TOLERANCE) / target_fpir) - 1
+def strangers_needed(target_fpir: float, *, mutual: bool = False) -> int:
+    """The fewest strangers from which a rate can be promised; see `operating_point`."""
+    return math.ceil(((2 if mutual else 1) - COUNT_TOLERANCE) / target_fpir) - 1
 
 
 def _interval(events: float, people: int) -> Interval:

@@ -34,14 +34,14 @@ def best_subjects(
     """
     top = max(1, min(top, searchable.count))
     fingerprint, wanted = searchable.generation.fingerprint, max(searchable.candidates, 4 * top)
-    fused = max(FUSED_SUBJECTS, 4 * top)
+    fused, needed = max(FUSED_SUBJECTS, 4 * top), max(FUSED_SUBJECTS, top)
     with store.one_state():
         while True:
             hits = searchable.search(template[None], wanted)
             family = _family(store, fingerprint, hits.references[0][hits.references[0] >= 0], template, fused)
             # An approximate index may not reach everybody, however many it is asked for.
             reached = len(set(family.subjects))
-            if reached >= top or wanted >= searchable.count or reached >= store.subjects.count(at_most=top):
+            if reached >= needed or wanted >= searchable.count or reached >= store.subjects.count(at_most=needed):
                 break
             wanted *= 4
     if not family.subjects:

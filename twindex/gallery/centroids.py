@@ -30,14 +30,14 @@ class Centroids:
     owners: Int64
     sums: Float64
 
-    def nearest(self, probes: Float32) -> Float64:
-        """Distance of each probe to the nearest subject.
+    def nearest(self, probes: Float32) -> tuple[Float64, Int64]:
+        """The subject nearest to each probe.
 
         Args:
             probes: (m, dim) float32, unit length.
 
         Returns:
-            (m,) float64.
+            Distances, (m,) float64, and positions in `names`, (m,) int64.
         """
         return self._nearest_other(probes, np.full(len(probes), -1, np.int64))
 
@@ -54,26 +54,26 @@ class Centroids:
                 return True
         return False
 
-    def left_out(self, chosen: Int64) -> tuple[Float64, Float64]:
+    def left_out(self, chosen: Int64) -> tuple[Float64, Int64, Float64]:
         """Search references as if they had not been enrolled.
 
         Args:
             chosen: (m,) int64, positions of references.
 
         Returns:
-            Distances to the nearest other subject, and to the own subject's other references' centroid; (m,) float64
-            each, infinity where there is none.
+            Distances to the nearest other subject, its position in `names`, and distances to the own subject's other
+            references' centroid; (m,) each, distances float64 and infinity where there is none.
         """
         probes, subjects = self.templates[chosen], self.owners[chosen]
         rest = self.sums[subjects] - probes
         alone = np.bincount(self.owners, minlength=len(self.names))[subjects] == 1
         cosines = np.einsum("md,md->m", unit_length(rest), probes)
         own = np.where(alone, np.inf, chord(cosines))
-        return self._nearest_other(probes, subjects), own
+        return *self._nearest_other(probes, subjects), own
 
-    def _nearest_other(self, probes: Float32, excluded: Int64) -> Float64:
-        """Distance to the nearest subject other than an excluded one (-1: none)."""
-        best = np.full(len(probes), -np.inf)
+    def _nearest_other(self, probes: Float32, excluded: Int64) -> tuple[Float64, Int64]:
+        """Distance to the nearest subject other than an excluded one (-1: none), and its position."""
+        best, found = np.full(len(probes), -np.inf), np.full(len(probes), -1, np.int64)
         for start in range(0, len(self.names), _COLUMNS):
             directions = unit_length(self.sums[start : start + _COLUMNS]).astype(np.float32)
             for first in range(0, len(probes), _ROWS):
@@ -81,8 +81,11 @@ class Centroids:
                 cosines = probes[part] @ directions.T
                 inside = (excluded[part] >= start) & (excluded[part] < start + len(directions))
                 cosines[np.flatnonzero(inside), excluded[part][inside] - start] = -np.inf
-                best[part] = np.maximum(best[part], cosines.max(axis=1))
-        return chord(best)
+                columns = cosines.argmax(axis=1)
+                values = cosines[np.arange(len(columns)), columns]
+                found[part] = np.where(values > best[part], start + columns, found[part])
+                best[part] = np.maximum(best[part], values)
+        return chord(best), found
 
 
 def load_centroids(store: Store, fingerprint: str) -> Centroids:

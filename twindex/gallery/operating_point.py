@@ -1,11 +1,10 @@
 """The gallery's operating threshold: setting it for a target FPIR, and telling when it no longer fits."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from twindex.errors import ModelMismatchError, UsageError
 from twindex.evaluation.conformal import OperatingPoint, operating_point
@@ -14,14 +13,30 @@ from twindex.gallery.centroids import Centroids, load_centroids
 from twindex.gallery.service import Gallery
 from twindex.scoring import Float64, Head
 from twindex.storage import StoredThreshold
-from twindex.types import Float32
+from twindex.types import Float32, Int64
 
 Method = Literal["non-mated", "leave-one-subject-out"]
 MOST_SUBJECTS = 5_000  # of the gallery, that are left out in turn
 MOST_PHOTOS = 10  # of each of them
 REPEATABILITY = 1e-4  # by which a distance may differ when the same photos are embedded in another batch
+_SAME_PHOTO = 1e-3  # distance within which single-precision cosines cannot tell two templates apart
 _SEED = 1  # of the subjects that are looked at, where there are very many
 SOURCE = "source"  # where a stored report keeps how to find the strangers again
+
+
+@dataclass(frozen=True)
+class Resemblance:
+    """A stranger who comes above the model's default threshold.
+
+    Attributes:
+        stranger: Their name; where subjects are left out in turn, the subject's.
+        subject: The enrolled person they come nearest to.
+        probability: By the best of their photos.
+    """
+
+    stranger: str
+    subject: str
+    probability: float
 
 
 @dataclass(frozen=True)
@@ -30,6 +45,8 @@ class Calibration:
 
     Attributes:
         point: The threshold, with what is known of its FPIR.
+        default: The model's default threshold for this number of people. Too few strangers never lead below it.
+        above_default: The strangers who come above that, nearest first.
         target_fpir: What was asked for.
         fnir: Share of references that, left out, are not found at rank 1 above the threshold; None where no subject has
             two references.
@@ -41,6 +58,8 @@ class Calibration:
     """
 
     point: OperatingPoint
+    default: float
+    above_default: tuple[Resemblance, ...]
     target_fpir: float
     fnir: float | None
     fnir_interval: Interval | None
@@ -63,6 +82,7 @@ class Calibration:
             "method": self.method,
             "strangers": self.point.strangers,
             "enough": self.point.enough,
+            "default": self.default,
             "model": self.fingerprint,
         }
 
@@ -98,23 +118,44 @@ def calibrate(
     card = gallery.embedder(fingerprint).card
     head = Head(card.head_weight, card.head_bias)
     chosen = _chosen_references(centroids)
-    others, own = centroids.left_out(chosen)
+    others, nearest, own = centroids.left_out(chosen)
     if strangers is None and len(centroids.names) < 2:
         raise UsageError("A lonely person has no strangers: enrol a second one, or name a folder with --non-mated.")
     if strangers is not None and not strangers:
         raise UsageError("No photo of the strangers has a usable face; give sharper or larger ones.")
     method: Method = "leave-one-subject-out" if strangers is None else "non-mated"
     if strangers is None:
-        scores = _left_out_scores(head, others, centroids.owners[chosen])
+        scores, subjects = _left_out_scores(head, others, nearest, centroids.owners[chosen])
+        names = [centroids.names[owner] for owner in np.unique(centroids.owners[chosen]).tolist()]
     else:
-        scores = _strangers_scores(head, centroids, strangers)
-    point = operating_point(scores, target_fpir)
-    if point.threshold > float(head.probability(0.0)):
-        names = list(strangers) if strangers is not None else _left_out_names(centroids, chosen)
-        raise UsageError(_nobody_matches(point, scores, names, method))
+        scores, subjects = _strangers_scores(head, centroids, strangers)
+        names = list(strangers)
+    point = operating_point(scores, target_fpir, mutual=strangers is None)
+    default = card.threshold_for(len(centroids.names))
+    by_default, _ = _fnir(head, default, own, others)
+    missed, _ = _fnir(head, point.threshold, own, others)
+    above_same_photo = point.threshold > float(head.probability(_SAME_PHOTO))
+    if above_same_photo or (missed == 1 and by_default is not None and by_default < 1):
+        where = (
+            "above the probability of the very same photo" if above_same_photo else "where no enrolled photo is found"
+        )
+        raise UsageError(_nobody_matches(where, point, scores, names, method))
+    if not point.enough:
+        # A few strangers tell who must not match, not who may: two who resemble nobody would let everybody pass.
+        point = replace(point, threshold=max(point.threshold, default))
+    above = _above(default, names, scores, [[centroids.names[one] for one in those] for those in subjects])
     fnir, interval = _fnir(head, point.threshold, own, others)
     found = Calibration(
-        point, target_fpir, fnir, interval, len(centroids.owners), len(centroids.names), method, fingerprint
+        point,
+        default,
+        above,
+        target_fpir,
+        fnir,
+        interval,
+        len(centroids.owners),
+        len(centroids.names),
+        method,
+        fingerprint,
     )
     gallery.store.set_threshold(
         StoredThreshold(
@@ -129,7 +170,7 @@ def calibrate(
     return found
 
 
-def _chosen_references(centroids: Centroids) -> NDArray[np.int64]:
+def _chosen_references(centroids: Centroids) -> Int64:
     """Positions of up to `MOST_PHOTOS` references of up to `MOST_SUBJECTS` subjects, by subject."""
     random = np.random.default_rng(_SEED)
     subjects = random.permutation(len(centroids.names))[:MOST_SUBJECTS]
@@ -139,13 +180,16 @@ def _chosen_references(centroids: Centroids) -> NDArray[np.int64]:
     return ordered[np.arange(len(ordered)) - starts < MOST_PHOTOS]
 
 
-def _strangers_scores(head: Head, centroids: Centroids, strangers: Mapping[str, Float32]) -> list[Float64]:
-    """For each stranger the photos' best probabilities against everybody enrolled."""
+def _strangers_scores(
+    head: Head, centroids: Centroids, strangers: Mapping[str, Float32]
+) -> tuple[list[Float64], list[Int64]]:
+    """For each stranger the photos' best probabilities against everybody enrolled, and whose they are."""
     for name, templates in strangers.items():
         if centroids.holds(templates):
             raise UsageError(f"A photo of {name!r} among the strangers is enrolled; strangers must not be.")
-    scores = _probability_again(head, centroids.nearest(np.concatenate(list(strangers.values()))))
-    return np.split(scores, np.cumsum([len(templates) for templates in strangers.values()])[:-1])
+    distances, subjects = centroids.nearest(np.concatenate(list(strangers.values())))
+    ends = np.cumsum([len(templates) for templates in strangers.values()])[:-1]
+    return np.split(_probability_again(head, distances), ends), np.split(subjects, ends)
 
 
 def _probability_again(head: Head, distances: Float64) -> Float64:
@@ -153,19 +197,26 @@ def _probability_again(head: Head, distances: Float64) -> Float64:
     return head.probability(np.maximum(distances - REPEATABILITY, 0))
 
 
-def _left_out_scores(head: Head, others: Float64, owners: NDArray[np.int64]) -> list[Float64]:
-    """For each subject its photos' best probabilities against all others; photos come subject by subject."""
+def _left_out_scores(head: Head, others: Float64, nearest: Int64, owners: Int64) -> tuple[list[Float64], list[Int64]]:
+    """For each subject its photos' best probabilities against all others, and whose they are; photos lie together."""
     _, starts = np.unique(owners, return_index=True)
-    return np.split(_probability_again(head, others), starts[1:])
+    return np.split(_probability_again(head, others), starts[1:]), np.split(nearest, starts[1:])
 
 
-def _left_out_names(centroids: Centroids, chosen: NDArray[np.int64]) -> list[str]:
-    """The subjects of `_left_out_scores`, in its order."""
-    return [centroids.names[owner] for owner in np.unique(centroids.owners[chosen]).tolist()]
+def _above(
+    default: float, names: Sequence[str], scores: Sequence[Float64], subjects: Sequence[Sequence[str]]
+) -> tuple[Resemblance, ...]:
+    """Each stranger's best photo, of those who reach a threshold."""
+    best = [int(one.argmax()) for one in scores]
+    everybody = [
+        Resemblance(name, whose[place], float(one[place]))
+        for name, one, whose, place in zip(names, scores, subjects, best, strict=True)
+    ]
+    return tuple(sorted((one for one in everybody if one.probability >= default), key=lambda one: -one.probability))
 
 
-def _nobody_matches(point: OperatingPoint, scores: list[Float64], names: list[str], method: Method) -> str:
-    """Why a threshold above every probability came out, and what to do about it."""
+def _nobody_matches(where: str, point: OperatingPoint, scores: list[Float64], names: list[str], method: Method) -> str:
+    """Why a threshold came out that nobody reaches, and what to do about it."""
     nearest = [name for name, one in zip(names, scores, strict=True) if one.max() >= np.nextafter(point.threshold, 0)]
     remedy = (
         "take whoever is enrolled, and copies of enrolled photos, out of the strangers"
@@ -173,8 +224,8 @@ def _nobody_matches(point: OperatingPoint, scores: list[Float64], names: list[st
         else "merge subjects that are one person with `twindex subjects merge`, or erase what was enrolled wrongly"
     )
     return (
-        f"Nobody could match: to keep the rate the threshold would have to lie above the probability of the very same "
-        f"photo, because {', '.join(map(repr, nearest[:3]))} {'come' if len(nearest) > 1 else 'comes'} that near to "
+        f"Nobody could match: to keep the rate the threshold would have to lie {where}, "
+        f"because {', '.join(map(repr, nearest[:3]))} {'come' if len(nearest) > 1 else 'comes'} that near to "
         f"somebody enrolled. Nothing was changed; {remedy}, or allow a higher --target-fpir."
     )
 

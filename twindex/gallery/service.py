@@ -24,9 +24,19 @@ from twindex.gallery.erasing import PURGED_AT_ONCE, Receipt, verify
 from twindex.index.choice import AUTO
 from twindex.keys import GalleryKey
 from twindex.scoring import Head, decide
-from twindex.storage import Enrolment, EnrolmentRequest, Erasure, Generation, GenerationSpec, Store
+from twindex.storage import (
+    Enrolment,
+    EnrolmentRequest,
+    Erasure,
+    Generation,
+    GenerationSpec,
+    Store,
+    StoredThreshold,
+)
 from twindex.terms import NO_TERMS, Terms
 from twindex.types import Float32, Sample
+
+_GROWTH = 0.1  # share of new subjects from which on a threshold is too old
 
 if TYPE_CHECKING:
     from twindex.embedder.embedder import Embedder
@@ -215,13 +225,24 @@ class Gallery:
     def threshold(self, fingerprint: str) -> float:
         """The operating threshold on probability: the gallery's own, else the model card's for its number of subjects.
 
+        The higher of both where the gallery has outgrown its own.
+
         Args:
             fingerprint: Of the model that answers.
         """
         stored = self.store.gallery().threshold
-        if stored is not None and stored.fingerprint == fingerprint:
-            return stored.probability
+        if stored is None or stored.fingerprint != fingerprint:
+            return self._default_threshold(fingerprint)
+        if self.outgrown(stored):
+            return max(stored.probability, self._default_threshold(fingerprint))
+        return stored.probability
+
+    def _default_threshold(self, fingerprint: str) -> float:
         return self.embedder(fingerprint).card.threshold_for(max(1, self.subject_count()))
+
+    def outgrown(self, threshold: StoredThreshold) -> bool:
+        """Whether the gallery has so many more subjects that the FPIR, which grows about as they do, is another."""
+        return self.subject_count() > int(threshold.report.get("subjects", 0)) * (1 + _GROWTH)
 
     def subject_count(self) -> int:
         """How many subjects there are.

@@ -5,7 +5,6 @@ from typing import Literal
 
 from twindex.gallery.service import Gallery
 
-GROWTH = 0.1  # share of new subjects from which on a threshold is too old: the FPIR grows about as their number does
 Age = Literal["fits", "never set", "other model", "grown"]
 
 
@@ -27,9 +26,9 @@ def threshold_age(gallery: Gallery) -> ThresholdAge:
     if stored.fingerprint != active:
         note = f"The gallery's threshold was set for another model ({stored.fingerprint[:12]}); the model's default is "
         return ThresholdAge("other model", note + "used until `twindex calibrate --auto` sets it again.")
-    measured = int(stored.report.get("subjects", 0))
-    if subjects > measured * (1 + GROWTH):
-        note = f"The threshold was set for {measured} people, there are {subjects} now: more strangers than "
-        note += f"{100 * stored.target_fpir:g} % may be called somebody until `twindex calibrate --auto` sets it again."
+    if gallery.outgrown(stored):
+        measured = int(stored.report.get("subjects", 0))
+        note = f"The threshold was set for {measured} people, there are {subjects} now: it, or the model's default if "
+        note += "that is higher, is used until `twindex calibrate --auto` sets it again."
         return ThresholdAge("grown", note)
     return ThresholdAge("fits", "")
