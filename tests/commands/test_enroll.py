@@ -173,6 +173,47 @@ def test_a_resumed_batch_is_reported_whole(
     assert [Path(one["path"]).name for one in report.json["items"]] == names
 
 
+def test_a_resumed_batch_follows_the_manifest_as_it_is_now(
+    run: Run, tmp_path: Path, people: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows that were taken out or corrected, new dates and mended photos, all after the batch was interrupted."""
+    chosen = photos(people / "enrolled")[:5]
+    for number, photo in enumerate(chosen):
+        (tmp_path / f"{number}.jpg").write_bytes(b"no photo" if number == 1 else photo.read_bytes())
+    manifest, gallery = tmp_path / "staff.csv", tmp_path / "g"
+    manifest.write_text(
+        "path,subject,expires\n0.jpg,ada,2998-01-01\n1.jpg,ben,\n2.jpg,clara,\n3.jpg,dora,\n4.jpg,eve,\n"
+    )
+    command = ("--gallery", gallery, "--json", "enroll", "--manifest", manifest)
+    enroll_all, calls = Gallery.enroll, []
+
+    def stopped(gallery: Gallery, *arguments: object, **options: object) -> object:
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return enroll_all(gallery, *arguments, **options)
+
+    monkeypatch.setattr(jobs_enroll, "BATCH", 2)
+    with monkeypatch.context() as stopping:
+        stopping.setattr(Gallery, "enroll", stopped)
+        assert run(*command).status == 130
+    (tmp_path / "1.jpg").write_bytes(chosen[1].read_bytes())
+    manifest.write_text("path,subject,expires\n0.jpg,ada,2997-01-01\n1.jpg,ben,\n2.jpg,cleo,\n4.jpg,eve,2996-01-01\n")
+    report = run(*command)
+    assert report.status == 0
+    assert [report.json[key] for key in ("enrolled", "skipped", "failed")] == [3, 1, 0]
+    with Gallery.open(gallery) as opened:
+        records = [opened.store.references.get(number) for number in range(1, 5)]
+        assert {one.subject: str(one.terms.expires)[:4] for one in records} == {
+            "ada": "2997",
+            "ben": "None",
+            "cleo": "None",
+            "eve": "2996",
+        }
+        assert opened.subject_count() == 4
+    assert b"clara" not in (gallery / "gallery.sqlite").read_bytes()
+
+
 def test_a_resumed_batch_does_not_tell_what_was_erased_meanwhile(gallery: Path) -> None:
     with Gallery.open(gallery) as opened:
         job = opened.store.jobs.list()[-1]

@@ -78,18 +78,37 @@ def test_the_terms_of_a_job_item_are_those_it_says(store: Store) -> None:
     assert under(store, 2, "bob", NO_TERMS, second.id).status == "withdrawn"
 
 
-def test_planning_again_changes_the_terms_of_pending_items_only(store: Store) -> None:
+def test_planning_again_gives_terms_to_everybody_who_lacks_them(store: Store) -> None:
     job = store.jobs.create("enroll", {})
-    store.jobs.add_items(job.id, [("a.jpg", "ada"), ("b.jpg", "bob")])
-    first = next(store.jobs.items(job.id))
-    store.jobs.finish_items([(first.id, "failed", "no_face", None)])
-    store.jobs.add_items(
-        job.id, [NewItem(name, who, Terms("form 1")) for name, who in [("a.jpg", "ada"), ("b.jpg", "bob")]]
-    )
-    assert [(item.status, item.terms) for item in store.jobs.items(job.id)] == [
-        ("failed", NO_TERMS),
-        ("pending", Terms("form 1")),
-    ]
+    plan = [("a.jpg", "ada"), ("b.jpg", "bob"), ("c.jpg", "cleo")]
+    store.jobs.add_items(job.id, plan)
+    failed, enrolled, _ = store.jobs.items(job.id)
+    store.jobs.finish_items([(failed.id, "failed", "no_face", None), (enrolled.id, "enrolled", None, 7)])
+    form = Terms("form 1")
+
+    def again(terms: Terms) -> list[tuple[str, Terms, int | None]]:
+        store.jobs.add_items(job.id, [NewItem(name, who, terms) for name, who in plan])
+        return [(item.status, item.terms, item.reference) for item in store.jobs.items(job.id)]
+
+    none_given = [("pending", NO_TERMS, None), ("enrolled", NO_TERMS, 7), ("pending", NO_TERMS, None)]
+    assert again(NO_TERMS) == none_given
+    assert again(form) == [("pending", form, None), ("pending", form, 7), ("pending", form, None)]
+    store.jobs.finish_items([(enrolled.id, "skipped", "already_enrolled", 7)])
+    assert again(form)[1] == ("skipped", form, 7)
+    assert again(NO_TERMS)[1] == ("skipped", form, 7)
+
+
+def test_what_is_not_named_any_more_is_skipped_and_forgotten(store: Store, path: Path) -> None:
+    job, other = (store.jobs.create("enroll", {}) for _ in range(2))
+    for one in (job, other):
+        store.jobs.add_items(one.id, [("a.jpg", "ada"), ("b.jpg", "bob"), NewItem("c.jpg", "bob", Terms("form of B"))])
+    enrolled, _, gone = store.jobs.items(job.id)
+    store.jobs.finish_items([(enrolled.id, "enrolled", None, 7)])
+    store.jobs.keep_only(job.id, {("b.jpg", "bob"), ("c.jpg", "ada")})
+    items = [(item.path, item.status) for item in store.jobs.items(job.id)]
+    assert items == [("a.jpg", "enrolled"), ("b.jpg", "pending"), ("", "skipped")]
+    assert store.jobs.counts(other.id)["pending"] == 3
+    assert under(store, 1, "bob", NO_TERMS, gone.id).status == "withdrawn"
 
 
 def test_erasing_blanks_the_terms_of_job_items(store: Store, path: Path) -> None:

@@ -74,12 +74,12 @@ def test_items_are_added_once_and_done_one_by_one(store: Store) -> None:
     job = store.jobs.create("enroll", {})
     store.jobs.add_items(job.id, [("a.jpg", "ada"), ("b.jpg", "bob")])
     first, second = store.jobs.items(job.id)
-    store.jobs.finish_items([(first.id, "failed", "no_face", None)])
+    store.jobs.finish_items([(first.id, "skipped", "already_enrolled", None)])
     store.jobs.add_items(job.id, [("a.jpg", "ada"), ("a.jpg", "bob"), ("c.jpg", "ada")])
     store.jobs.add_items(job.id, [])
     items = list(store.jobs.items(job.id))
     assert [(item.path, item.subject, item.status, item.reason) for item in items] == [
-        ("a.jpg", "ada", "failed", "no_face"),
+        ("a.jpg", "ada", "skipped", "already_enrolled"),
         ("b.jpg", "bob", "pending", None),
         ("a.jpg", "bob", "pending", None),
         ("c.jpg", "ada", "pending", None),

@@ -35,7 +35,7 @@ class DemoAnswer:
 
 def enrol_people(gallery: Gallery, reader: FaceReader, listener: Callable[[ItemReport], None]) -> None:
     """Enrol the demo's people; a second time enrols nothing."""
-    job = plan_job(gallery, plan_paths([PEOPLE / "enrolled"], None), {"demo": True})
+    job = plan_job(gallery, [*plan_paths([PEOPLE / "enrolled"], None)], {"demo": True})
     run_job(gallery, job, reader, listener)
 
 

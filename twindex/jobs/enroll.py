@@ -1,6 +1,6 @@
 """The batch enrolment job: photos in, references out, a status for each photo, resumable at any moment."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +12,7 @@ from twindex.errors import IntegrityError, PhotoError, UsageError
 from twindex.gallery.service import Embedded, Gallery
 from twindex.jobs.plan import PlannedPhoto
 from twindex.pipeline import READERS, batched, run_pipeline
-from twindex.storage import CONSENT_REQUIRED, EnrolmentStatus, Job, JobItem, NewItem
+from twindex.storage import CONSENT_REQUIRED, EnrolmentStatus, Job, JobItem, NewItem, subject_name
 from twindex.types import Sample
 
 KIND = "enroll"
@@ -78,9 +78,17 @@ class _Batch:
     embedded: Embedded | None
 
 
-def plan_job(gallery: Gallery, photos: Iterable[PlannedPhoto], parameters: dict[str, Any]) -> Job:
-    """The unfinished job of the same parameters, or a new one, with every planned photo as an item."""
-    job = gallery.store.jobs.find_unfinished(KIND, parameters) or gallery.store.jobs.create(KIND, parameters)
+def plan_job(gallery: Gallery, photos: Collection[PlannedPhoto], parameters: dict[str, Any]) -> Job:
+    """The unfinished job of the same parameters, or a new one, with every planned photo as an item.
+
+    An unfinished one follows the plan: what has failed is tried again, and what is not planned any more (a row that was
+    taken out of a manifest, or corrected) is not enrolled.
+    """
+    job = gallery.store.jobs.find_unfinished(KIND, parameters)
+    if job is None:
+        job = gallery.store.jobs.create(KIND, parameters)
+    else:
+        gallery.store.jobs.keep_only(job.id, {(photo.path, subject_name(photo.subject)) for photo in photos})
     for page in batched(photos, _PAGE):
         gallery.store.jobs.add_items(job.id, [NewItem(photo.path, photo.subject, photo.terms) for photo in page])
     return job

@@ -102,6 +102,13 @@ def blank_items(connection: Connection, name: str, references: list[int]) -> Non
     blank_items_of(connection, references)
 
 
+def blank_pending(connection: Connection, items: list[int]) -> None:
+    """Skip job items that are still to be done, and blank them."""
+    for chunk in id_chunks(items):
+        pending = update(JOB_ITEMS).where(JOB_ITEMS.c.id.in_(chunk), JOB_ITEMS.c.status == "pending")
+        connection.execute(pending.values(status="skipped", **_BLANK))
+
+
 def forget_requests(connection: Connection) -> None:
     """Forget what jobs without anything left to do were asked: by its digest a guess at a name could be confirmed."""
     pending = select(JOB_ITEMS.c.id).where(JOB_ITEMS.c.job_id == JOBS.c.id, JOB_ITEMS.c.status == "pending")

@@ -1,15 +1,15 @@
 """Batch jobs and their items."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from datetime import UTC, datetime
 from typing import Any, get_args
 
-from sqlalchemy import Connection, Row, Select, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, and_, func, insert, or_, select, update
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from twindex.errors import UsageError
 from twindex.storage.database import Database, canonical_json
-from twindex.storage.erasure import forget_requests
+from twindex.storage.erasure import blank_pending, forget_requests
 from twindex.storage.names import readable_text, subject_name
 from twindex.storage.pages import advanced
 from twindex.storage.records import ItemStatus, Job, JobItem, JobState, NewItem
@@ -73,7 +73,9 @@ class Jobs:
         return same[-1] if same else None
 
     def add_items(self, job_id: int, items: Sequence[NewItem | tuple[str, str]]) -> None:
-        """Add pending items; those that the job has already are left as they are, but for the terms of pending ones.
+        """Add pending items; those that the job has already get these terms, if any, and failed ones are pending again.
+
+        What is enrolled already, under other terms than are given now, is pending again too, so that it gets them.
 
         Args:
             job_id: The job.
@@ -94,15 +96,36 @@ class Jobs:
             for item in (NewItem(*item) for item in items)
         ]
         added = sqlite_insert(JOB_ITEMS)
-        same_terms = added.on_conflict_do_update(
+        given = {"consent": added.excluded.consent, "expires": added.excluded.expires}
+        others = or_(*(JOB_ITEMS.c[name].is_distinct_from(value) for name, value in given.items()))
+        again = added.on_conflict_do_update(
             index_elements=["job_id", "path", "subject"],
-            set_={"consent": added.excluded.consent, "expires": added.excluded.expires},
-            where=JOB_ITEMS.c.status == "pending",
+            set_={**given, "status": "pending", "reason": None},
+            where=or_(
+                JOB_ITEMS.c.status == "pending",
+                JOB_ITEMS.c.status == "failed",
+                and_(or_(*(value.is_not(None) for value in given.values())), others),
+            ),
         )
         with self._database.write() as connection:
             _get(connection, job_id)
             if rows:
-                connection.execute(same_terms, rows)
+                connection.execute(again, rows)
+
+    def keep_only(self, job_id: int, named: Set[tuple[str, str]]) -> None:
+        """Skip what is still to be done and is not named any more, and forget whom it showed.
+
+        Args:
+            job_id: The job.
+            named: Path and subject of each photo that is.
+        """
+        after, gone = 0, list[int]()
+        while page := self.pending(job_id, after, _PAGE):
+            gone += [item.id for item in page if (item.path, item.subject) not in named]
+            after = page[-1].id
+        if gone:
+            with self._database.write() as connection:
+                blank_pending(connection, gone)
 
     def pending(self, job_id: int, after: int, limit: int) -> list[JobItem]:
         """The first `limit` items with an id above `after` that are still to be done."""
