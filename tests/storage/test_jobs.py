@@ -86,7 +86,7 @@ def test_items_are_added_once_and_done_one_by_one(store: Store) -> None:
     ]
     assert store.jobs.pending(job.id, 0, 2) == items[1:3]
     assert store.jobs.pending(job.id, second.id, 9) == items[2:]
-    assert store.jobs.counts(job.id) == {"pending": 3, "enrolled": 0, "skipped": 0, "failed": 1}
+    assert store.jobs.counts(job.id) == {"pending": 3, "enrolled": 0, "skipped": 1, "failed": 0}
     store.jobs.finish_items([(second.id, "enrolled", None, 12)])
     assert next(item for item in store.jobs.items(job.id) if item.id == second.id).reference == 12
 

@@ -50,6 +50,8 @@ def query(
     # One that is missing among others is the failure of one probe.
     if not any(image.exists() for image in images):
         raise UsageError(f"{images[0]} does not exist.")
+    if all(image.is_dir() for image in images):
+        raise UsageError(f"{images[0]} is a folder; name photos.")
     if picture is not None:
         _check_picture(picture, images[0], settings.gallery)
     # The detector loads beside the database, the model beside the first photo's detection.

@@ -174,7 +174,7 @@ class SearchableGeneration:
                 # Another process has put a newer one in its place meanwhile.
                 self.generation = listed
                 return self._from_snapshot()
-            _log.warning("The index snapshot %s is refused and rebuilt: %s", snapshot.file, error)
+            _log.warning("The index snapshot %s is refused, and the index rebuilt in memory: %s", snapshot.file, error)
             return None
         self.revision, self._recall = snapshot.revision, snapshot.recall
         return index

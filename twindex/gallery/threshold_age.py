@@ -21,7 +21,8 @@ def threshold_age(gallery: Gallery) -> ThresholdAge:
     active, stored = gallery.active().fingerprint, gallery.store.gallery().threshold
     subjects = gallery.subject_count()
     if stored is None:
-        note = f"The threshold is the model's default for {subjects} people; "
+        people = "1 person" if subjects == 1 else f"{subjects} people"
+        note = f"The threshold is the model's default for {people}; "
         return ThresholdAge("never set", note + "`twindex calibrate` sets this gallery's own.")
     if stored.fingerprint != active:
         note = f"The gallery's threshold was set for another model ({stored.fingerprint[:12]}); the model's default is "

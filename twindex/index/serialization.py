@@ -14,7 +14,7 @@ from twindex.index.structure import Description, describe, empty_structure, exha
 
 # The byte limit is one number for the whole process.
 _limit_lock = threading.Lock()
-_REMEDY = "Rebuild the index from the store."
+_REMEDY = "`twindex compact` writes a new one from the store."
 
 
 def to_bytes(structures: Sequence[faiss.Index]) -> bytes:

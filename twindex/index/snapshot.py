@@ -23,7 +23,7 @@ from twindex.sealing import FileSealer
 
 _MAGIC = b"TWINDEX\x01"
 _PREAMBLE = struct.Struct("<8sIQ")
-_REMEDY = "Rebuild the index from the store."
+_REMEDY = "`twindex compact` writes a new one from the store."
 
 
 @dataclass(frozen=True)

@@ -130,7 +130,8 @@ def _listed(row: dict[str, str | None], where: str, manifest: Path, home: Path) 
         raise UsageError(f"{where}: path and subject must both be given.")
     if Path(path).is_absolute() or not _resolved(home / path, where).is_relative_to(home):
         raise UsageError(
-            f"{where}: {path} lies outside the manifest's folder. Put photos beside or below the manifest."
+            f"{where}: {path} must be relative to the manifest's folder, and lie in it. Put photos beside or below the "
+            "manifest."
         )
     try:
         subject_name(subject.strip())
