@@ -63,6 +63,11 @@ def manifest(tmp_path: Path, text: bytes) -> Path:
     return file
 
 
+def test_a_manifest_may_name_whole_paths_in_its_folder(tmp_path: Path) -> None:
+    file = manifest(tmp_path, f"path,subject\n{tmp_path / 'a' / '1.jpg'},ada\n".encode())
+    assert list(plan_manifest(file)) == [PlannedPhoto(str(tmp_path / "a/1.jpg"), "ada")]
+
+
 def test_manifest_lists_photos_beside_it(tmp_path: Path) -> None:
     file = manifest(tmp_path, '\ufeffsubject,path,note\nZoë, zoe.jpg,x\n"Lovelace, Ada",a/1.jpg,\n'.encode())
     assert list(plan_manifest(file)) == [

@@ -128,10 +128,9 @@ def _listed(row: dict[str, str | None], where: str, manifest: Path, home: Path) 
     path, subject = (row.get(column) or "" for column in MANIFEST_COLUMNS)
     if not path.strip() or not subject.strip():
         raise UsageError(f"{where}: path and subject must both be given.")
-    if Path(path).is_absolute() or not _resolved(home / path, where).is_relative_to(home):
+    if not _resolved(home / path, where).is_relative_to(home):
         raise UsageError(
-            f"{where}: {path} must be relative to the manifest's folder, and lie in it. Put photos beside or below the "
-            "manifest."
+            f"{where}: {path} lies outside the manifest's folder. Put photos beside or below the manifest."
         )
     try:
         subject_name(subject.strip())
