@@ -42,6 +42,19 @@ def test_who_makes_the_threshold_higher_is_told(run: Run, gallery: Path, people:
     assert "If one of them is enrolled" in told
 
 
+def test_a_reset_brings_the_models_default_back(run: Run, gallery: Path, people: Path) -> None:
+    photo = next((people / "probes").rglob("*.jpg"))
+    before = run("--gallery", gallery, "--json", "query", photo)
+    run("--gallery", gallery, "calibrate", "--target-fpir", 0.5)
+    assert run("--gallery", gallery, "--json", "query", photo).json != before.json
+    reset = run("--gallery", gallery, "--json", "calibrate", "--reset").json
+    assert set(reset) == KEYS
+    assert (reset["method"], reset["threshold"]) == ("default", before.json["faces"][0]["threshold"])
+    after = run("--gallery", gallery, "--json", "query", photo)
+    assert (after.json, after.err) == (before.json, before.err)
+    assert run("--gallery", gallery, "calibrate", "--reset", "--auto").status == 2
+
+
 def test_auto_sets_it_only_when_it_no_longer_fits(run: Run, gallery: Path, people: Path) -> None:
     first = run("--gallery", gallery, "--json", "calibrate", "--auto", "--target-fpir", 0.3).json
     assert first["changed"]

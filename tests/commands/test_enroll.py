@@ -238,6 +238,13 @@ def test_every_photo_is_a_line(run: Run, tmp_path: Path, people: Path) -> None:
     assert run(*command).out.splitlines()[0] == f"skipped  {photo}: already_enrolled"
 
 
+def test_a_photo_that_was_read_otherwise_is_told(run: Run, tmp_path: Path, people: Path) -> None:
+    command = ("--gallery", tmp_path / "g", "enroll", photos(people / "enrolled")[0], "--subject", "Ada")
+    assert run(*command, "--pre-cropped").status == 0
+    assert "read_otherwise: enrolled before with --pre-cropped" in run(*command).out
+    assert "already_enrolled" in run(*command, "--pre-cropped").out
+
+
 def test_files_that_are_left_out_are_told(run: Run, tmp_path: Path, people: Path) -> None:
     folder = tmp_path / "people" / "Ada"
     folder.mkdir(parents=True)

@@ -116,7 +116,9 @@ def test_search_is_measured_and_reported(run: Run, people: Path, tmp_path: Path)
     assert 'src="det.png"' in page
     for plot in ("cmc.png", "det.png"):
         assert min(size(tmp_path / "report" / plot)) > 200
-    lines = run("--gallery", tmp_path, "evaluate", "search", *folders, "--fusion", "nearest").out
+    told = run("--gallery", tmp_path, "evaluate", "search", *folders, "--fusion", "nearest")
+    assert "photos of strangers cannot show an FPIR of 0.3 %: it takes 334." in told.err
+    lines = told.out
     assert f"{value['gallery_size']} references of 12 people" in lines
 
 

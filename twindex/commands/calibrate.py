@@ -8,7 +8,7 @@ import click
 
 from twindex.commands.options import common_options, pre_cropped_option, settings_of
 from twindex.commands.terminal import above_bar, counting, probability_text, progress, say, show
-from twindex.config import TARGET_FPIR
+from twindex.config import TARGET_FPIR, Settings
 from twindex.errors import UsageError
 
 SMALLEST_FPIR = 1e-9  # nobody has strangers for less
@@ -38,11 +38,17 @@ Examples:
     is_flag=True,
     help="Do nothing while the threshold fits; options that are not given are those of the last calibration.",
 )
+@click.option("--reset", is_flag=True, help="Forget the gallery's threshold: the model's default holds again.")
 @pre_cropped_option
 @common_options
 @click.pass_context
 def calibrate(
-    context: click.Context, target_fpir: float | None, non_mated: Path | None, auto: bool, pre_cropped: bool
+    context: click.Context,
+    target_fpir: float | None,
+    non_mated: Path | None,
+    auto: bool,
+    reset: bool,
+    pre_cropped: bool,
 ) -> None:
     """Set the probability from which on a candidate is a match, for a target rate of strangers called somebody (FPIR).
 
@@ -59,6 +65,11 @@ def calibrate(
         raise UsageError("Expected a --target-fpir between 0 and 1, got nan.")
     if pre_cropped and non_mated is None:
         raise UsageError("--pre-cropped goes with --non-mated: it says how the photos there are to be read.")
+    if reset:
+        if auto or non_mated is not None or target_fpir is not None:
+            raise UsageError("--reset goes alone: it measures nothing.")
+        _reset(settings)
+        return
     with Gallery.open(settings.gallery) as gallery:
         stored = gallery.store.gallery().threshold if auto else None
         last: dict[str, Any] = {} if stored is None else stored.report[SOURCE]
@@ -97,6 +108,25 @@ def calibrate(
         )
     if point.threshold > found.default and found.above_default:
         say(_raised(found))
+
+
+def _reset(settings: Settings) -> None:
+    """Go back to the model's default threshold."""
+    from twindex.gallery.service import Gallery
+
+    with Gallery.open(settings.gallery) as gallery:
+        threshold, size = gallery.reset_threshold(), gallery.store.references.count()
+        people = gallery.subject_count()
+    value = {
+        "threshold": threshold,
+        "target_fpir": None,
+        "fpir_bound": None,
+        "fnir": None,
+        "gallery_size": size,
+        "method": "default",
+    }
+    told = f"threshold  {probability_text(threshold)}, the model's default for {size} references of {people} people"
+    show(settings, value, [told])
 
 
 def _raised(found: Any) -> str:

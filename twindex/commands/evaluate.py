@@ -1,5 +1,6 @@
 """`twindex evaluate`: how good are the answers of a model?"""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,9 @@ def search(
 
         say(f"report: {report_search(result, value, report, reader, WORST, pre_cropped=pre_cropped)}")
     show(settings, value, _search_lines(value))
+    for rate in value["fnir_at_fpir"]:
+        if value["strangers"] < (needed := math.ceil(1 / float(rate))):
+            say(f"{value['strangers']} photos of strangers cannot show an FPIR of {_share(rate)}: it takes {needed}.")
 
 
 def _pairs_lines(value: dict[str, Any]) -> list[str]:

@@ -237,6 +237,13 @@ class Gallery:
             return max(stored.probability, self._default_threshold(fingerprint))
         return stored.probability
 
+    def reset_threshold(self) -> float:
+        """Forget the gallery's own threshold; the default that holds now."""
+        fingerprint = self.active().fingerprint
+        threshold = self._default_threshold(fingerprint)
+        self.store.set_threshold(None)
+        return threshold
+
     def _default_threshold(self, fingerprint: str) -> float:
         return self.embedder(fingerprint).card.threshold_for(max(1, self.subject_count()))
 

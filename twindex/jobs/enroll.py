@@ -12,13 +12,17 @@ from twindex.errors import IntegrityError, PhotoError, UsageError
 from twindex.gallery.service import Embedded, Gallery
 from twindex.jobs.plan import PlannedPhoto
 from twindex.pipeline import READERS, batched, run_pipeline
-from twindex.storage import CONSENT_REQUIRED, EnrolmentStatus, Job, JobItem, NewItem, subject_name
+from twindex.storage import CONSENT_REQUIRED, EnrolmentStatus, Job, JobItem, NewItem, ReferenceRecord, subject_name
 from twindex.types import Sample
 
 KIND = "enroll"
 BATCH = 16
 ALREADY_ENROLLED = "already_enrolled"
 EXPIRED = "expired: enrolled before, but answers no query any more; renew it with --expires, or purge it first"
+READ_OTHERWISE = (
+    "read_otherwise: enrolled before with --pre-cropped where it is not given now, or without where it is; erase the "
+    "subject first to have it read anew"
+)
 _PAGE = 1_000
 ItemOutcome = Literal["enrolled", "skipped", "failed"]
 
@@ -153,13 +157,19 @@ def _capture(gallery: Gallery, reader: FaceReader, item: JobItem, *, pre_cropped
         return _Captured(item, None, "failed", f"{error.code}: {error}")
     known = gallery.store.references.find(source_digest(data), item.subject)
     if known and _has_sound_crop(gallery, known[0].reference):
-        expired = known[0].terms.expired(datetime.now(UTC)) and item.terms.expires is None
-        return _Captured(item, None, "skipped", EXPIRED if expired else ALREADY_ENROLLED, known[0].reference)
+        return _Captured(item, None, "skipped", _why_skipped(known[0], item, pre_cropped), known[0].reference)
     try:
         sample = reader.samples(data, item.path, pre_cropped=pre_cropped)[0]
     except PhotoError as error:
         return _Captured(item, None, "failed", f"{error.code}: {error}")
     return _Captured(item, sample, "enrolled")
+
+
+def _why_skipped(known: ReferenceRecord, item: JobItem, pre_cropped: bool) -> str:
+    if known.terms.expired(datetime.now(UTC)) and item.terms.expires is None:
+        return EXPIRED
+    # Only a photo that is searched for faces has one with a place in it.
+    return ALREADY_ENROLLED if (known.face is None) is pre_cropped else READ_OTHERWISE
 
 
 def _has_sound_crop(gallery: Gallery, reference: int) -> bool:
