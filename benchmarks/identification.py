@@ -38,7 +38,7 @@ def main() -> None:
     others, measured = single[: options.strangers], single[options.strangers :][: options.calibrate]
     reader = FaceReader()
     with tempfile.TemporaryDirectory() as folder, Gallery.create(Path(folder)) as gallery:
-        planned = (PlannedPhoto(str(photo), name) for name in mated for photo in folders[name][: options.enrol])
+        planned = [PlannedPhoto(str(photo), name) for name in mated for photo in folders[name][: options.enrol]]
         failed: list[str] = []
         job = plan_job(gallery, planned, {"pre_cropped": options.pre_cropped})
         run_job(gallery, job, reader, lambda report: failed.append(report.path) if report.status == "failed" else None)

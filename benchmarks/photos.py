@@ -92,7 +92,7 @@ def enrolment(photos: list[Path], rounds: int) -> list[dict[str, Any]]:
     def ours() -> None:
         with tempfile.TemporaryDirectory() as folder, Gallery.create(Path(folder) / "gallery") as gallery:
             gallery._embedders = shared._embedders  # compiled once, as in a long job
-            job = plan_job(gallery, plan_paths(photos, "somebody"), {"pre_cropped": False})
+            job = plan_job(gallery, [*plan_paths(photos, "somebody")], {"pre_cropped": False})
             run_job(gallery, job, many, lambda _: None)
 
     def embedding() -> None:

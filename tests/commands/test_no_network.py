@@ -6,8 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 # Prints, for each command, its exit status; and what was done with sockets or forked processes meanwhile.
 OVERHEARD = """
 import json, sys
@@ -25,12 +23,9 @@ print(json.dumps([statuses, seen]), file=sys.stderr)
 """
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("home")
-
-
-def test_no_command_opens_a_socket_or_writes_into_the_home(people: Path, home: Path, tmp_path: Path) -> None:
+def test_no_command_opens_a_socket_or_writes_into_the_home(people: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
     photo, other = people / "enrolled" / "ada" / "1.jpg", people / "probes" / "ada" / "4.jpg"
     stranger = people / "strangers" / "stranger-1"
     evaluated = [part for kind in ("enrolled", "probes", "strangers") for part in (f"--{kind}", people / kind)]

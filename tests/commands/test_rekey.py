@@ -89,6 +89,11 @@ def test_what_has_another_name_is_not_overwritten(run: Run, folder: Path, tmp_pa
         assert (refused.status, "has another name" in refused.err) == (2, True)
         assert backup.read_bytes() == before
         backup.unlink()
+    backup.hardlink_to(folder / DATABASE)
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / DATABASE).symlink_to(folder / DATABASE)
+    assert run("--gallery", tmp_path / "linked", "rekey", "--new-key-file", key).status == 2
+    backup.unlink()
     assert run("--gallery", folder, "rekey", "--new-key-file", key).status == 0
     assert elsewhere.read_text("ascii") == "precious"
     assert list((folder / "index").iterdir()) == []

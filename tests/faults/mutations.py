@@ -215,7 +215,7 @@ def refusals() -> Iterator[list[str]]:
 def _is_refused(world: World) -> bool:
     with refusals() as said:
         _search(world)
-    return any("is refused and rebuilt" in line for line in said)
+    return any("is refused, and the index rebuilt" in line for line in said)
 
 
 def _search(world: World) -> None:

@@ -94,7 +94,7 @@ def test_a_sealed_snapshot_that_was_changed_is_refused_and_rebuilt(
     file.write_bytes({"cut": content[:-100], "flipped": flipped, "plain": b"TWINDEX\x01" + content[8:]}[change])
     with Gallery.open(folder, key=KEY) as other, caplog.at_level(logging.WARNING):
         assert other.searchable().search(unit_vector(3)[None], 1).references.tolist() == [[4]]
-        assert "is refused and rebuilt" in caplog.text
+        assert "is refused, and the index rebuilt" in caplog.text
         findings = examine(other)
         assert [finding.remedy for finding in findings] == ["forget_snapshot"]
         mend(other, findings)

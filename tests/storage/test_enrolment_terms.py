@@ -93,6 +93,12 @@ def test_planning_again_gives_terms_to_everybody_who_lacks_them(store: Store) ->
     none_given = [("pending", NO_TERMS, None), ("enrolled", NO_TERMS, 7), ("pending", NO_TERMS, None)]
     assert again(NO_TERMS) == none_given
     assert again(form) == [("pending", form, None), ("pending", form, 7), ("pending", form, None)]
+    assert again(NO_TERMS) == [
+        ("pending", NO_TERMS, None),
+        ("pending", NO_TERMS, 7),
+        ("pending", NO_TERMS, None),
+    ]
+    again(form)
     store.jobs.finish_items([(enrolled.id, "skipped", "already_enrolled", 7)])
     assert again(form)[1] == ("skipped", form, 7)
     assert again(NO_TERMS)[1] == ("skipped", form, 7)

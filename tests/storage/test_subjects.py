@@ -158,7 +158,13 @@ def test_a_shared_photo_does_not_keep_the_path_of_whoever_is_erased(store: Store
     """It lay in the erased person's folder when it was first enrolled."""
     past = Terms(expires=datetime(2001, 1, 1, tzinfo=UTC))
     job = store.jobs.create("enroll", {})
-    items = [("ada/1.jpg", "ada"), ("bob/1.jpg", "bob"), ("ada/2.jpg", "ada"), ("cy/3.jpg", "cy"), ("ada/3.jpg", "ada")]
+    items = [
+        ("ada/1.jpg", "ada"),
+        ("bob/\udcff.jpg", "bob"),
+        ("ada/2.jpg", "ada"),
+        ("cy/3.jpg", "cy"),
+        ("ada/3.jpg", "ada"),
+    ]
     store.jobs.add_items(job.id, [NewItem(path, name) for path, name in items])
     for item, number in zip(store.jobs.items(job.id), (1, 1, 2, 3, 3), strict=True):
         wanted = EnrolmentRequest(sample(number, source_name=item.path), item.subject, unit_vector(number), item.id)
@@ -170,7 +176,18 @@ def test_a_shared_photo_does_not_keep_the_path_of_whoever_is_erased(store: Store
         store.references.renew(dict.fromkeys((1, 3, 5), past))
         assert store.subjects.erase_expired(datetime.now(UTC), 10) is not None
     held = {(one := store.references.get(number)).subject: one.source_name for number in (2, 4, 6)}
-    assert held == {"bob": "bob/1.jpg", "cy": "cy/3.jpg", "dee": ""}
+    assert held == {"bob": r"bob/\xff.jpg", "cy": "cy/3.jpg", "dee": ""}
+
+
+def test_a_merge_leaves_no_path_that_an_erasure_would_not_reach(store: Store) -> None:
+    job = store.jobs.create("enroll", {})
+    store.jobs.add_items(job.id, [(f"{name}/1.jpg", name) for name in ("ada", "cy", "bob")])
+    for item in store.jobs.items(job.id):
+        wanted = EnrolmentRequest(sample(1, source_name=item.path), item.subject, unit_vector(1), item.id)
+        store.references.enroll_many([wanted], MODEL)
+    store.subjects.merge("ada", "bob")
+    store.subjects.erase("bob")
+    assert store.references.get(2).source_name == "cy/1.jpg"
 
 
 def test_ids_are_never_used_again(store: Store, path: Path) -> None:

@@ -12,7 +12,7 @@ from twindex.config import TARGET_FPIR, Settings
 from twindex.errors import UsageError
 
 SMALLEST_FPIR = 1e-9  # nobody has strangers for less
-_TOLD = 5  # strangers that come near somebody
+_TOLD = 5  # strangers above the default that are named
 
 EXAMPLES = """\b
 Examples:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from twindex.commands.options import common_options, pre_cropped_option, settings_of
-from twindex.commands.terminal import above_bar, emit, progress, say
+from twindex.commands.terminal import above_bar, emit, progress, say, several_faces
 from twindex.config import BATCH_FAILED, DATABASE, Settings
 from twindex.errors import UsageError
 
@@ -117,8 +117,7 @@ def run_and_report(settings: Settings, gallery: Any, job: Any) -> int:
             for other in report.collisions:
                 above_bar(f"note: {report.path} is enrolled as {report.subject} and as {other} too", talk=True)
             if report.rivals:
-                several = f"note: {report.path} shows {report.rivals + 1} large faces"
-                above_bar(f"{several}; the most prominent one is enrolled as {report.subject}", talk=True)
+                above_bar(f"{several_faces(report.path, report.rivals)} enrolled as {report.subject}", talk=True)
 
         for settled in settled_items(gallery, job):
             tell(settled)

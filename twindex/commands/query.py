@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from twindex.commands.options import common_options, pre_cropped_option, settings_of
-from twindex.commands.terminal import emit, printable, probability_text, say, table
+from twindex.commands.terminal import emit, printable, probability_text, say, several_faces, table
 from twindex.config import TOP
 from twindex.errors import PhotoError, UsageError
 
@@ -82,8 +82,7 @@ def query(
                 say(f"{image}: {error}")
             else:
                 if not all_faces and (rivals := samples[0].rivals):
-                    several = f"note: {image} shows {rivals + 1} large faces"
-                    say(f"{several}; the most prominent one is searched (--all-faces searches every one)")
+                    say(f"{several_faces(image, rivals)} searched (--all-faces searches every one)")
                 answer = gallery.answer(str(image), samples, top)
             status = max(status, _status(answer))
             if settings.json:

@@ -70,6 +70,11 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str
     return [line(list(headings)), line(["-" * width for width in widths]), *(line(row) for row in cells)]
 
 
+def several_faces(photo: object, rivals: int) -> str:
+    """The note about a photo that may be meant to show somebody else; what was done with the one chosen follows."""
+    return f"note: {photo} shows {rivals + 1} large faces; the most prominent one is"
+
+
 def progress(total: int, unit: str, label: str) -> "tqdm[Any]":
     """A progress bar with rate and time left; silent unless stderr is a terminal."""
     from tqdm import tqdm

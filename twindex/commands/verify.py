@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from twindex.commands.options import common_options, model_option, pre_cropped_option, settings_of
-from twindex.commands.terminal import probability_text, say, show
+from twindex.commands.terminal import probability_text, say, several_faces, show
 from twindex.errors import PhotoError
 
 EXAMPLES = """\b
@@ -44,7 +44,7 @@ def verify(context: click.Context, first: Path, second: Path, model: str | None,
         except PhotoError as error:
             raise PhotoError(error.code, f"{path}: {error}") from error
         if sample.rivals:
-            say(f"note: {path} shows {sample.rivals + 1} large faces; the most prominent one is compared")
+            say(f"{several_faces(path, sample.rivals)} compared")
         samples.append(sample)
     crops = np.stack([decode_crop(sample.crop) for sample in samples])
     templates = embedder.embed(crops)

@@ -176,8 +176,8 @@ class Card:
         The distance up to which a candidate matches is linear in the logarithm of the size between the card's
         thresholds, and the smallest size's below them: the share of strangers within a distance grows about
         exponentially with it. Above the largest the last slope goes on as far as distance 0, where the same photo
-        still matches. Where there is one threshold alone, or for want of any `verify_threshold`, as for one subject,
-        the distance shrinks by 0.1 with each tenfold size.
+        still matches. Where there is one threshold alone, or none, when `verify_threshold` stands for one subject, the
+        distance shrinks by 0.1 with each tenfold size.
 
         Raises:
             ValueError: `subjects` is below 1.

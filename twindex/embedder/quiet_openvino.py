@@ -2,8 +2,8 @@
 
 `import openvino` imports `openvino.tools.ovc` where it can, and that sends an event, keeps a client identity in the
 user's home and forks a process; nothing here needs it. OpenVINO goes without it if it cannot be imported, which takes
-half the time. Afterwards it can be imported again: a program that uses Twindex may convert models as it likes, and one
-that had imported OpenVINO before keeps what it has.
+half the time. Afterwards a program that uses Twindex may import `openvino.tools.ovc` itself to convert models (only the
+short form `openvino.convert_model` is missing), and one that had imported OpenVINO before keeps what it has.
 """
 
 import sys

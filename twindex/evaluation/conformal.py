@@ -46,7 +46,7 @@ def operating_point(scores: Sequence[Float64], target_fpir: float, *, mutual: bo
         target_fpir: The rate wanted, between 0 and 1.
         mutual: The scores are of people who were compared with each other. Then one more has to be counted: a newcomer
             whose nearest is the best of them raises that score too, and comes level with it. So of n + 1 people, each
-            compared with the threshold of the others, k + 1 pass where k would; with one photo each that is exact.
+            compared with the threshold of the others, at most k + 1 pass where k would (for k = 1, two do).
 
     Raises:
         ValueError: There is no stranger, a stranger has no photo, or the rate is out of range.

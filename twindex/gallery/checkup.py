@@ -208,7 +208,9 @@ def _snapshots(gallery: Gallery) -> list[Finding]:
             dim = gallery.embedder(generation.fingerprint).dim
             index = open_snapshot(gallery.store, gallery.snapshots, generation, dim)
         except IntegrityError as error:
-            text = f"The snapshot of generation {generation.id} is refused, and rebuilt when it is needed: {error}"
+            text = (
+                f"The snapshot of generation {generation.id} is refused; queries rebuild the index in memory: {error}"
+            )
             findings.append(Finding(text, "forget_snapshot", generation.id, name, code="snapshot"))
         except ModelMismatchError as error:
             findings.append(Finding(str(error), code="model", advice=_INSTALL))

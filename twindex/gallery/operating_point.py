@@ -19,7 +19,8 @@ Method = Literal["non-mated", "leave-one-subject-out"]
 MOST_SUBJECTS = 5_000  # of the gallery, that are left out in turn
 MOST_PHOTOS = 10  # of each of them
 REPEATABILITY = 1e-4  # by which a distance may differ when the same photos are embedded in another batch
-_SAME_PHOTO = 1e-3  # distance within which single-precision cosines cannot tell two templates apart
+_NO_REACH = 1e-3  # distance within which single-precision cosines cannot tell two templates apart
+_ENOUGH_PHOTOS = 10  # left out, none of which is found: a threshold that is of no use, not two photos that differ
 _SEED = 1  # of the subjects that are looked at, where there are very many
 SOURCE = "source"  # where a stored report keeps how to find the strangers again
 
@@ -131,18 +132,20 @@ def calibrate(
         scores, subjects = _strangers_scores(head, centroids, strangers)
         names = list(strangers)
     point = operating_point(scores, target_fpir, mutual=strangers is None)
-    default = card.threshold_for(len(centroids.names))
+    people = gallery.subject_count()
+    default = card.threshold_for(people)
     by_default, _ = _fnir(head, default, own, others)
     missed, _ = _fnir(head, point.threshold, own, others)
-    above_same_photo = point.threshold > float(head.probability(_SAME_PHOTO))
-    if above_same_photo or (missed == 1 and by_default is not None and by_default < 1):
+    above_same_photo = point.threshold > float(head.probability(_NO_REACH))
+    found_by_default = by_default is not None and by_default < 1 and int(np.isfinite(own).sum()) >= _ENOUGH_PHOTOS
+    if above_same_photo or (missed == 1 and found_by_default):
         where = (
             "above the probability of the very same photo" if above_same_photo else "where no enrolled photo is found"
         )
         raise UsageError(_nobody_matches(where, point, scores, names, method))
-    if not point.enough:
+    if not point.enough and point.threshold < default:
         # A few strangers tell who must not match, not who may: two who resemble nobody would let everybody pass.
-        point = replace(point, threshold=max(point.threshold, default))
+        point = replace(point, threshold=default, fpir_interval=(0.0, point.fpir_interval[1]))
     above = _above(default, names, scores, [[centroids.names[one] for one in those] for those in subjects])
     fnir, interval = _fnir(head, point.threshold, own, others)
     found = Calibration(
@@ -153,7 +156,7 @@ def calibrate(
         fnir,
         interval,
         len(centroids.owners),
-        len(centroids.names),
+        people,
         method,
         fingerprint,
     )

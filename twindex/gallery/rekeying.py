@@ -55,7 +55,7 @@ def rekey(folder: Path, key: GalleryKey | None, new: GalleryKey | None, *, remov
         raise EncryptionKeyError(f"The gallery in {folder} is not encrypted; there is no key to remove.")
     if not remove and wanted is None:
         raise EncryptionKeyError(f"No new key for the gallery in {folder}; name a file that holds it (--new-key-file).")
-    refuse_shared([path, *files_below(folder / SNAPSHOTS)])
+    refuse_shared([path.resolve(), *files_below(folder / SNAPSHOTS)])
     removed = 0
 
     def discard_snapshots() -> None:

@@ -36,12 +36,11 @@ from twindex.storage import (
 from twindex.terms import NO_TERMS, Terms
 from twindex.types import Float32, Sample
 
-_GROWTH = 0.1  # share of new subjects from which on a threshold is too old
-
 if TYPE_CHECKING:
     from twindex.embedder.embedder import Embedder
     from twindex.gallery.searchable import SearchableGeneration
 
+_GROWTH = 0.1  # share of new subjects from which on a threshold is too old
 _log = logging.getLogger(__name__)
 
 

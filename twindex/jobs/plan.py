@@ -57,7 +57,7 @@ def plan_paths(paths: list[Path], subject: str | None, terms: Terms = NO_TERMS) 
 
 
 def plan_manifest(manifest: Path, terms: Terms = NO_TERMS) -> Iterator[PlannedPhoto]:
-    """Photos listed in a CSV file with the columns `path` and `subject`, UTF-8; paths are relative to the file.
+    """Photos listed in a CSV file with the columns `path` and `subject`, UTF-8; paths start at the file's folder.
 
     The columns `consent` and `expires` may be there too; where one is missing or empty, `terms` stand in. A link in the
     manifest's folder may not lead out of it either.

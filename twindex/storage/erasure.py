@@ -7,6 +7,7 @@ from sqlalchemy import Connection, Select, delete, func, or_, select, update
 
 from twindex.storage.changes import append_changes
 from twindex.storage.chunks import id_chunks
+from twindex.storage.names import readable_text
 from twindex.storage.receipts import ExpiredReference
 from twindex.storage.schema import JOB_ITEMS, JOBS, REFERENCES, SAMPLES, SUBJECTS, TEMPLATES
 
@@ -31,11 +32,17 @@ class Erased:
 
 
 def erase_references(connection: Connection, references: list[int]) -> Erased:
-    """Erase references, their templates, and the samples that nobody else holds; log the changes."""
-    samples: set[int] = set()
+    """Erase references, their templates, and the samples that nobody else holds; log the changes.
+
+    A photo that somebody else holds goes by the path of whoever does: a path tells the name of the person in whose
+    folder the photo lay when it was first enrolled.
+    """
+    first: dict[int, int] = {}
     templates: list[bytes] = []
     for chunk in id_chunks(references):
-        samples.update(connection.scalars(select(REFERENCES.c.sample_id).where(REFERENCES.c.id.in_(chunk))))
+        rows = select(REFERENCES.c.sample_id, REFERENCES.c.id).where(REFERENCES.c.id.in_(chunk))
+        for sample, reference in connection.execute(rows.order_by(REFERENCES.c.id)):
+            first.setdefault(sample, reference)
         theirs = TEMPLATES.c.reference_id.in_(chunk)
         templates.extend(connection.scalars(select(TEMPLATES.c.vector).where(theirs)))
         connection.execute(delete(TEMPLATES).where(theirs))
@@ -44,10 +51,12 @@ def erase_references(connection: Connection, references: list[int]) -> Erased:
     held = select(REFERENCES.c.sample_id)
     crops: list[bytes] = []
     erased = 0
-    for chunk in id_chunks(sorted(samples)):
+    for chunk in id_chunks(list(first)):
         orphans = (SAMPLES.c.id.in_(chunk), SAMPLES.c.id.not_in(held))
         crops.extend(crop for crop in connection.scalars(select(SAMPLES.c.crop).where(*orphans)) if crop is not None)
         erased += connection.execute(delete(SAMPLES).where(*orphans)).rowcount
+        staying = connection.scalars(select(SAMPLES.c.id).where(SAMPLES.c.id.in_(chunk)))
+        _name_anew(connection, {sample: first[sample] for sample in staying})
     return Erased(tuple(references), tuple(templates), erased, tuple(crops))
 
 
@@ -59,7 +68,7 @@ def erase_subject(connection: Connection, subject_id: int, name: str) -> Erased:
         )
     )
     blank_items(connection, name, references)
-    erased = _erase_with_sources(connection, references)
+    erased = erase_references(connection, references)
     connection.execute(delete(SUBJECTS).where(SUBJECTS.c.id == subject_id))
     forget_requests(connection)
     return erased
@@ -75,7 +84,7 @@ def erase_expired(connection: Connection, now: datetime, limit: int) -> tuple[Er
     references = [reference for reference, _, _, _ in rows]
     subjects = {subject_id: name for _, subject_id, name, _ in rows}
     blank_items_of(connection, references)
-    erased = _erase_with_sources(connection, references)
+    erased = erase_references(connection, references)
     gone = []
     for subject_id, name in subjects.items():
         if connection.scalar(select(REFERENCES.c.id).where(REFERENCES.c.subject_id == subject_id).limit(1)) is None:
@@ -124,23 +133,6 @@ def blank_items_of(connection: Connection, references: list[int]) -> None:
         connection.execute(update(JOB_ITEMS).where(JOB_ITEMS.c.reference.in_(chunk)).values(**_BLANK))
 
 
-def _erase_with_sources(connection: Connection, references: list[int]) -> Erased:
-    """Erase references; a photo of theirs that somebody else holds goes by the path of whoever does.
-
-    A path tells the name of the person in whose folder the photo lay when it was first enrolled.
-    """
-    first: dict[int, int] = {}
-    for chunk in id_chunks(references):
-        rows = connection.execute(select(REFERENCES.c.sample_id, REFERENCES.c.id).where(REFERENCES.c.id.in_(chunk)))
-        for sample, reference in rows:
-            first[sample] = min(reference, first.get(sample, reference))
-    erased = erase_references(connection, references)
-    for chunk in id_chunks(list(first)):
-        if staying := list(connection.scalars(select(SAMPLES.c.id).where(SAMPLES.c.id.in_(chunk)))):
-            _name_anew(connection, {sample: first[sample] for sample in staying})
-    return erased
-
-
 def _name_anew(connection: Connection, erased: dict[int, int]) -> None:
     """Name photos whose first reference, of those erased, was older than those that stay, as the oldest of these does.
 
@@ -148,6 +140,8 @@ def _name_anew(connection: Connection, erased: dict[int, int]) -> None:
         connection: Inside the transaction that has erased the references.
         erased: For each sample that stays, its first reference that is gone.
     """
+    if not erased:
+        return
     chosen = select(REFERENCES.c.sample_id, func.min(REFERENCES.c.id)).where(REFERENCES.c.sample_id.in_(list(erased)))
     heirs = {
         reference: sample
@@ -155,7 +149,10 @@ def _name_anew(connection: Connection, erased: dict[int, int]) -> None:
         if erased[sample] < reference
     }
     items = select(JOB_ITEMS.c.reference, JOB_ITEMS.c.path).where(JOB_ITEMS.c.reference.in_(list(heirs)))
-    paths = {reference: path for reference, path in connection.execute(items) if path is not None}
+    paths: dict[int | None, str] = {}
+    for reference, path in connection.execute(items.order_by(JOB_ITEMS.c.id)):
+        if path is not None:
+            paths.setdefault(reference, readable_text(path))
     for reference, sample in heirs.items():
         renamed = update(SAMPLES).where(SAMPLES.c.id == sample)
         connection.execute(renamed.values(source_name=paths.get(reference, "")))

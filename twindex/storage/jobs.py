@@ -73,9 +73,9 @@ class Jobs:
         return same[-1] if same else None
 
     def add_items(self, job_id: int, items: Sequence[NewItem | tuple[str, str]]) -> None:
-        """Add pending items; those that the job has already get these terms, if any, and failed ones are pending again.
+        """Add pending items; of those that the job has already, pending and failed ones are pending under these terms.
 
-        What is enrolled already, under other terms than are given now, is pending again too, so that it gets them.
+        What is enrolled already is pending again if terms are given, and they are others, so that it gets them.
 
         Args:
             job_id: The job.

@@ -7,7 +7,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -179,11 +179,12 @@ def refuse_shared(files: Iterable[Path]) -> None:
         UsageError: One has.
     """
     for file in files:
-        if not file.is_symlink() and file.stat().st_nlink > 1:
-            raise UsageError(
-                f"{str(file)!r} has another name somewhere (a hard link), and a change of the key overwrites what both "
-                "show. Make that other file a copy of its own, or remove it, and try again."
-            )
+        with suppress(FileNotFoundError):  # a snapshot that was replaced meanwhile
+            if not file.is_symlink() and file.stat().st_nlink > 1:
+                raise UsageError(
+                    f"{str(file)!r} has another name somewhere (a hard link), and a change of the key overwrites what "
+                    "both show. Make that other file a copy of its own, or remove it, and try again."
+                )
 
 
 def discard(path: Path) -> None:
