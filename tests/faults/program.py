@@ -16,6 +16,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,9 @@ def run(arguments: list[str]) -> None:
 def serve() -> None:
     """Fork a child for each request, tell its process id, then that it has ended, and when asked how."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what it runs in the background
-    template(0, "0" * 64)  # so that a child with fewer rights need not read the modules for images
+    # So that a child with fewer rights need not read the modules for images, and for what is installed.
+    template(0, "0" * 64)
+    version("numpy")
     sqlcipher()
     gc.freeze()  # or a child's collector would touch, and so copy, every page that it shares with this process
     for line in sys.stdin:
