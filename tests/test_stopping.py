@@ -1,6 +1,8 @@
 """Signals wait for the end of a transaction, and for nothing else."""
 
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +28,18 @@ def _handled() -> Iterator[None]:
     handle(signal.SIGTERM, stop)
     yield
     signal.signal(signal.SIGTERM, before)
+
+
+def test_a_signal_after_the_end_is_too_late() -> None:
+    code = (
+        "import os, signal, threading\n"
+        "from twindex import cli\n"
+        "end = threading._shutdown\n"
+        "threading._shutdown = lambda: (os.kill(os.getpid(), signal.SIGTERM), end())\n"
+        "cli.main(['--version'])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_signal_takes_effect_at_once() -> None:

@@ -18,7 +18,7 @@ from twindex.commands.completion import COMPLETION_VARIABLE
 from twindex.commands.options import common_options
 from twindex.commands.terminal import emit, printable, say
 from twindex.errors import TwindexError, UsageError
-from twindex.stopping import handle
+from twindex.stopping import end_handling, handle
 
 _STOPPED = "Stopped; what was finished is kept. Run the same command again to go on."
 COMMANDS = {
@@ -102,6 +102,8 @@ def main(arguments: list[str] | None = None) -> None:
         _discard_output()
         say(f"twindex: The output cannot be written: {error.strerror or error}.")
         status = UsageError.exit_code
+    finally:
+        end_handling()
     sys.exit(status)
 
 

@@ -18,18 +18,27 @@ class _Transactions:
 
     open: int = 0
     waiting: Callable[[], object] | None = None
+    over: bool = False  # whether the program is ending
 
 
 def handle(number: signal.Signals, handler: Handler) -> None:
     """Call a handler when a signal comes, or when the transactions that are open then have ended."""
+    _Transactions.over = False
 
     def deferred(given: int, frame: FrameType | None) -> None:
+        if _Transactions.over:
+            return
         if _Transactions.open:
             _Transactions.waiting = lambda: handler(given, None)
         else:
             handler(given, frame)
 
     signal.signal(number, deferred)
+
+
+def end_handling() -> None:
+    """Call no handler any more: the work is done, and one that raises while the interpreter ends shows a traceback."""
+    _Transactions.over = True
 
 
 @contextmanager
