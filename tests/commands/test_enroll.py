@@ -142,16 +142,8 @@ def test_control_characters_in_names_are_harmless_on_the_terminal(run: Run, tmp_
     assert run("--gallery", tmp_path / "g", "--json", "subjects", "list").json[0]["subject"] == name
 
 
-def test_a_resumed_batch_is_reported_whole(
-    run: Run, tmp_path: Path, people: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    chosen = photos(people / "enrolled")[:5]
-    folder = tmp_path / "people" / "Ada"
-    folder.mkdir(parents=True)
-    for number, photo in enumerate(chosen):
-        (folder / f"{number}.jpg").write_bytes(photo.read_bytes())
-    (folder / "0bad.jpg").write_bytes(b"no photo")
-    command = ("--gallery", tmp_path / "g", "--json", "enroll", tmp_path / "people")
+def interrupted(run: Run, command: tuple[object, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give a command that enrols in batches of two, and stop it before its second commit."""
     enroll_all, calls = Gallery.enroll, []
 
     def stopped(gallery: Gallery, *arguments: object, **options: object) -> object:
@@ -164,6 +156,19 @@ def test_a_resumed_batch_is_reported_whole(
     with monkeypatch.context() as stopping:
         stopping.setattr(Gallery, "enroll", stopped)
         assert run(*command).status == 130
+
+
+def test_a_resumed_batch_is_reported_whole(
+    run: Run, tmp_path: Path, people: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = photos(people / "enrolled")[:5]
+    folder = tmp_path / "people" / "Ada"
+    folder.mkdir(parents=True)
+    for number, photo in enumerate(chosen):
+        (folder / f"{number}.jpg").write_bytes(photo.read_bytes())
+    (folder / "0bad.jpg").write_bytes(b"no photo")
+    command = ("--gallery", tmp_path / "g", "--json", "enroll", tmp_path / "people")
+    interrupted(run, command, monkeypatch)
     states = [(one["state"], one["items"]) for one in run("--gallery", tmp_path / "g", "--json", "jobs", "list").json]
     assert states == [("interrupted", {"pending": 4, "enrolled": 1, "skipped": 0, "failed": 1})]
     report = run(*command)
@@ -185,18 +190,7 @@ def test_a_resumed_batch_follows_the_manifest_as_it_is_now(
         "path,subject,expires\n0.jpg,ada,2998-01-01\n1.jpg,ben,\n2.jpg,clara,\n3.jpg,dora,\n4.jpg,eve,\n"
     )
     command = ("--gallery", gallery, "--json", "enroll", "--manifest", manifest)
-    enroll_all, calls = Gallery.enroll, []
-
-    def stopped(gallery: Gallery, *arguments: object, **options: object) -> object:
-        calls.append(1)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return enroll_all(gallery, *arguments, **options)
-
-    monkeypatch.setattr(jobs_enroll, "BATCH", 2)
-    with monkeypatch.context() as stopping:
-        stopping.setattr(Gallery, "enroll", stopped)
-        assert run(*command).status == 130
+    interrupted(run, command, monkeypatch)
     (tmp_path / "1.jpg").write_bytes(chosen[1].read_bytes())
     manifest.write_text("path,subject,expires\n0.jpg,ada,2997-01-01\n1.jpg,ben,\n2.jpg,cleo,\n4.jpg,eve,2996-01-01\n")
     report = run(*command)

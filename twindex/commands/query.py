@@ -98,15 +98,13 @@ def query(
 
 def _check_picture(picture: Path, image: Path, gallery: Path) -> None:
     """Refuse a place for the picture where it cannot, or must not, be written, before anything is searched."""
+    from twindex.storage.outgoing import refuse_inside
+
     if picture.is_dir() or not picture.absolute().parent.is_dir():
         raise UsageError(f"--picture {picture} cannot be written: name a file in a folder that exists.")
     if picture.exists() and picture.samefile(image):
         raise UsageError(f"--picture {picture} is the probe itself; name another file.")
-    if picture.resolve().is_relative_to(gallery.resolve()):
-        raise UsageError(
-            f"--picture {picture} lies in the gallery's own folder, where an erasure must leave nothing of a person; "
-            "name a file elsewhere."
-        )
+    refuse_inside(picture, gallery, f"--picture {picture}", "name a file elsewhere")
 
 
 def _ready_reader(pre_cropped: bool) -> "FaceReader":

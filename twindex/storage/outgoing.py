@@ -21,10 +21,24 @@ def refuse_target(target: Path, gallery: Path) -> None:
         raise _exists(target)
     if not target.parent.is_dir():
         raise UsageError(f"There is no folder {str(target.parent)!r} to write the archive to; make it first.")
+    refuse_inside(target, gallery, repr(str(target)), "write the archive elsewhere")
+
+
+def refuse_inside(target: Path, gallery: Path, named: str, remedy: str) -> None:
+    """Refuse a file in a gallery's own folder.
+
+    Args:
+        target: The file to make.
+        gallery: The gallery's folder.
+        named: How the message calls the file.
+        remedy: What to do instead.
+
+    Raises:
+        UsageError: It lies there.
+    """
     if target.resolve().is_relative_to(gallery.resolve()):
         raise UsageError(
-            f"{str(target)!r} lies in the gallery's own folder, where an erasure must leave nothing of a person; "
-            "write the archive elsewhere."
+            f"{named} lies in the gallery's own folder, where an erasure must leave nothing of a person; {remedy}."
         )
 
 
