@@ -39,7 +39,7 @@ class RecipeOptions(TypedDict):
 
 
 @click.command(epilog=EXAMPLES)
-@click.argument("faces", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("faces", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder of the bundle to write.")
 @click.option("--recipe", "recipe_file", type=click.Path(path_type=Path, exists=True), help="Recipe file (TOML).")
 @click.option("--run", "run_folder", type=click.Path(path_type=Path), help="Folder of checkpoint and log (OUTPUT.run).")
@@ -116,7 +116,7 @@ class RecipeOptions(TypedDict):
 def train(
     context: click.Context,
     /,
-    faces: Path,
+    faces: tuple[Path, ...],
     output: Path,
     recipe_file: Path | None,
     run_folder: Path | None,
@@ -129,9 +129,10 @@ def train(
 ) -> None:
     """Train the twin on FACES and write a model bundle.
 
-    FACES has one sub-folder per subject, each file one aligned, square face; photos as they are with --align. A run
-    that was killed goes on from its last checkpoint when the same command is given again. KERAS_BACKEND chooses
-    tensorflow (default), jax or torch.
+    FACES are folders with one sub-folder per subject, each file one aligned, square face; photos as they are with
+    --align. In a folder without sub-folders every photo is of somebody else. A folder with a single photo of each
+    subject is learned from a teacher only, never in pairs. A run that was killed goes on from its last checkpoint when
+    the same command is given again. KERAS_BACKEND chooses tensorflow (default), jax or torch.
     """
     settings = settings_of(context)
     if output.exists():
@@ -154,8 +155,8 @@ def train(
     from twindex.embedder.training_run import TrainingRun
 
     folder = run_folder or Path(f"{output}.run")
-    crops = _aligned(faces, folder / "crops") if align else faces
-    run = TrainingRun(TrainingFaces.scan(crops), recipe, folder, teacher, initial, start_at)
+    crops = [_aligned(root, folder / "crops" / root.resolve().name) for root in faces] if align else faces
+    run = TrainingRun(TrainingFaces.scan(*crops), recipe, folder, teacher, initial, start_at)
     say(f"{len(run.faces.paths)} photos of {len(set(run.faces.subjects.tolist()))} subjects")
     total = sum(stage.steps for stage in recipe.stages)
     with progress(total, "step", recipe.name) as bar:

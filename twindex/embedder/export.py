@@ -78,7 +78,7 @@ def _ranges(arrays: dict[str, Any], run: TrainingRun) -> tuple[float, ...]:
 def _measure(bundle: Bundle, run: TrainingRun, head_pairs: HeadPairs | None) -> Calibration:
     """Calibrate on the templates that the bundle gives of the held-out photos."""
     embedder, size = Embedder(bundle), bundle.card.input_shape[0]
-    _, held_out = run.split()
+    held_out = run.faces.labelled(run.split()[1])
     pieces = np.split(held_out, range(_AT_ONCE, len(held_out), _AT_ONCE))
     templates = [embedder.embed_inputs(run.faces.clean(piece, size)) for piece in pieces]
     others = None if head_pairs is None else head_pairs(embedder)

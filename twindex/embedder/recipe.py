@@ -15,18 +15,27 @@ from twindex.errors import BundleError, UsageError
 
 PRECISIONS = ("auto", "float32", "mixed_bfloat16")
 HeldOutBy = Literal["name", "position"]
+TeacherPrecision = Literal["auto", "float32", "bfloat16"]
 _NOT_LEARNED = ("name", "data", "terms", "held_out_by")  # a run's origin has the last
 
 
 @dataclass(frozen=True)
 class Teacher:
-    """How an ONNX teacher wants its pixels: (pixel / 255 - mean) / std, RGB; the default is ImageNet's."""
+    """How an ONNX teacher wants its pixels: (pixel / 255 - mean) / std, RGB; the default is ImageNet's.
+
+    Attributes:
+        mean, std: Of the pixels, by channel.
+        precision: Of its arithmetic; "auto" is bfloat16 where the processor computes in it, else float32.
+    """
 
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    precision: TeacherPrecision = "float32"
 
     def __post_init__(self) -> None:
         refuse_wrong_kinds(self, "A teacher")
+        object.__setattr__(self, "mean", tuple(self.mean))
+        object.__setattr__(self, "std", tuple(self.std))
         if min(self.std) <= 0:
             raise UsageError(f"Expected three numbers for a teacher's mean and three above 0 for its std; got {self}.")
 
@@ -45,6 +54,8 @@ class Recipe:
         mirror: Whether the model sums the templates of an image and its mirror image.
         initial_share: Of the initial bundle's weights in the mean with the trained ones that becomes the model
             (M. Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022); 0 takes the trained ones alone.
+        folders: How often a photo of each folder of faces, by its name, comes in a pass over all photos; 1 where
+            nothing is said. Batches of pairs do not heed it.
         data, terms: Texts for the card.
 
     Raises:
@@ -62,6 +73,7 @@ class Recipe:
     mirror: bool = True
     initial_share: float = 0.0
     teacher: Teacher = field(default_factory=Teacher)
+    folders: dict[str, float] = field(default_factory=dict)
     data: str = ""
     terms: str = ""
 
@@ -82,6 +94,8 @@ class Recipe:
             raise UsageError(f"Expected a seed from 0 to {2**32 - 1}, got {self.seed}.")
         if not 0 <= self.initial_share < 1:
             raise UsageError(f"Expected initial_share from 0 to below 1, got {self.initial_share}.")
+        if not all(weight > 0 for weight in self.folders.values()):
+            raise UsageError(f"Expected weights of folders above 0, got {self.folders}.")
         names = [stage.name for stage in self.stages]
         if len(set(names)) < len(names):
             raise UsageError(f"Expected stages of different names, got {names}.")
@@ -162,8 +176,8 @@ def recipe_from(values: dict[str, Any]) -> Recipe:
     plain = dict(values)
     try:
         stages = tuple(_stage(stage) for stage in plain.pop("stages", []))
-        teacher = {name: tuple(numbers) for name, numbers in plain.pop("teacher", {}).items()}
-        return Recipe(stages=stages, teacher=Teacher(**teacher), **plain)
+        teacher = Teacher(**plain.pop("teacher", {}))
+        return Recipe(stages=stages, teacher=teacher, **plain)
     except (TypeError, ValueError, AttributeError) as error:
         raise UsageError(f"The recipe has a key or a value that does not belong there: {error}.") from error
 

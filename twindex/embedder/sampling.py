@@ -4,6 +4,8 @@ Every choice is a pure function of a seed and a step number, so that training re
 batches.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from twindex.types import Int64
@@ -17,6 +19,30 @@ def shuffled_batch(photos: int, size: int, step: int, seed: int) -> Int64:
         order = np.random.default_rng([seed, int(epoch)]).permutation(photos)
         inside = positions // photos == epoch
         batch[inside] = order[positions[inside] % photos]
+    return batch
+
+
+def weighted_batch(pools: Sequence[Int64], weights: Sequence[float], size: int, step: int, seed: int) -> Int64:
+    """Batch `step` of photos drawn from several pools; (size,) int64.
+
+    An epoch has `weight` times as many photos as a pool has, to the next whole number, of each; which those are goes on
+    from epoch to epoch, so that each of a pool's photos comes as often as any other.
+
+    Args:
+        pools: Photo indices, (n,) int64 each.
+        weights: How often a photo of each pool comes in an epoch, above 0.
+    """
+    counts = [max(1, round(weight * len(pool))) for pool, weight in zip(pools, weights, strict=True)]
+    positions = np.arange(step * size, (step + 1) * size)
+    batch = np.empty(size, np.int64)
+    for epoch in np.unique(positions // sum(counts)):
+        drawn = [
+            pool[shuffled_batch(len(pool), count, int(epoch), seed + number)]
+            for number, (pool, count) in enumerate(zip(pools, counts, strict=True))
+        ]
+        order = np.random.default_rng([seed, int(epoch)]).permutation(np.concatenate(drawn))
+        inside = positions // sum(counts) == epoch
+        batch[inside] = order[positions[inside] % sum(counts)]
     return batch
 
 

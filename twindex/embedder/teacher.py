@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from twindex.embedder.recipe import Teacher
-from twindex.embedder.runtime import compile_network, read_onnx
+from twindex.embedder.runtime import compile_network, computes_in_bfloat16, read_onnx
 from twindex.errors import UsageError
 from twindex.types import Float32, UInt8
 
@@ -28,7 +28,8 @@ def load_teacher(model: Path, pixels: Teacher, dim: int) -> Teach:
         From (n, size, size, 3) uint8 RGB to (n, dim) float32; it raises UsageError where the model's embedding has
         another length.
     """
-    network = compile_network(read_onnx(model))
+    fast = pixels.precision == "bfloat16" or (pixels.precision == "auto" and computes_in_bfloat16())
+    network = compile_network(read_onnx(model), precision="bfloat16" if fast else "float32")
     mean = np.array(pixels.mean, np.float32).reshape(1, 3, 1, 1)
     std = np.array(pixels.std, np.float32).reshape(1, 3, 1, 1)
 

@@ -5,7 +5,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import keras
@@ -16,7 +16,9 @@ from twindex.embedder.checkpoint import Checkpoint, Progress
 from twindex.embedder.fused_norm import with_fused_norms
 from twindex.embedder.initial_weights import initialise_from_folded
 from twindex.embedder.learner import Learner, build_learner
+from twindex.embedder.held_out_loss import HeldOutLoss
 from twindex.embedder.network import assign_arrays, branch_arrays, build_branch, build_head
+from twindex.embedder.projection import project_onto_teacher
 from twindex.embedder.runtime import computes_in_bfloat16
 from twindex.embedder.teacher import SIZE
 from twindex.embedder.teacher_targets import run_teacher, teacher_targets
@@ -34,13 +36,21 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class StepReport:
-    """A line of progress: the stage, its steps done and in all, the mean loss and the rate since the last line."""
+    """A line of progress.
+
+    Attributes:
+        stage, step, steps: The stage, its steps done and in all.
+        loss: Mean since the last line.
+        images_per_second: Rate since the last line.
+        held_out: The loss on clean photos of people who are not learned from, by folder; empty on most lines.
+    """
 
     stage: str
     step: int
     steps: int
     loss: float
     images_per_second: float
+    held_out: dict[str, float] = field(default_factory=dict)
 
 
 Listener = Callable[[StepReport], None]
@@ -89,6 +99,8 @@ def train(run: TrainingRun, listener: Listener) -> keras.Model:
 def _refuse_unfit(run: TrainingRun, *, begun: bool) -> None:
     """Find before the first step what would otherwise end the run in a later one, or after the last."""
     stages = run.recipe.stages
+    if unknown := set(run.recipe.folders) - {folder.name for folder in run.faces.folders}:
+        raise UsageError(f"The recipe weighs the folder {sorted(unknown)[0]}, which is not among those given.")
     if run.teacher is not None and not any(stage.distils for stage in stages):
         raise UsageError("The --teacher would be ignored: no stage of the recipe has the distillation loss.")
     if any(stage.distils for stage in stages[run.first_stage :]):
@@ -147,7 +159,9 @@ def _run_stage(
     """Learn from the batches; whatever ends the stage, its last step is kept, unless training diverged."""
     stage = run.recipe.stages[begun.stage]
     done = kept = reported = begun.step
-    loss, total, since = 0.0, 0.0, time.monotonic()
+    loss, total = 0.0, 0.0
+    measure = HeldOutLoss(run, stage)
+    since = time.monotonic()
     try:
         for pixels, known in batches:
             # A signal between the step and its count would have the checkpoint say one step less than it holds.
@@ -164,7 +178,8 @@ def _run_stage(
             if done % REPORT_EVERY == 0 or done == stage.steps:
                 steps, seconds = done - reported, time.monotonic() - since
                 rate = steps * stage.batch_size / seconds
-                _report(run.folder, StepReport(stage.name, done, stage.steps, total / steps, rate), listener)
+                measured = measure(learner) if done % CHECKPOINT_EVERY == 0 or done == stage.steps else {}
+                _report(run.folder, StepReport(stage.name, done, stage.steps, total / steps, rate, measured), listener)
                 reported, total, since = done, 0.0, time.monotonic()
             if done % CHECKPOINT_EVERY == 0:
                 checkpoint.save(learner, Progress(begun.stage, done))
@@ -204,7 +219,12 @@ def _initial_branch(run: TrainingRun, size: int, learning: Int64) -> keras.Model
     bundle = run.initial_bundle()
     if bundle is not None:
         branch = _random_branch(run, size)
-        assign_arrays(branch, bundle.arrays())
+        if bundle.card.dim == run.recipe.dim:
+            assign_arrays(branch, bundle.arrays())
+            return branch
+        projection = {name: array for name, array in branch_arrays(branch).items() if name.startswith("projection/")}
+        assign_arrays(branch, {**bundle.arrays(), **projection})
+        project_onto_teacher(branch, run, learning)
         return branch
     if run.weights is None or not run.weights.endswith(".npz"):
         try:

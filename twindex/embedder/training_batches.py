@@ -11,7 +11,7 @@ from twindex.embedder.teacher_targets import run_teacher
 from twindex.embedder.training_run import TrainingRun
 from twindex.embedder.variation import composed, mixed
 from twindex.pipeline import READERS, in_order
-from twindex.types import Float32, UInt8
+from twindex.types import Float32, Int64, UInt8
 
 Batch = tuple[Float32, dict[str, Any]]
 _MORE_AHEAD = 4  # batches waiting, in bytes, beside those that are being read
@@ -34,13 +34,17 @@ def training_batches(run: TrainingRun, number: int, targets: Float32, first: int
         UsageError: The stage asks a teacher and the run has none.
     """
     stage, (learning, _) = run.recipe.stages[number], run.split()
-    seed, subjects = run.recipe.seed * 1_000 + number, run.faces.subjects[learning]
+    seed = run.recipe.seed * 1_000 + number
+    mates = run.faces.labelled(learning)
+    subjects, pools, weights = run.faces.subjects[mates], *_pools(run, learning)
     size = run.recipe.input_size_of(number)
     teach = run_teacher(run) if stage.distils and stage.varied_targets else None
 
     def batch(step: int) -> tuple[UInt8, dict[str, Any]]:
         if stage.people:
-            chosen = learning[sampling.balanced_batch(subjects, stage.people, stage.photos, step, seed)]
+            chosen = mates[sampling.balanced_batch(subjects, stage.people, stage.photos, step, seed)]
+        elif len(pools) > 1:
+            chosen = sampling.weighted_batch(pools, weights, stage.photos, step, seed)
         else:
             chosen = learning[sampling.shuffled_batch(len(learning), stage.photos, step, seed)]
         pixels = run.faces.varied(chosen, size, stage.augmentation, (seed, step))
@@ -57,3 +61,10 @@ def training_batches(run: TrainingRun, number: int, targets: Float32, first: int
     with ThreadPoolExecutor(READERS) as readers:
         for pixels, known in in_order(range(first, stage.steps), batch, readers, ahead=READERS + _MORE_AHEAD):
             yield pixels.astype(np.float32), known
+
+
+def _pools(run: TrainingRun, learning: Int64) -> tuple[list[Int64], list[float]]:
+    """The photos to learn from by folder, and how often each comes in a pass."""
+    folders = run.faces.folders
+    pools = [learning[(learning >= folder.photos.start) & (learning < folder.photos.stop)] for folder in folders]
+    return pools, [run.recipe.folders.get(folder.name, 1.0) for folder in folders]

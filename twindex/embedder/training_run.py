@@ -52,13 +52,17 @@ class TrainingRun:
 
         Raises:
             BundleError: The folder is not a bundle, or is damaged.
-            UsageError: Its templates have another length than the recipe's.
+            UsageError: Its templates have another length than the recipe's, and no teacher says what the new ones
+                should become.
         """
         if self.weights is None or not Path(self.weights).is_dir():
             return None
         bundle = load_bundle(Path(self.weights))
-        if bundle.card.dim != self.recipe.dim:
-            raise UsageError(f"The bundle's templates have {bundle.card.dim} values, the recipe's {self.recipe.dim}.")
+        if bundle.card.dim != self.recipe.dim and (self.teacher is None or self.recipe.initial_share):
+            raise UsageError(
+                f"The bundle's templates have {bundle.card.dim} values, the recipe's {self.recipe.dim}: name a teacher "
+                "to fit the new projection to, with an initial_share of 0, or change the recipe's dim."
+            )
         return bundle
 
     def split(self) -> tuple[Int64, Int64]:
