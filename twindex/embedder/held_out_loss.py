@@ -1,5 +1,7 @@
 """The loss to watch while training: a stage's own, on people who are not learned from."""
 
+from typing import Any
+
 import keras
 import numpy as np
 
@@ -41,7 +43,7 @@ class HeldOutLoss:
             of_batches = []
             for piece in range(0, len(photos), BATCH):
                 chosen = photos[piece : piece + BATCH]
-                known = {"subject": self._run.faces.subjects[chosen].astype(np.int32)}
+                known: dict[str, Any] = {"subject": self._run.faces.subjects[chosen].astype(np.int32)}
                 if self._targets is not None:
                     known["target"] = self._targets[name][piece : piece + BATCH]
                 pixels = self._run.faces.clean(chosen, size).astype(np.float32)

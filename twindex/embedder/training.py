@@ -14,9 +14,9 @@ import numpy as np
 from twindex.embedder import sampling
 from twindex.embedder.checkpoint import Checkpoint, Progress
 from twindex.embedder.fused_norm import with_fused_norms
+from twindex.embedder.held_out_loss import HeldOutLoss
 from twindex.embedder.initial_weights import initialise_from_folded
 from twindex.embedder.learner import Learner, build_learner
-from twindex.embedder.held_out_loss import HeldOutLoss
 from twindex.embedder.network import assign_arrays, branch_arrays, build_branch, build_head
 from twindex.embedder.projection import project_onto_teacher
 from twindex.embedder.runtime import computes_in_bfloat16
