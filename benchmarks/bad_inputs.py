@@ -15,7 +15,7 @@ from pathlib import Path
 from report import machine, publish
 
 from tests.corpus import images
-from twindex.embedder.faces import FaceReader
+from twindex.embedder.faces.reader import FaceReader
 from twindex.errors import PhotoError
 
 MOST_SECONDS, MOST_MEMORY = 5.0, 600.0

@@ -12,7 +12,7 @@ from likeness import Likeness
 
 from twindex.config import DATABASE
 from twindex.gallery.service import Gallery
-from twindex.storage.template_format import template_sha256
+from twindex.storage.values.template_format import template_sha256
 
 _NOW = "2026-01-01T00:00:00.000000+00:00"
 

@@ -10,12 +10,12 @@ from dataclasses import replace
 import numpy as np
 from report import interleaved, machine, publish, summary
 
-from twindex.embedder.bundle import Bundle
 from twindex.embedder.embedder import Embedder
-from twindex.embedder.graphs.branch import build_branch
-from twindex.embedder.quiet_openvino import openvino, ops
-from twindex.embedder.registry import cache_dir, find_model
-from twindex.embedder.runtime import compile_network
+from twindex.embedder.inference.branch_graph import build_branch
+from twindex.embedder.inference.openvino_import import openvino, ops
+from twindex.embedder.inference.runtime import compile_network
+from twindex.embedder.model.bundle import Bundle
+from twindex.embedder.model.registry import cache_dir, find_model
 
 _CHANNELS, _SIDE, _IMAGES = 256, 14, 32
 

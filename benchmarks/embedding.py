@@ -16,13 +16,13 @@ import onnxruntime
 from onnx_branch import onnx_branch
 from report import interleaved, machine, publish, summary
 
-from twindex.embedder.bundle import Bundle
-from twindex.embedder.card import PRECISIONS
 from twindex.embedder.embedder import Embedder
-from twindex.embedder.graphs.branch import build_branch as openvino_branch
-from twindex.embedder.network import assign_arrays, build_branch
-from twindex.embedder.quiet_openvino import openvino
-from twindex.embedder.registry import cache_dir, find_model
+from twindex.embedder.inference.branch_graph import build_branch as openvino_branch
+from twindex.embedder.inference.openvino_import import openvino
+from twindex.embedder.model.bundle import Bundle
+from twindex.embedder.model.card import PRECISIONS
+from twindex.embedder.model.registry import cache_dir, find_model
+from twindex.embedder.training.twin.network import assign_arrays, build_branch
 from twindex.types import Float32, UInt8
 
 Embed = Callable[[], Float32]

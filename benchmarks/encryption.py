@@ -16,10 +16,10 @@ import numpy as np
 from report import interleaved, machine, publish, summary
 
 from twindex.config import DATABASE
+from twindex.encryption.keys import GalleryKey
 from twindex.gallery import Gallery
-from twindex.gallery.candidates import best_subjects
-from twindex.gallery.searchable import SearchableGeneration
-from twindex.keys import GalleryKey
+from twindex.gallery.search.candidates import best_subjects
+from twindex.gallery.search.searchable import SearchableGeneration
 from twindex.scoring import Head
 from twindex.storage import EnrolmentRequest, Store
 from twindex.types import Float32, Sample

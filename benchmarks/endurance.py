@@ -13,7 +13,7 @@ import numpy as np
 from likeness import Likeness
 from report import machine, publish
 
-from twindex.embedder.alignment import encode_crop
+from twindex.embedder.faces.alignment import encode_crop
 from twindex.gallery.service import Embedded, Gallery
 from twindex.jobs.enroll import BATCH
 from twindex.types import Sample

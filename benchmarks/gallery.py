@@ -17,7 +17,7 @@ import numpy as np
 from likeness import Likeness
 from report import machine, publish
 
-from twindex.gallery.candidates import best_subjects
+from twindex.gallery.search.candidates import best_subjects
 from twindex.gallery.service import Gallery
 from twindex.jobs.reindex import reindex
 from twindex.scoring import Head

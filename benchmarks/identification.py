@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 from report import machine, publish
 
-from twindex.embedder.faces import FaceReader
-from twindex.embedder.photo_file import photos_below
+from twindex.embedder.faces.reader import FaceReader
+from twindex.embedder.photos.files import photos_below
 from twindex.errors import PhotoError
 from twindex.evaluation.capture import capture
-from twindex.evaluation.rates import binomial_interval
+from twindex.evaluation.metrics.rates import binomial_interval
 from twindex.gallery import FaceAnswer, Gallery
-from twindex.gallery.operating_point import calibrate
+from twindex.gallery.threshold.operating_point import calibrate
 from twindex.jobs.enroll import plan_job, run_job
 from twindex.jobs.plan import PlannedPhoto
 

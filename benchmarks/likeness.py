@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from twindex.embedder.embedder import Embedder
-from twindex.embedder.faces import FaceReader
-from twindex.embedder.registry import cache_dir, find_model
+from twindex.embedder.faces.reader import FaceReader
+from twindex.embedder.model.registry import cache_dir, find_model
 from twindex.evaluation.capture import capture
 from twindex.types import Float32
 

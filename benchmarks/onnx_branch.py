@@ -7,8 +7,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from twindex.embedder.graphs.branch import folded
-from twindex.embedder.inception import Conv, Parallel, Path, Pool, inception_v3
+from twindex.embedder.inference.branch_graph import folded
+from twindex.embedder.model.inception import Conv, Parallel, Path, Pool, inception_v3
 
 
 def onnx_branch(arrays: dict[str, NDArray[Any]], side: int) -> bytes:

@@ -19,17 +19,17 @@ from big_gallery import make_gallery
 from likeness import Likeness
 from report import interleaved, machine, publish, summary
 
-from twindex.embedder.alignment import decode_crop
-from twindex.embedder.detector import Detector
-from twindex.embedder.faces import FaceReader
-from twindex.embedder.photo import decode
-from twindex.embedder.photo_file import photos_below, read_photo
-from twindex.embedder.registry import cache_dir
+from twindex.embedder.faces.alignment import decode_crop
+from twindex.embedder.faces.detector import Detector
+from twindex.embedder.faces.reader import FaceReader
+from twindex.embedder.model.registry import cache_dir
+from twindex.embedder.photos.decoding import decode
+from twindex.embedder.photos.files import photos_below, read_photo
 from twindex.evaluation.capture import capture_one
 from twindex.gallery.service import Gallery
 from twindex.jobs.enroll import BATCH, plan_job, run_job
 from twindex.jobs.plan import plan_paths
-from twindex.pipeline import READERS
+from twindex.running.pipeline import READERS
 from twindex.types import Sample, UInt8
 
 _GALLERY = 10_000

@@ -20,7 +20,7 @@ from report import interleaved, machine, publish, summary
 from usearch.index import Index as UsearchIndex
 
 from twindex.config import CANDIDATES
-from twindex.gallery.recall import UNMEASURED, exact_nearest
+from twindex.gallery.search.recall import UNMEASURED, exact_nearest
 from twindex.index.choice import AUTO, chosen_spec
 from twindex.index.faiss_index import FaissIndex
 from twindex.types import Float32, Int64

@@ -18,14 +18,14 @@ import keras
 import numpy as np
 from report import interleaved, machine, publish, summary
 
-from twindex.embedder.fused_norm import with_fused_norms
-from twindex.embedder.learner import build_learner
-from twindex.embedder.network import build_branch, build_head
-from twindex.embedder.recipe import read_recipe
-from twindex.embedder.training import fastest_precision
-from twindex.embedder.training_batches import training_batches
-from twindex.embedder.training_faces import TrainingFaces
-from twindex.embedder.training_run import TrainingRun
+from twindex.embedder.training.batches import training_batches
+from twindex.embedder.training.data.faces import TrainingFaces
+from twindex.embedder.training.loop import fastest_precision
+from twindex.embedder.training.recipe.recipe import read_recipe
+from twindex.embedder.training.run import TrainingRun
+from twindex.embedder.training.twin.fused_norm import with_fused_norms
+from twindex.embedder.training.twin.learner import build_learner
+from twindex.embedder.training.twin.network import build_branch, build_head
 
 
 def main() -> None:

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from fuzz.scratch import scratch_folder
-from twindex.embedder.bundle import CARD_FILE, WEIGHTS_FILE, load_bundle
-from twindex.embedder.inception import array_shapes
-from twindex.embedder.registry import find_model
-from twindex.embedder.weights import decode_weights
+from twindex.embedder.model.bundle import CARD_FILE, WEIGHTS_FILE, load_bundle
+from twindex.embedder.model.inception import array_shapes
+from twindex.embedder.model.registry import find_model
+from twindex.embedder.model.weights import decode_weights
 from twindex.errors import TwindexError
 
 _FOLDER = scratch_folder("bundle")

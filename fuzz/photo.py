@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from tests.corpus import images
-from twindex.embedder.photo import decode, share_of_memory
+from twindex.embedder.photos.decoding import decode, share_of_memory
 from twindex.errors import PhotoError
 
 _LARGEST_SEED = 40_000

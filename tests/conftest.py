@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
 
-from twindex.embedder.bundle import Bundle, write_bundle
-from twindex.embedder.card import Card, DefaultThreshold
-from twindex.embedder.inception import array_shapes
+from twindex.embedder.model.bundle import Bundle, write_bundle
+from twindex.embedder.model.card import Card, DefaultThreshold
+from twindex.embedder.model.inception import array_shapes
 
 # TensorFlow prints its start-up notes before any Python filter can see them.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

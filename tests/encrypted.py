@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from twindex.keys import GalleryKey
+from twindex.encryption.keys import GalleryKey
 
 KEY = GalleryKey(b"5e" * 32, "the test")
 OTHER_KEY = GalleryKey(b"a7" * 32, "the other test")

@@ -22,7 +22,7 @@ import numpy as np
 from face_model import COMPONENTS, SIDE, FaceModel, Float32, UInt8, fit, symmetric_means
 from PIL import Image, ImageFilter
 
-from twindex.embedder.quiet_openvino import openvino
+from twindex.embedder.inference.openvino_import import openvino
 
 ENROLLED = ("kenji", "clara", "otto", "samir", "kiran", "ines", "greta", "ada", "ben", "hugo", "jürgen", "zoë")
 STRANGERS = ("stranger-1", "stranger-2", "stranger-3", "stranger-4", "stranger-5", "stranger-6")

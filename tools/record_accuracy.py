@@ -10,7 +10,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from twindex.embedder.bundle import CARD_FILE, load_bundle
+from twindex.embedder.model.bundle import CARD_FILE, load_bundle
 from twindex.errors import TwindexError
 
 

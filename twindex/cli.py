@@ -18,7 +18,7 @@ from twindex.commands.completion import COMPLETION_VARIABLE
 from twindex.commands.options import common_options
 from twindex.commands.terminal import emit, printable, say
 from twindex.errors import TwindexError, UsageError
-from twindex.stopping import end_handling, handle
+from twindex.running.stopping import end_handling, handle
 
 _STOPPED = "Stopped; what was finished is kept. Run the same command again to go on."
 COMMANDS = {

@@ -82,7 +82,7 @@ class Sample:
         face_index: Which face of the photo, 0 being the most prominent.
         face: Box and landmarks, or None for a photo given as already cropped.
         quality: Sharpness of the crop: variance of its Laplacian, grey levels squared.
-        crop: The aligned face with margin, an encoded image (see `embedder/alignment.py`).
+        crop: The aligned face with margin, an encoded image (see `embedder/faces/alignment.py`).
         rivals: Other faces of the photo that are at least half as large: it may be meant to show one of them.
     """
 

@@ -10,7 +10,7 @@ from typing import Any
 from tests.storage.builders import request
 from twindex.archive.directory import SEAL_LENGTH, seal_of
 from twindex.config import DATABASE
-from twindex.embedder.registry import find_model
+from twindex.embedder.model.registry import find_model
 from twindex.storage import GenerationSpec, Store
 
 Entries = list[tuple[zipfile.ZipInfo, bytes]]

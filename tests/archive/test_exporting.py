@@ -20,7 +20,7 @@ from twindex.archive.container import check_archive
 from twindex.archive.exporting import export_gallery
 from twindex.archive.importing import import_gallery
 from twindex.config import DATABASE
-from twindex.embedder.registry import find_model, models_dir
+from twindex.embedder.model.registry import find_model, models_dir
 from twindex.errors import IntegrityError, UsageError
 from twindex.storage import Store
 
@@ -222,7 +222,7 @@ def test_a_model_travels_if_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         "model/card.json",
         "model/weights.safetensors",
     ]
-    monkeypatch.setattr("twindex.embedder.registry._shipped_dir", lambda: tmp_path / "nothing")
+    monkeypatch.setattr("twindex.embedder.model.registry._shipped_dir", lambda: tmp_path / "nothing")
     made = import_gallery(tmp_path / "a", tmp_path / "copy")
     assert made.model_installed
     assert [path.name for path in models_dir().iterdir()] == [written.manifest.contents.model]

@@ -26,11 +26,11 @@ from twindex.archive.exporting import export_gallery
 from twindex.archive.importing import import_gallery
 from twindex.archive.manifest import LARGEST_MANIFEST, decode_manifest, encode_manifest
 from twindex.config import DATABASE
-from twindex.embedder.registry import find_model
+from twindex.embedder.model.registry import find_model
+from twindex.encryption.keys import GalleryKey
 from twindex.errors import ARCHIVE_REASONS, ArchiveError, EncryptionKeyError, ModelMismatchError, UsageError
-from twindex.keys import GalleryKey
+from twindex.files.work_folder import partial_folders
 from twindex.storage import Store
-from twindex.storage.partial import partial_folders
 
 
 def refused(archive: bytes, folder: Path, code: str, match: str) -> None:
@@ -276,7 +276,7 @@ def test_files_that_are_no_databases(exported: bytes, tmp_path: Path, content: b
 
 
 def test_an_older_schema_is_brought_up_to_date(tmp_path: Path) -> None:
-    golden = Path(__file__).parents[1] / "storage" / "golden" / "schema_1.sql"
+    golden = Path(__file__).parents[1] / "storage" / "schema" / "golden" / "schema_1.sql"
     (tmp_path / "g").mkdir()
     with closing(sqlite3.connect(tmp_path / "g" / DATABASE)) as opened:
         opened.executescript(golden.read_text("ascii"))
@@ -380,7 +380,7 @@ def test_a_model_that_is_installed_with_another_card(tmp_path: Path, monkeypatch
     shutil.copytree(find_model("default").path, edited)
     card = json.loads((edited / "card.json").read_text("utf-8"))
     (edited / "card.json").write_text(json.dumps({**card, "head_weight": -1.0}), "utf-8")
-    monkeypatch.setattr("twindex.embedder.registry._shipped_dir", lambda: tmp_path / "shipped")
+    monkeypatch.setattr("twindex.embedder.model.registry._shipped_dir", lambda: tmp_path / "shipped")
     told = "archive's model cannot be installed: .* differ in head_weight; .*import with --without-model"
     with pytest.raises(UsageError, match=told):
         import_gallery(tmp_path / "a", tmp_path / "copy")

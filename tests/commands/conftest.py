@@ -12,8 +12,8 @@ import pytest
 
 import twindex.demo
 from twindex.cli import main
-from twindex.embedder.bundle import write_bundle
-from twindex.embedder.registry import find_model
+from twindex.embedder.model.bundle import write_bundle
+from twindex.embedder.model.registry import find_model
 
 PEOPLE = Path(twindex.demo.__file__).parent / "people"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands.conftest import Run
-from twindex.embedder.registry import find_model
+from twindex.embedder.model.registry import find_model
 
 
 @pytest.fixture(autouse=True)

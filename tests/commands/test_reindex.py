@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from tests.commands.conftest import Run
-from twindex.embedder.faces import FaceReader
-from twindex.embedder.registry import install_model
+from twindex.embedder.faces.reader import FaceReader
+from twindex.embedder.model.registry import install_model
 from twindex.gallery import Gallery
 from twindex.jobs import reindex
 

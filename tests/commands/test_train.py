@@ -8,8 +8,8 @@ import pytest
 from tests.commands.conftest import Run
 from twindex.commands.train import _head_pairs, _weights
 from twindex.embedder.embedder import Embedder
-from twindex.embedder.faces import FaceReader
-from twindex.embedder.registry import find_model
+from twindex.embedder.faces.reader import FaceReader
+from twindex.embedder.model.registry import find_model
 from twindex.errors import UsageError
 from twindex.evaluation.pairs import measure_pairs
 from twindex.evaluation.pairs_file import read_pairs

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from twindex.embedder.alignment import centre
-from twindex.embedder.bundle import Bundle, write_bundle
-from twindex.embedder.card import Card
 from twindex.embedder.embedder import Embedder
+from twindex.embedder.faces.alignment import centre
+from twindex.embedder.model.bundle import Bundle, write_bundle
+from twindex.embedder.model.card import Card
 from twindex.errors import BundleError
 
 Arrays = Mapping[str, NDArray[np.float32]]

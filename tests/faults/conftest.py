@@ -9,7 +9,7 @@ import pytest
 from tests.faults.launcher import Launcher
 from tests.faults.light import light_embedder, memory_folder, write_other_model
 from tests.faults.operations import Surroundings
-from twindex.embedder.registry import find_model
+from twindex.embedder.model.registry import find_model
 
 SEED = 5
 

@@ -22,7 +22,7 @@ from typing import Any
 
 from sqlalchemy.engine.default import DefaultDialect
 
-from twindex.storage.driver import sqlcipher
+from twindex.storage.sqlite.driver import sqlcipher
 
 KILL_AT, FAIL_AT, COUNT_IN = "TWINDEX_KILL_AT", "TWINDEX_FAIL_AT", "TWINDEX_COUNT_POINTS"
 POINTS = (

@@ -47,7 +47,7 @@ GUARDS = (
     Guard(
         "I1",
         "a write transaction holds the lock from its start",
-        "storage/database.py",
+        "storage/sqlite/database.py",
         "Database",
         'begin_statement="BEGIN IMMEDIATE"',
         'begin_statement="BEGIN"',
@@ -56,7 +56,7 @@ GUARDS = (
     Guard(
         "I1",
         "a commit waits for the disk",
-        "storage/database.py",
+        "storage/sqlite/database.py",
         "Database._connect",
         "PRAGMA synchronous = FULL",
         "PRAGMA synchronous = OFF",
@@ -65,7 +65,7 @@ GUARDS = (
     Guard(
         "I1",
         "a write-ahead log only where SQLite's reset bug is mended",
-        "storage/journal.py",
+        "storage/sqlite/journal.py",
         "journal_mode",
         'return "wal" if mended else "truncate"',
         'return "wal"',
@@ -74,7 +74,7 @@ GUARDS = (
     Guard(
         "I1",
         "an open index replays what was enrolled since",
-        "gallery/searchable.py",
+        "gallery/search/searchable.py",
         "SearchableGeneration.refresh",
         "        self._add_absent(enrolled)\n",
         "",
@@ -83,7 +83,7 @@ GUARDS = (
     Guard(
         "I2",
         "a snapshot that is gone or refused is rebuilt from the database",
-        "gallery/searchable.py",
+        "gallery/search/searchable.py",
         "SearchableGeneration._from_snapshot",
         "except IntegrityError as error:",
         "except ZeroDivisionError as error:",
@@ -128,7 +128,7 @@ GUARDS = (
     Guard(
         "I3",
         "an index is in its file, synced, before the file has its name",
-        "index/atomic_file.py",
+        "files/atomic_file.py",
         "write_atomically",
         "            os.fsync(file.fileno())\n",
         "",
@@ -137,7 +137,7 @@ GUARDS = (
     Guard(
         "I3",
         "a snapshot is written beside its name, then renamed",
-        "index/atomic_file.py",
+        "files/atomic_file.py",
         "write_atomically",
         "    temporary = Path(name)\n",
         "    temporary = path\n    os.close(descriptor)\n    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT)\n",
@@ -146,7 +146,7 @@ GUARDS = (
     Guard(
         "I3",
         "no process replaces the file that another one records",
-        "gallery/searchable.py",
+        "gallery/search/searchable.py",
         "SearchableGeneration._write_snapshot",
         "-{secrets.token_hex(4)}.twdx",
         ".twdx",
@@ -155,7 +155,7 @@ GUARDS = (
     Guard(
         "I3",
         "a snapshot that was removed before it is listed is not listed",
-        "storage/generations.py",
+        "storage/rows/generations.py",
         "Generations.record_snapshot",
         "if not (folder / snapshot.file).exists():",
         "if False:",
@@ -164,7 +164,7 @@ GUARDS = (
     Guard(
         "I3",
         "what cleans up after an erasure spares what another process lists",
-        "storage/generations.py",
+        "storage/rows/generations.py",
         "Generations.remove_unlisted",
         "if path.name in listed:",
         "if False:",
@@ -173,7 +173,7 @@ GUARDS = (
     Guard(
         "I4",
         "templates of a model that does not answer are refused",
-        "storage/references.py",
+        "storage/rows/references.py",
         "References.enroll_many",
         "            refuse_stale_model(connection, fingerprint)\n",
         "",
@@ -182,7 +182,7 @@ GUARDS = (
     Guard(
         "I4",
         "a model answers only when no reference lacks its template",
-        "storage/generations.py",
+        "storage/rows/generations.py",
         "Generations.activate",
         "if not every_reference_has(connection, generation.fingerprint):",
         "if False:",
@@ -191,7 +191,7 @@ GUARDS = (
     Guard(
         "I4",
         "a template's hash binds it to its model",
-        "storage/template_format.py",
+        "storage/values/template_format.py",
         "template_sha256",
         '    digest.update(fingerprint.encode("ascii"))\n',
         "",
@@ -209,7 +209,7 @@ GUARDS = (
     Guard(
         "I5",
         "a reference's id is never given again",
-        "storage/migrations.py",
+        "storage/schema/migrations.py",
         "_SCHEMA_1",
         '"references" (\n        id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT',
         '"references" (\n        id INTEGER NOT NULL PRIMARY KEY',
@@ -236,7 +236,7 @@ GUARDS = (
     Guard(
         "I5",
         "an id that the index returns and the store does not hold is no candidate",
-        "gallery/candidates.py",
+        "gallery/search/candidates.py",
         "_family",
         "near, vectors = store.references.vectors(fingerprint, candidates.tolist())",
         "near, (_, vectors) = np.sort(candidates), store.references.vectors(fingerprint, candidates.tolist())",
@@ -245,7 +245,7 @@ GUARDS = (
     Guard(
         "I5",
         "an id whose subject the store does not name, as when it has expired, is no candidate",
-        "gallery/candidates.py",
+        "gallery/search/candidates.py",
         "_family",
         "[reference in owners for reference in near.tolist()]",
         "[True for _ in near.tolist()]",
@@ -254,7 +254,7 @@ GUARDS = (
     Guard(
         "I6",
         "deleted bytes are overwritten",
-        "storage/database.py",
+        "storage/sqlite/database.py",
         "Database._connect",
         "PRAGMA secure_delete = ON",
         "PRAGMA secure_delete = OFF",
@@ -263,7 +263,7 @@ GUARDS = (
     Guard(
         "I6",
         "an erasure forgets every snapshot in its transaction",
-        "storage/subjects.py",
+        "storage/rows/subjects.py",
         "_account",
         "    forget_all_snapshots(connection)\n",
         "",
@@ -272,7 +272,7 @@ GUARDS = (
     Guard(
         "I6",
         "a snapshot that an erasure overtook is not listed",
-        "storage/generations.py",
+        "storage/rows/generations.py",
         "Generations.record_snapshot",
         "if erased_since(connection, snapshot.revision):",
         "if False:",
@@ -290,7 +290,7 @@ GUARDS = (
     Guard(
         "I6",
         "one that was cut short is pending while a file is there that nobody has searched",
-        "gallery/folder_files.py",
+        "gallery/file_roles.py",
         "may_be_foreign",
         "found is None or not",
         "found is not None and not",
@@ -299,7 +299,7 @@ GUARDS = (
     Guard(
         "I6",
         "an erasure is pending while the journal holds bytes",
-        "storage/database.py",
+        "storage/sqlite/database.py",
         "Database.truncate_journal",
         "return bool(busy == 0)",
         "return True",
@@ -308,7 +308,7 @@ GUARDS = (
     Guard(
         "I6",
         "every file is searched for what was erased",
-        "storage/file_search.py",
+        "storage/checks/file_search.py",
         "search_files",
         "tuple(path for path, theirs in runs.items() if theirs & left)",
         "()",
@@ -326,7 +326,7 @@ GUARDS = (
     Guard(
         "I6",
         "an erasure removes the snapshots",
-        "storage/generations.py",
+        "storage/rows/generations.py",
         "Generations.remove_unlisted",
         "                    path.unlink(missing_ok=True)",
         "                    pass",
@@ -335,7 +335,7 @@ GUARDS = (
     Guard(
         "I6",
         "what jobs say of the erased is blanked",
-        "storage/erasure.py",
+        "storage/rows/erasure.py",
         "erase_subject",
         "    blank_items(connection, name, references)\n",
         "",
@@ -344,7 +344,7 @@ GUARDS = (
     Guard(
         "I7",
         "a face that a subject holds is not enrolled again",
-        "storage/enrolment.py",
+        "storage/rows/enrolment.py",
         "enrol",
         "    if not has_template(connection, fingerprint, reference):",
         "    if True:",
@@ -353,7 +353,7 @@ GUARDS = (
     Guard(
         "I7",
         "template and job item commit together",
-        "storage/enrolment.py",
+        "storage/rows/enrolment.py",
         "enrol",
         "        _settle_item(connection, request.job_item, reference, status)",
         "        pass",
@@ -362,7 +362,7 @@ GUARDS = (
     Guard(
         "I7",
         "an item whose subject was erased enrols nobody",
-        "storage/enrolment.py",
+        "storage/rows/enrolment.py",
         "enrol",
         'if item.status != "pending" or item.subject is None:',
         "if False:",
@@ -371,7 +371,7 @@ GUARDS = (
     Guard(
         "I8",
         "what a killed writer left is undone on opening",
-        "storage/database.py",
+        "storage/sqlite/database.py",
         "Database._see_one_state",
         "            if not needs_recovery(error, primary_only=self.keys is not None):",
         "            if True:",
@@ -389,7 +389,7 @@ GUARDS = (
     Guard(
         "Damage is reported",
         "a template's hash is compared whenever it is read",
-        "storage/template_format.py",
+        "storage/values/template_format.py",
         "stacked_vectors",
         "        if not template_is_sound(reference, fingerprint, stored, sha256):",
         "        if False:",
@@ -398,7 +398,7 @@ GUARDS = (
     Guard(
         "Damage is reported",
         "a crop's hash is compared whenever it is read",
-        "storage/template_format.py",
+        "storage/values/template_format.py",
         "checked_crop",
         "    if not crop_is_sound(crop, sha256):",
         "    if False:",
@@ -407,7 +407,7 @@ GUARDS = (
     Guard(
         "Damage is reported",
         "text that cannot be decoded is damage",
-        "storage/faults.py",
+        "storage/sqlite/faults.py",
         "translated_faults",
         "(driver_error, UnicodeDecodeError)",
         "driver_error",
@@ -416,7 +416,7 @@ GUARDS = (
     Guard(
         "Damage is reported",
         "another program's database is refused",
-        "storage/journal.py",
+        "storage/sqlite/journal.py",
         "read_header",
         "    if application_id != APPLICATION_ID:",
         "    if False:",
@@ -452,7 +452,7 @@ GUARDS = (
     Guard(
         "A stop is resumable",
         "a signal waits for the end of a transaction",
-        "storage/database.py",
+        "storage/sqlite/database.py",
         "Database._transaction",
         "with uninterrupted(), translated_faults",
         "with translated_faults",
@@ -461,7 +461,7 @@ GUARDS = (
     Guard(
         "A full disk loses nothing",
         "a snapshot that cannot be written leaves no half of it",
-        "index/atomic_file.py",
+        "files/atomic_file.py",
         "write_atomically",
         "        temporary.unlink(missing_ok=True)\n        raise\n",
         "        raise\n",

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from twindex.embedder.alignment import decode_crop, encode_crop, pre_cropped
-from twindex.embedder.bundle import CARD_FILE, WEIGHTS_FILE, Bundle
 from twindex.embedder.embedder import Embedder
-from twindex.embedder.photo import decode
-from twindex.embedder.registry import find_model
+from twindex.embedder.faces.alignment import decode_crop, encode_crop, pre_cropped
+from twindex.embedder.model.bundle import CARD_FILE, WEIGHTS_FILE, Bundle
+from twindex.embedder.model.registry import find_model
+from twindex.embedder.photos.decoding import decode
 from twindex.types import Float32, UInt8
 
 DIM = 128  # of the shipped model, whose card is the real one

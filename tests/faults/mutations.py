@@ -19,7 +19,7 @@ from tests.faults.world import BrokenPromiseError, World, check_answers, check_t
 from twindex.config import DATABASE
 from twindex.errors import TwindexError
 from twindex.gallery import Gallery
-from twindex.gallery.checkup import examine
+from twindex.gallery.doctor.checkup import examine
 from twindex.jobs.reindex import reindex
 from twindex.types import Sample
 
@@ -202,7 +202,7 @@ DATABASE_DAMAGE: dict[str, Callable[[bytearray, random.Random], None]] = {
 def refusals() -> Iterator[list[str]]:
     """What is logged of snapshots that are refused."""
     said: list[str] = []
-    log = logging.getLogger("twindex.gallery.searchable")
+    log = logging.getLogger("twindex.gallery.search.searchable")
     handler = logging.Handler()
     handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]  # no class for one use
     log.addHandler(handler)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.faults.light import write_photos
 from tests.faults.world import Face, World, elsewhere, opened
-from twindex.terms import Terms
+from twindex.storage.values.terms import Terms
 
 PAST = Terms(expires=datetime(2001, 1, 1, tzinfo=UTC))
 INDEXES = ("flat", "hnsw", "ivf", "pq", "sq8", "auto", "PQ16x4fs")

@@ -33,13 +33,13 @@ import twindex.commands.query
 import twindex.commands.reindex
 import twindex.commands.rekey
 import twindex.commands.subjects
-import twindex.gallery.checkup
+import twindex.gallery.doctor.checkup
 import twindex.gallery.rekeying
 import twindex.jobs.enroll
 import twindex.jobs.reindex
 from tests.faults.deaths import install_from_environment
 from tests.faults.light import install_light_embedder, template
-from twindex.storage.driver import sqlcipher
+from twindex.storage.sqlite.driver import sqlcipher
 
 ACKNOWLEDGE, MEET = "TWINDEX_ACKNOWLEDGE", "TWINDEX_MEET"
 _LONGEST_WAIT_S = 60.0

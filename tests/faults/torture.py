@@ -21,7 +21,7 @@ from tests.faults.operations import Surroundings, enrol, reindex
 from tests.faults.test_side_by_side import two_writers
 from tests.faults.test_signals import stop_many
 from tests.faults.world import World
-from twindex.embedder.registry import find_model
+from twindex.embedder.model.registry import find_model
 
 
 def main() -> int:

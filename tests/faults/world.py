@@ -11,11 +11,11 @@ import numpy as np
 from tests.faults.light import kept_crop, template
 from twindex.config import SNAPSHOTS
 from twindex.embedder.embedder import Embedder
+from twindex.encryption.keys import read_key_file
 from twindex.errors import TwindexError
 from twindex.gallery import Gallery
-from twindex.gallery.candidates import best_subjects
-from twindex.gallery.searchable import SearchableGeneration, open_snapshot
-from twindex.keys import read_key_file
+from twindex.gallery.search.candidates import best_subjects
+from twindex.gallery.search.searchable import SearchableGeneration, open_snapshot
 from twindex.scoring import Head
 from twindex.storage import Store
 

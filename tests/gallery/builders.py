@@ -3,7 +3,7 @@
 import numpy as np
 
 from tests.storage.builders import DIM, sample
-from twindex.embedder.alignment import encode_crop
+from twindex.embedder.faces.alignment import encode_crop
 from twindex.gallery import Gallery
 from twindex.types import Float32, UInt8
 

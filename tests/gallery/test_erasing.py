@@ -10,18 +10,18 @@ import pytest
 
 from tests.gallery.builders import drawn_crop, enrol, template
 from tests.storage.builders import DIM, crop_bytes, remnants, request, sample, unit_vector
-from tests.storage.test_file_search import weaken
+from tests.storage.checks.test_file_search import weaken
 from twindex.config import DATABASE
-from twindex.embedder.alignment import encode_crop
+from twindex.embedder.faces.alignment import encode_crop
 from twindex.gallery import Gallery
-from twindex.gallery.candidates import best_subjects
-from twindex.gallery.checkup import examine, mend
+from twindex.gallery.doctor.checkup import examine, mend
 from twindex.gallery.erasing import verify
-from twindex.gallery.searchable import open_snapshot
+from twindex.gallery.search.candidates import best_subjects
+from twindex.gallery.search.searchable import open_snapshot
 from twindex.scoring import Head
 from twindex.storage import Store
-from twindex.storage.database import Database
-from twindex.terms import Terms
+from twindex.storage.sqlite.database import Database
+from twindex.storage.values.terms import Terms
 
 LATER = datetime.now(UTC) + timedelta(days=1)
 
@@ -68,7 +68,7 @@ def test_a_snapshot_that_another_process_lists_meanwhile_stays(gallery: Gallery,
 def test_nothing_of_the_erased_is_in_any_file(
     gallery: Gallery, folder: Path, index: str, structure: str, journal: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("twindex.storage.database.journal_mode", lambda version: journal)
+    monkeypatch.setattr("twindex.storage.sqlite.database.journal_mode", lambda version: journal)
     gallery.close()
     with Gallery.open(folder) as opened:
         fingerprint = opened.active().fingerprint
@@ -155,7 +155,7 @@ def test_one_cut_short_before_its_search_is_finished_by_writing_the_database_ane
 
 
 def test_a_checkpoint_left_out_is_noticed(gallery: Gallery, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("twindex.storage.database.journal_mode", lambda version: "wal")
+    monkeypatch.setattr("twindex.storage.sqlite.database.journal_mode", lambda version: "wal")
     gallery.close()
     with Gallery.open(folder) as opened:
         filled(opened, 3)
@@ -170,8 +170,8 @@ def test_a_checkpoint_left_out_is_noticed(gallery: Gallery, folder: Path, monkey
 def test_a_reader_makes_it_pending_and_the_doctor_finishes_it(
     gallery: Gallery, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("twindex.storage.database.journal_mode", lambda version: "wal")
-    monkeypatch.setattr("twindex.storage.database._CHECKPOINT_MILLISECONDS", 10)
+    monkeypatch.setattr("twindex.storage.sqlite.database.journal_mode", lambda version: "wal")
+    monkeypatch.setattr("twindex.storage.sqlite.database._CHECKPOINT_MILLISECONDS", 10)
     gallery.close()
     with Gallery.open(folder) as opened:
         _, vector, crop = filled(opened, 3)

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from tests.storage.builders import DIM, OTHER_MODEL, sample
-from twindex.embedder.registry import find_model
+from twindex.embedder.model.registry import find_model
 from twindex.errors import UsageError
 from twindex.gallery import Gallery
-from twindex.gallery.candidates import best_subjects
-from twindex.gallery.searchable import open_snapshot
+from twindex.gallery.search.candidates import best_subjects
+from twindex.gallery.search.searchable import open_snapshot
 from twindex.index.choice import AUTO
 from twindex.jobs.reindex import prune, reindex, roll_back
 from twindex.scoring import SAME_PHOTO, Head

@@ -6,10 +6,10 @@ import pytest
 
 from tests.gallery.builders import enrol, template
 from tests.storage.builders import file_names, remnants
-from twindex.embedder.registry import find_model
+from twindex.embedder.model.registry import find_model
 from twindex.gallery import Gallery
-from twindex.gallery.checkup import examine, mend
-from twindex.storage.generations import Generations
+from twindex.gallery.doctor.checkup import examine, mend
+from twindex.storage.rows.generations import Generations
 
 
 class KilledError(Exception):

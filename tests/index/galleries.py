@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from twindex.index.exact import ExactIndex
+from tests.index.oracle import ExactIndex
 from twindex.index.faiss_index import FaissIndex
 from twindex.index.protocol import Hits
 from twindex.index.spec import parse_spec

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from twindex.index.exact import ExactIndex
+from tests.index.oracle import ExactIndex
 
 CORNERS = np.array([[1, 0], [0, 1], [-1, 0], [0, -1]], np.float32)
 

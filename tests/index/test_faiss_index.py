@@ -19,8 +19,8 @@ from tests.index.galleries import (
     oracle,
     people,
 )
+from tests.index.oracle import ExactIndex
 from twindex.errors import IntegrityError, UsageError
-from twindex.index.exact import ExactIndex
 from twindex.index.faiss_index import FaissIndex
 from twindex.index.spec import parse_spec
 from twindex.index.structure import exhaustive_structure

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from tests.index.galleries import ALL_SPECS, DIM, build, ids, people
+from twindex.encryption.sealing import FileSealer
 from twindex.errors import IntegrityError
 from twindex.index.faiss_index import FaissIndex
 from twindex.index.snapshot import SnapshotFile, SnapshotIdentity, read_snapshot, write_snapshot
-from twindex.sealing import FileSealer
 
 VECTORS = people(400, seed=1)
 IDS = ids(400)

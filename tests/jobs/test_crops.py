@@ -3,8 +3,8 @@ from pathlib import Path
 from PIL import Image
 
 import twindex.demo
-from twindex.embedder.alignment import decode_crop
-from twindex.embedder.faces import FaceReader
+from twindex.embedder.faces.alignment import decode_crop
+from twindex.embedder.faces.reader import FaceReader
 from twindex.jobs.crops import write_crops
 from twindex.jobs.plan import plan_paths
 

@@ -8,7 +8,7 @@ import pytest
 from tests.corpus import manifests
 from twindex.errors import UsageError
 from twindex.jobs.plan import PlannedPhoto, plan_manifest, plan_paths
-from twindex.terms import NO_TERMS, Terms
+from twindex.storage.values.terms import NO_TERMS, Terms
 
 
 @pytest.fixture

@@ -22,4 +22,4 @@ def store(path: Path) -> Iterator[Store]:
 @pytest.fixture
 def wal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Use a write-ahead log whatever SQLite is linked; the bug that forbids it needs two writers at once."""
-    monkeypatch.setattr("twindex.storage.database.journal_mode", lambda version: "wal")
+    monkeypatch.setattr("twindex.storage.sqlite.database.journal_mode", lambda version: "wal")

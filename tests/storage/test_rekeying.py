@@ -10,11 +10,11 @@ import pytest
 
 from tests.encrypted import KEY, OTHER_KEY, showing
 from tests.storage.builders import MODEL, crop_bytes, enrol, file_names, request, unit_vector
+from twindex.encryption.keys import GalleryKey
 from twindex.errors import EncryptionKeyError, IntegrityError, UsageError
-from twindex.keys import GalleryKey
 from twindex.storage import GenerationSpec, Snapshot, Store
-from twindex.storage.occupancy import Occupancy
 from twindex.storage.rekeying import rekey_database
+from twindex.storage.sqlite.gallery_lock import Occupancy
 
 FACES = 6
 
@@ -223,7 +223,7 @@ def test_the_lock_of_a_folder(tmp_path: Path) -> None:
 
 
 def test_where_there_are_no_locks_nobody_is_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("twindex.storage.occupancy.lock_folder", lambda folder, kind: None)
+    monkeypatch.setattr("twindex.storage.sqlite.gallery_lock.lock_folder", lambda folder, kind: None)
     Occupancy(tmp_path, "shared").close()
     with pytest.raises(UsageError, match="cannot be locked"):
         Occupancy(tmp_path, "exclusive")

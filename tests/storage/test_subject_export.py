@@ -15,8 +15,9 @@ import pytest
 
 from tests.storage.builders import MODEL, OTHER_MODEL, crop_bytes, enrol, sample, source_sha256, unit_vector
 from twindex.errors import UsageError
-from twindex.storage import EnrolmentRequest, NewItem, Store, outgoing, subject_export
-from twindex.terms import Terms
+from twindex.files import export_target as outgoing
+from twindex.storage import EnrolmentRequest, NewItem, Store, subject_export
+from twindex.storage.values.terms import Terms
 
 
 def read(path: Path) -> tuple[dict[str, Any], dict[str, bytes]]:

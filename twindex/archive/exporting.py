@@ -8,15 +8,15 @@ from twindex import __version__
 from twindex.archive.container import described_file, write_archive
 from twindex.archive.manifest import DATABASE_ENTRY, MODEL_ENTRIES, Manifest
 from twindex.config import DATABASE
-from twindex.embedder.bundle import copy_bundle
-from twindex.embedder.registry import find_model
+from twindex.embedder.model.bundle import copy_bundle
+from twindex.embedder.model.registry import find_model
 from twindex.errors import IntegrityError, UsageError
+from twindex.files.export_target import publish_archive, refuse_target
+from twindex.files.publishing import private_file
+from twindex.files.work_folder import partial_folder, remove_abandoned
 from twindex.storage import Contents, Store
 from twindex.storage.creation import make_private_file
-from twindex.storage.journal import may_write
-from twindex.storage.outgoing import publish_archive, refuse_target
-from twindex.storage.partial import partial_folder, remove_abandoned
-from twindex.storage.publishing import private_file
+from twindex.storage.sqlite.journal import may_write
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,14 @@ from pathlib import Path
 from twindex.archive.container import Archive
 from twindex.archive.manifest import DATABASE_ENTRY, Manifest
 from twindex.config import DATABASE
-from twindex.embedder.bundle import load_bundle
-from twindex.embedder.registry import install_model, list_models
+from twindex.embedder.model.bundle import load_bundle
+from twindex.embedder.model.registry import install_model, list_models
+from twindex.encryption.keys import environment_key, matching_keys
 from twindex.errors import ArchiveError, EncryptionKeyError, ModelMismatchError, TwindexError, UsageError
-from twindex.keys import environment_key, matching_keys
+from twindex.files.publishing import private_file, publish
+from twindex.files.work_folder import partial_folder, remove_abandoned
 from twindex.storage import Store
-from twindex.storage.journal import read_header
-from twindex.storage.partial import partial_folder, remove_abandoned
-from twindex.storage.publishing import private_file, publish
+from twindex.storage.sqlite.journal import read_header
 
 
 @dataclass(frozen=True)

@@ -54,11 +54,11 @@ def calibrate(
 
     The bound holds for strangers like those measured: the same cameras, the same kind of people.
     """
-    from twindex.evaluation.conformal import strangers_needed
-    from twindex.gallery.operating_point import SOURCE
-    from twindex.gallery.operating_point import calibrate as set_threshold
+    from twindex.evaluation.metrics.conformal import strangers_needed
     from twindex.gallery.service import Gallery
-    from twindex.gallery.threshold_age import threshold_age
+    from twindex.gallery.threshold.age import threshold_age
+    from twindex.gallery.threshold.operating_point import SOURCE
+    from twindex.gallery.threshold.operating_point import calibrate as set_threshold
 
     settings = settings_of(context)
     if target_fpir is not None and math.isnan(target_fpir):
@@ -149,10 +149,10 @@ def _templates(embedder: Any, folder: str, pre_cropped: bool) -> dict[str, Any]:
     """Templates of each stranger; photos without a usable face are told and left out."""
     import numpy as np
 
-    from twindex.embedder.faces import FaceReader
+    from twindex.embedder.faces.reader import FaceReader
     from twindex.evaluation.capture import capture
     from twindex.evaluation.open_set import subject_photos
-    from twindex.pipeline import READERS
+    from twindex.running.pipeline import READERS
 
     if not Path(folder).is_dir():
         raise UsageError(f"The strangers' folder {folder} of the last time is gone; name another with --non-mated.")

@@ -27,7 +27,7 @@ def demo(context: click.Context, output: Path) -> None:
     """
     from twindex.commands.picture import draw_answer
     from twindex.demo.run import GROUP_PHOTO, enrol_people, query_people
-    from twindex.embedder.faces import FaceReader
+    from twindex.embedder.faces.reader import FaceReader
     from twindex.gallery import Gallery
 
     reader = FaceReader()

@@ -10,7 +10,7 @@ from twindex.commands.terminal import show
 from twindex.errors import IntegrityError
 
 if TYPE_CHECKING:
-    from twindex.gallery.findings import Finding
+    from twindex.gallery.doctor.findings import Finding
 
 EXAMPLES = """\b
 Examples:
@@ -44,8 +44,8 @@ def doctor(context: click.Context, repair: bool) -> int:
 
 def _found(folder: Path) -> "list[Finding]":
     """Everything that is found, without changing anything."""
-    from twindex.gallery.checkup import examine, notes
-    from twindex.gallery.folder_checks import check_folder, unopenable
+    from twindex.gallery.doctor.checkup import examine, notes
+    from twindex.gallery.doctor.folder_checks import check_folder, unopenable
     from twindex.gallery.service import Gallery
 
     try:
@@ -58,9 +58,9 @@ def _found(folder: Path) -> "list[Finding]":
 
 def _repaired(folder: Path) -> "tuple[list[Finding], list[Finding]]":
     """What was found before and what is new after mending, and which of it is mended."""
-    from twindex.gallery.checkup import PENDING_ERASURE, examine, mend
-    from twindex.gallery.findings import REPAIR, Finding
-    from twindex.gallery.folder_checks import check_folder, unopenable
+    from twindex.gallery.doctor.checkup import PENDING_ERASURE, examine, mend
+    from twindex.gallery.doctor.findings import REPAIR, Finding
+    from twindex.gallery.doctor.folder_checks import check_folder, unopenable
     from twindex.gallery.service import Gallery
 
     before = check_folder(folder)

@@ -14,7 +14,7 @@ from twindex.config import BATCH_FAILED, DATABASE, Settings
 from twindex.errors import UsageError
 
 if TYPE_CHECKING:
-    from twindex.terms import Terms
+    from twindex.storage.values.terms import Terms
 
 EXAMPLES = """\b
 Examples:
@@ -60,11 +60,11 @@ def enroll(
     reported; a bad one never stops the others (exit 4). Running the same command again enrols nothing twice and goes on
     where an interrupted run was; for photos that are enrolled already it sets the consent and the expiry that it names.
     """
-    from twindex.embedder.photo_file import others_below
+    from twindex.embedder.photos.files import others_below
     from twindex.jobs.enroll import plan_job
     from twindex.jobs.plan import plan_manifest, plan_paths
     from twindex.storage import CONSENT_REQUIRED, subject_name
-    from twindex.terms import parse_terms
+    from twindex.storage.values.terms import parse_terms
 
     settings = settings_of(context)
     if bool(paths) == bool(manifest):
@@ -95,9 +95,9 @@ def run_and_report(settings: Settings, gallery: Any, job: Any) -> int:
 
     The report is of the whole job: what was settled before it was interrupted comes first.
     """
-    from twindex.embedder.faces import FaceReader
+    from twindex.embedder.faces.reader import FaceReader
     from twindex.jobs.enroll import ItemReport, run_job, settled_items
-    from twindex.pipeline import READERS
+    from twindex.running.pipeline import READERS
 
     counts = {"enrolled": 0, "skipped": 0, "failed": 0}
     items: list[dict[str, Any]] = []
@@ -138,7 +138,7 @@ def _digest(paths: list[str], subject: str | None, terms: "Terms") -> str:
 
 
 def _gallery(settings: Settings, model: str | None, *, keep_crops: bool) -> Any:
-    from twindex.embedder.registry import find_model, install_model
+    from twindex.embedder.model.registry import find_model, install_model
     from twindex.gallery.service import Gallery
 
     if not (settings.gallery / DATABASE).exists():

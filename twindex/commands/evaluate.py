@@ -8,7 +8,7 @@ import click
 
 from twindex.commands.options import common_options, model_option, pre_cropped_option, settings_of
 from twindex.commands.terminal import counting, progress, say, show
-from twindex.evaluation.fusion import RULES
+from twindex.evaluation.metrics.fusion import RULES
 
 WORST = 12
 _EXAMPLES = {
@@ -50,12 +50,12 @@ def pairs(
     context: click.Context, pairs_file: Path, images: Path, model: str | None, pre_cropped: bool, report: Path | None
 ) -> None:
     """Verify labelled pairs of photos: accuracy over folds, FNMR at FMR 1 % and 0.1 %, calibration error."""
-    from twindex.embedder.faces import FaceReader
-    from twindex.evaluation.page import new_folder
+    from twindex.embedder.faces.reader import FaceReader
     from twindex.evaluation.pairs import measure_pairs, photos_of
     from twindex.evaluation.pairs_file import read_pairs
+    from twindex.evaluation.report.page import new_folder
     from twindex.gallery.chosen_model import chosen_embedder
-    from twindex.pipeline import READERS
+    from twindex.running.pipeline import READERS
 
     settings, listed = settings_of(context), read_pairs(pairs_file, images)
     if report is not None:
@@ -65,7 +65,7 @@ def pairs(
         result = measure_pairs(listed, reader, embedder, counting(bar), pre_cropped=pre_cropped)
     value = result.to_json()
     if report is not None:
-        from twindex.evaluation.reports import report_pairs
+        from twindex.evaluation.report.reports import report_pairs
 
         say(f"report: {report_pairs(result, value, report, pairs_file.name, reader, WORST, pre_cropped=pre_cropped)}")
     show(settings, value, _pairs_lines(value))
@@ -105,11 +105,11 @@ def search(
     report: Path | None,
 ) -> None:
     """Search an in-memory gallery for known people and for strangers: rank-1, CMC, FNIR at FPIR 1 % and 0.3 %."""
-    from twindex.embedder.faces import FaceReader
+    from twindex.embedder.faces.reader import FaceReader
     from twindex.evaluation.open_set import OpenSet, measure_search, subject_photos
-    from twindex.evaluation.page import new_folder
+    from twindex.evaluation.report.page import new_folder
     from twindex.gallery.chosen_model import chosen_embedder
-    from twindex.pipeline import READERS
+    from twindex.running.pipeline import READERS
 
     settings = settings_of(context)
     photos = OpenSet(*(tuple(subject_photos(folder)) for folder in (enrolled, probes, strangers)))
@@ -122,7 +122,7 @@ def search(
         )
     value = result.to_json()
     if report is not None:
-        from twindex.evaluation.reports import report_search
+        from twindex.evaluation.report.reports import report_search
 
         say(f"report: {report_search(result, value, report, reader, WORST, pre_cropped=pre_cropped)}")
     show(settings, value, _search_lines(value))

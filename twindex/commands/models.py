@@ -6,7 +6,7 @@ import click
 
 from twindex.commands.options import common_options, settings_of
 from twindex.commands.terminal import show, table
-from twindex.embedder.card import PRECISIONS
+from twindex.embedder.model.card import PRECISIONS
 
 EXAMPLES = """\b
 Examples:
@@ -27,7 +27,7 @@ def models() -> None:
 @click.pass_context
 def list_installed(context: click.Context) -> None:
     """List the installed models."""
-    from twindex.embedder.registry import list_models
+    from twindex.embedder.model.registry import list_models
 
     found = list_models()
     value = [
@@ -52,7 +52,7 @@ def list_installed(context: click.Context) -> None:
 @click.pass_context
 def show_model(context: click.Context, model: str) -> None:
     """Show the card of MODEL: a name, a fingerprint, or a bundle's folder."""
-    from twindex.embedder.registry import find_model
+    from twindex.embedder.model.registry import find_model
 
     card = find_model(model).card
     value: dict[str, Any] = {"model": card.fingerprint, **card.to_json()}
@@ -71,7 +71,7 @@ def show_model(context: click.Context, model: str) -> None:
 @click.pass_context
 def install(context: click.Context, bundle: str, precision: str | None) -> None:
     """Check BUNDLE, a folder or an installed model, and copy it to this user's models."""
-    from twindex.embedder.registry import install_model
+    from twindex.embedder.model.registry import install_model
 
     card = install_model(bundle, precision).card
     value = {"name": card.name, "model": card.fingerprint, "precision": card.precision}

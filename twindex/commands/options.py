@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from twindex.config import Settings, default_gallery
-from twindex.keys import KEY_FILE_VARIABLE, KEY_VARIABLE
+from twindex.encryption.keys import KEY_FILE_VARIABLE, KEY_VARIABLE
 
 Command = Callable[..., Any]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from twindex.commands.terminal import printable
-from twindex.embedder.alignment import decode_crop
-from twindex.embedder.photo import decode
+from twindex.embedder.faces.alignment import decode_crop
+from twindex.embedder.photos.decoding import decode
 from twindex.errors import UsageError
 from twindex.gallery import FaceAnswer, Gallery, ProbeAnswer
 

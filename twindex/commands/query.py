@@ -13,7 +13,7 @@ from twindex.config import TOP
 from twindex.errors import PhotoError, UsageError
 
 if TYPE_CHECKING:
-    from twindex.embedder.faces import FaceReader
+    from twindex.embedder.faces.reader import FaceReader
 
 UNKNOWN, NO_FACE = 1, 3
 EXAMPLES = """\b
@@ -57,11 +57,11 @@ def query(
     # The detector loads beside the database, the model beside the first photo's detection.
     loading = context.with_resource(ThreadPoolExecutor(2))
     detector = loading.submit(_ready_reader, pre_cropped)
-    from twindex.embedder.photo_file import read_photo
+    from twindex.embedder.photos.files import read_photo
     from twindex.gallery import Gallery
-    from twindex.gallery.threshold_age import threshold_age
+    from twindex.gallery.threshold.age import threshold_age
 
-    import_module("twindex.gallery.candidates")  # FAISS, while the detector loads
+    import_module("twindex.gallery.search.candidates")  # FAISS, while the detector loads
     status = 0
     with Gallery.open(settings.gallery, read_only=True) as gallery:
         # What is wrong with the model is raised when it embeds.
@@ -98,7 +98,7 @@ def query(
 
 def _check_picture(picture: Path, image: Path, gallery: Path) -> None:
     """Refuse a place for the picture where it cannot, or must not, be written, before anything is searched."""
-    from twindex.storage.outgoing import refuse_inside
+    from twindex.files.export_target import refuse_inside
 
     if picture.is_dir() or not picture.absolute().parent.is_dir():
         raise UsageError(f"--picture {picture} cannot be written: name a file in a folder that exists.")
@@ -109,7 +109,7 @@ def _check_picture(picture: Path, image: Path, gallery: Path) -> None:
 
 def _ready_reader(pre_cropped: bool) -> "FaceReader":
     """A `FaceReader`, its detector loaded if it will be needed."""
-    from twindex.embedder.faces import FaceReader
+    from twindex.embedder.faces.reader import FaceReader
 
     reader = FaceReader()
     if not pre_cropped:

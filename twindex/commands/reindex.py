@@ -46,7 +46,7 @@ def reindex(
     Queries are answered all along: by the old generation until the new one is complete. A killed job goes on when the
     same command is given again. --prune alone only prunes; with other options it prunes afterwards.
     """
-    from twindex.embedder.registry import install_model
+    from twindex.embedder.model.registry import install_model
     from twindex.gallery.service import Gallery
     from twindex.jobs import reindex as job
 

@@ -31,8 +31,8 @@ def rekey(context: click.Context, new_key_file: Path | None, remove_key: bool) -
     A new database is written beside the old one, checked, and given its name; the old one is overwritten. No other
     program may have the gallery open. Nobody can open an encrypted gallery without its key: keep it elsewhere too.
     """
+    from twindex.encryption.keys import environment_key, read_key_file
     from twindex.gallery.rekeying import rekey as rekey_gallery
-    from twindex.keys import environment_key, read_key_file
 
     settings = settings_of(context)
     new = None if new_key_file is None else read_key_file(new_key_file)

@@ -84,7 +84,7 @@ def show_subject(context: click.Context, name: str) -> None:
 @click.pass_context
 def rename_subject(context: click.Context, name: str, new_name: str) -> None:
     """Give NAME the name NEW_NAME; nothing is embedded again."""
-    from twindex.storage.names import subject_name
+    from twindex.storage.values.names import subject_name
 
     with open_store(context) as store:
         store.subjects.rename(name, new_name)
@@ -99,7 +99,7 @@ def rename_subject(context: click.Context, name: str, new_name: str) -> None:
 @click.pass_context
 def annotate_subject(context: click.Context, name: str, entries: tuple[str, ...]) -> None:
     """Keep what you want to know about NAME, such as team=engines; KEY= alone removes an entry."""
-    from twindex.storage.names import subject_name
+    from twindex.storage.values.names import subject_name
 
     pairs = [entry.partition("=") for entry in entries]
     for entry, (key, equals, _) in zip(entries, pairs, strict=True):
@@ -118,7 +118,7 @@ def annotate_subject(context: click.Context, name: str, entries: tuple[str, ...]
 @click.pass_context
 def merge_subjects(context: click.Context, source: str, target: str) -> None:
     """Move every reference of SOURCE to TARGET; they are the same person."""
-    from twindex.storage.names import subject_name
+    from twindex.storage.values.names import subject_name
 
     with open_store(context) as store:
         moved = store.subjects.merge(source, target)
@@ -134,7 +134,7 @@ def merge_subjects(context: click.Context, source: str, target: str) -> None:
 @click.pass_context
 def export_subject(context: click.Context, name: str, file: Path) -> None:
     """Write everything held about NAME to FILE, a new ZIP archive: templates, crops, terms, jobs and audit."""
-    from twindex.storage.names import subject_name
+    from twindex.storage.values.names import subject_name
 
     with open_store(context) as store:
         references = store.export_subject(name, file)

@@ -11,8 +11,8 @@ from click.core import ParameterSource
 
 from twindex.commands.options import common_options, settings_of
 from twindex.commands.terminal import counting, progress, say, show
-from twindex.embedder.recipe import PRECISIONS, Recipe, read_recipe
-from twindex.embedder.stage import LOSSES, Stage
+from twindex.embedder.training.recipe.recipe import PRECISIONS, Recipe, read_recipe
+from twindex.embedder.training.recipe.stage import LOSSES, Stage
 from twindex.errors import UsageError
 
 BACKENDS = ("tensorflow", "jax", "torch")
@@ -148,11 +148,11 @@ def train(
     recipe = read_recipe(recipe_file) if recipe_file else _recipe(output, options)
     initial = _weights(weights)
     head_pairs = None if calibrate_on is None else _head_pairs(calibrate_on)
-    from twindex.embedder.export import export_bundle
-    from twindex.embedder.training import StepReport
-    from twindex.embedder.training import train as train_twin
-    from twindex.embedder.training_faces import TrainingFaces
-    from twindex.embedder.training_run import TrainingRun
+    from twindex.embedder.training.data.faces import TrainingFaces
+    from twindex.embedder.training.export import export_bundle
+    from twindex.embedder.training.loop import StepReport
+    from twindex.embedder.training.loop import train as train_twin
+    from twindex.embedder.training.run import TrainingRun
 
     folder = run_folder or Path(f"{output}.run")
     crops = [_aligned(root, folder / "crops" / root.resolve().name) for root in faces] if align else faces
@@ -188,12 +188,12 @@ def _weights(text: str | None) -> str | None:
     A file is checked before any work is done.
     """
     if text is not None and Path(text).exists() and not Path(text).is_dir():
-        from twindex.embedder.weights_file import check_weights_file
+        from twindex.embedder.training.initial.checked_file import check_weights_file
 
         check_weights_file(Path(text))
     if text is None or text == "imagenet" or Path(text).exists():
         return text
-    from twindex.embedder.registry import find_model
+    from twindex.embedder.model.registry import find_model
 
     return str(find_model(text).path)
 
@@ -202,10 +202,10 @@ def _head_pairs(file: Path) -> Any:
     """Measures the distances of listed pairs, found and aligned as a query does it. The list is read at once."""
     import numpy as np
 
-    from twindex.embedder.faces import FaceReader
+    from twindex.embedder.faces.reader import FaceReader
     from twindex.evaluation.pairs import measure_pairs, photos_of
     from twindex.evaluation.pairs_file import read_pairs
-    from twindex.pipeline import READERS
+    from twindex.running.pipeline import READERS
 
     pairs = read_pairs(file, file.parent)
 
@@ -220,10 +220,10 @@ def _head_pairs(file: Path) -> Any:
 
 def _aligned(photos: Path, folder: Path) -> Path:
     """Crops of all photos below a folder of subjects; photos without a usable face are told and left out."""
-    from twindex.embedder.faces import FaceReader
+    from twindex.embedder.faces.reader import FaceReader
     from twindex.jobs.crops import write_crops
     from twindex.jobs.plan import plan_paths
-    from twindex.pipeline import READERS
+    from twindex.running.pipeline import READERS
 
     planned = list(plan_paths([photos], None))
     with progress(len(planned), "photo", "align") as bar:

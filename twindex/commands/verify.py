@@ -28,9 +28,9 @@ def verify(context: click.Context, first: Path, second: Path, model: str | None,
     """
     import numpy as np
 
-    from twindex.embedder.alignment import decode_crop
-    from twindex.embedder.faces import FaceReader
-    from twindex.embedder.photo_file import read_photo
+    from twindex.embedder.faces.alignment import decode_crop
+    from twindex.embedder.faces.reader import FaceReader
+    from twindex.embedder.photos.files import read_photo
     from twindex.gallery.chosen_model import chosen_embedder
     from twindex.scoring import Head, distances
 

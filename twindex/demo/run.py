@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from twindex.embedder.faces import FaceReader
-from twindex.embedder.photo_file import photos_below
+from twindex.embedder.faces.reader import FaceReader
+from twindex.embedder.photos.files import photos_below
 from twindex.gallery import FaceAnswer, Gallery
 from twindex.jobs.enroll import ItemReport, plan_job, run_job
 from twindex.jobs.plan import plan_paths

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 
 import twindex
-from twindex.embedder.alignment import centre
-from twindex.embedder.bundle import Bundle
-from twindex.embedder.card import Card
-from twindex.embedder.graphs.branch import build_branch
-from twindex.embedder.runtime import Network, load_network
+from twindex.embedder.faces.alignment import centre
+from twindex.embedder.inference.branch_graph import build_branch
+from twindex.embedder.inference.runtime import Network, load_network
+from twindex.embedder.model.bundle import Bundle
+from twindex.embedder.model.card import Card
 from twindex.errors import BundleError
 from twindex.types import Float32, UInt8
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from twindex.embedder.alignment import decode_crop
 from twindex.embedder.embedder import Embedder
-from twindex.embedder.faces import FaceReader
-from twindex.embedder.photo_file import read_photo
+from twindex.embedder.faces.alignment import decode_crop
+from twindex.embedder.faces.reader import FaceReader
+from twindex.embedder.photos.files import read_photo
 from twindex.errors import PhotoError
-from twindex.pipeline import READERS, run_pipeline
+from twindex.running.pipeline import READERS, run_pipeline
 from twindex.types import Float32, Sample
 
 _BATCH = 32

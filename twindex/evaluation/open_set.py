@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from twindex.embedder.card import Card
 from twindex.embedder.embedder import Embedder
-from twindex.embedder.faces import FaceReader
-from twindex.embedder.photo_file import photos_below
+from twindex.embedder.faces.reader import FaceReader
+from twindex.embedder.model.card import Card
+from twindex.embedder.photos.files import photos_below
 from twindex.errors import UsageError
 from twindex.evaluation.capture import Captured, capture
-from twindex.evaluation.fusion import Rule, subject_distances
-from twindex.evaluation.identification import STRANGER, Searches, nested_sizes, searches
-from twindex.evaluation.rates import rate_interval
+from twindex.evaluation.metrics.fusion import Rule, subject_distances
+from twindex.evaluation.metrics.identification import STRANGER, Searches, nested_sizes, searches
+from twindex.evaluation.metrics.rates import rate_interval
 from twindex.scoring import Float64
 from twindex.types import Float32, Int64
 

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from twindex.embedder.card import Card
 from twindex.embedder.embedder import Embedder
-from twindex.embedder.faces import FaceReader
+from twindex.embedder.faces.reader import FaceReader
+from twindex.embedder.model.card import Card
 from twindex.evaluation.capture import Captured, capture
+from twindex.evaluation.metrics.rates import binomial_interval, rate_interval
+from twindex.evaluation.metrics.reliability import Reliability, brier_score, reliability
+from twindex.evaluation.metrics.verification import PairScores, decidability, fnmr_at_fmr, fold_accuracies
 from twindex.evaluation.pairs_file import Pair
-from twindex.evaluation.rates import binomial_interval, rate_interval
-from twindex.evaluation.reliability import Reliability, brier_score, reliability
-from twindex.evaluation.verification import PairScores, decidability, fnmr_at_fmr, fold_accuracies
 from twindex.scoring import Float64, Head
 
 FMRS = (0.01, 0.001)

@@ -8,7 +8,7 @@ fold by fold, the mated pairs `name<TAB>number<TAB>number` and the non-mated pai
 from dataclasses import dataclass
 from pathlib import Path
 
-from twindex.embedder.photo_file import is_photo
+from twindex.embedder.photos.files import is_photo
 from twindex.errors import UsageError
 
 _MOST_DIGITS = 9

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from twindex.config import DATABASE
 from twindex.embedder.embedder import Embedder
-from twindex.embedder.registry import cache_dir, find_model
+from twindex.embedder.model.registry import cache_dir, find_model
 from twindex.gallery.service import Gallery
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from twindex.errors import UsageError
-from twindex.gallery.folder_files import Place, files_below, foreign_among, may_be_foreign, place_of
+from twindex.gallery.file_roles import Place, files_below, foreign_among, may_be_foreign, place_of
 from twindex.storage import AuditRow, Erasure, Store
 
 PURGED_AT_ONCE = 1_000  # references whose bytes are kept in memory, to be looked for together

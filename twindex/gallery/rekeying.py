@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from twindex.config import DATABASE, SNAPSHOTS
+from twindex.encryption.keys import GalleryKey
 from twindex.errors import EncryptionKeyError, UsageError
-from twindex.gallery.folder_files import files_below, foreign_files
-from twindex.keys import GalleryKey
-from twindex.storage.journal import read_header
+from twindex.gallery.file_roles import files_below, foreign_files
 from twindex.storage.rekeying import discard, refuse_shared, rekey_database
+from twindex.storage.sqlite.journal import read_header
 
 
 @dataclass(frozen=True)

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from twindex.config import COMPACT_AFTER, DATABASE, SNAPSHOTS
-from twindex.embedder.alignment import decode_crop
-from twindex.embedder.bundle import Bundle
-from twindex.embedder.registry import cache_dir, find_model
+from twindex.embedder.faces.alignment import decode_crop
+from twindex.embedder.model.bundle import Bundle
+from twindex.embedder.model.registry import cache_dir, find_model
+from twindex.encryption.keys import GalleryKey
 from twindex.errors import ModelMismatchError, UsageError
 from twindex.gallery.answers import FaceAnswer, ProbeAnswer
 from twindex.gallery.erasing import PURGED_AT_ONCE, Receipt, verify
 from twindex.index.choice import AUTO
-from twindex.keys import GalleryKey
 from twindex.scoring import Head, decide
 from twindex.storage import (
     Enrolment,
@@ -33,12 +33,12 @@ from twindex.storage import (
     Store,
     StoredThreshold,
 )
-from twindex.terms import NO_TERMS, Terms
+from twindex.storage.values.terms import NO_TERMS, Terms
 from twindex.types import Float32, Sample
 
 if TYPE_CHECKING:
     from twindex.embedder.embedder import Embedder
-    from twindex.gallery.searchable import SearchableGeneration
+    from twindex.gallery.search.searchable import SearchableGeneration
 
 _GROWTH = 0.1  # share of new subjects from which on a threshold is too old
 _log = logging.getLogger(__name__)
@@ -195,7 +195,7 @@ class Gallery:
 
     def searchable(self) -> SearchableGeneration:
         """The active generation, up to date with every process's enrolments and erasures."""
-        from twindex.gallery.searchable import SearchableGeneration
+        from twindex.gallery.search.searchable import SearchableGeneration
 
         with self.store.one_state():
             number, revision = self.store.generations.active_id(), self.store.changes.revision()
@@ -282,7 +282,7 @@ class Gallery:
 
     def _search(self, searchable: SearchableGeneration, samples: Sequence[Sample], top: int) -> list[FaceAnswer]:
         """All from one generation and one state: a flip to another meanwhile changes nothing here."""
-        from twindex.gallery.candidates import best_subjects
+        from twindex.gallery.search.candidates import best_subjects
 
         fingerprint = searchable.generation.fingerprint
         card = self.embedder(fingerprint).card

@@ -3,8 +3,8 @@
 A snapshot file is the 8 bytes "TWINDEX\\x01", the length of the header as an unsigned 32-bit and of the payload as an
 unsigned 64-bit little-endian integer, the header (a JSON object in UTF-8, keys sorted, no spaces: "identity" with the
 fields of `SnapshotIdentity`, and "structure", the FAISS factory string), and the payload (FAISS's serialised index).
-An encrypted gallery's is all of that, sealed (`sealing.py`) with the identity, as the header has it, for associated
-data.
+An encrypted gallery's is all of that, sealed (`encryption/sealing.py`) with the identity, as the header has it, for
+associated data.
 """
 
 import hashlib
@@ -15,11 +15,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from twindex.encryption.sealing import FileSealer
 from twindex.errors import IntegrityError, UsageError
-from twindex.index.atomic_file import write_atomically
+from twindex.files.atomic_file import write_atomically
 from twindex.index.faiss_index import FaissIndex
 from twindex.index.spec import parse_spec
-from twindex.sealing import FileSealer
 
 _MAGIC = b"TWINDEX\x01"
 _PREAMBLE = struct.Struct("<8sIQ")

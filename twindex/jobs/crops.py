@@ -4,11 +4,11 @@ import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from twindex.embedder.faces import FaceReader
-from twindex.embedder.photo_file import read_photo, source_digest
+from twindex.embedder.faces.reader import FaceReader
+from twindex.embedder.photos.files import read_photo, source_digest
 from twindex.errors import PhotoError
 from twindex.jobs.plan import PlannedPhoto
-from twindex.pipeline import READERS, run_pipeline
+from twindex.running.pipeline import READERS, run_pipeline
 
 Refused = tuple[PlannedPhoto, PhotoError]
 _NAME = re.compile(r"[0-9a-f]{16}\.jpg")

@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from twindex.embedder.faces import FaceReader
-from twindex.embedder.photo_file import read_photo, source_digest
+from twindex.embedder.faces.reader import FaceReader
+from twindex.embedder.photos.files import read_photo, source_digest
 from twindex.errors import IntegrityError, PhotoError, UsageError
 from twindex.gallery.service import Embedded, Gallery
 from twindex.jobs.plan import PlannedPhoto
-from twindex.pipeline import READERS, batched, run_pipeline
+from twindex.running.pipeline import READERS, batched, run_pipeline
 from twindex.storage import CONSENT_REQUIRED, EnrolmentStatus, Job, JobItem, NewItem, ReferenceRecord, subject_name
 from twindex.types import Sample
 

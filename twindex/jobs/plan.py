@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
 
-from twindex.embedder.photo_file import is_photo, photos_below
+from twindex.embedder.photos.files import is_photo, photos_below
 from twindex.errors import UsageError
 from twindex.storage import subject_name
-from twindex.terms import NO_TERMS, Terms, parse_terms
+from twindex.storage.values.terms import NO_TERMS, Terms, parse_terms
 
 _log = logging.getLogger(__name__)
 MANIFEST_COLUMNS = ("path", "subject")

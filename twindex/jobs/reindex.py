@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from twindex.embedder.alignment import decode_crop
-from twindex.embedder.bundle import Bundle
+from twindex.embedder.faces.alignment import decode_crop
+from twindex.embedder.model.bundle import Bundle
 from twindex.errors import IntegrityError, TwindexError, UsageError
-from twindex.gallery.recall import measure_recall
-from twindex.gallery.searchable import SearchableGeneration
+from twindex.gallery.search.recall import measure_recall
+from twindex.gallery.search.searchable import SearchableGeneration
 from twindex.gallery.service import Gallery
 from twindex.index.choice import AUTO, auto_spec, chosen_spec, is_auto, shortage
-from twindex.pipeline import READERS, run_pipeline
+from twindex.running.pipeline import READERS, run_pipeline
 from twindex.storage import Generation, JobState
 from twindex.types import Float32, Int64, UInt8
 

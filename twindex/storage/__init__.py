@@ -1,12 +1,13 @@
 """The metadata store: SQLite through SQLAlchemy. `Store` is the way in; the rest are the values it speaks in."""
 
-from twindex.storage.consistency import Inconsistency
-from twindex.storage.contents import Contents
-from twindex.storage.enrolment import CONSENT_REQUIRED
-from twindex.storage.journal import APPLICATION_ID
-from twindex.storage.names import MAX_NAME_LENGTH, subject_name
-from twindex.storage.receipts import AuditRow, Erasure, ExpiredReference
-from twindex.storage.records import (
+from twindex.storage.checks.consistency import Inconsistency
+from twindex.storage.checks.summary import Contents
+from twindex.storage.rows.enrolment import CONSENT_REQUIRED
+from twindex.storage.sqlite.journal import APPLICATION_ID
+from twindex.storage.store import Store
+from twindex.storage.values.names import MAX_NAME_LENGTH, subject_name
+from twindex.storage.values.receipts import AuditRow, Erasure, ExpiredReference
+from twindex.storage.values.records import (
     Change,
     ChangeKind,
     Damage,
@@ -31,7 +32,6 @@ from twindex.storage.records import (
     SubjectSummary,
     TemplateKey,
 )
-from twindex.storage.store import Store
 
 __all__ = [
     "APPLICATION_ID",

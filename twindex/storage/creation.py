@@ -8,15 +8,15 @@ from pathlib import Path
 
 from sqlalchemy import insert
 
+from twindex.encryption.keys import DerivedKeys, GalleryKey, new_keys
 from twindex.errors import UsageError
-from twindex.keys import DerivedKeys, GalleryKey, new_keys
-from twindex.storage.database import Database
-from twindex.storage.generations import activate_generation, insert_generation
-from twindex.storage.journal import APPLICATION_ID
-from twindex.storage.migrations import migrate
-from twindex.storage.publishing import publish
-from twindex.storage.records import GenerationSpec
-from twindex.storage.schema import GALLERY
+from twindex.files.publishing import publish
+from twindex.storage.rows.generations import activate_generation, insert_generation
+from twindex.storage.schema.migrations import migrate
+from twindex.storage.schema.tables import GALLERY
+from twindex.storage.sqlite.database import Database
+from twindex.storage.sqlite.journal import APPLICATION_ID
+from twindex.storage.values.records import GenerationSpec
 
 
 def create_database(

@@ -11,18 +11,18 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
-from twindex.durability import synchronise
+from twindex.encryption.keys import DerivedKeys, GalleryKey, matching_keys, new_keys
 from twindex.errors import EncryptionKeyError, IntegrityError, UsageError
-from twindex.keys import DerivedKeys, GalleryKey, matching_keys, new_keys
-from twindex.storage.audit import Audit
+from twindex.files.durability import synchronise
+from twindex.storage.checks.inspection import inspect
 from twindex.storage.creation import make_private_file
-from twindex.storage.database import Database
-from twindex.storage.driver import key_literal, settle, sqlcipher, unlock
-from twindex.storage.faults import translated_faults
-from twindex.storage.inspection import inspect
-from twindex.storage.journal import APPLICATION_ID, connection_uri, read_header
-from twindex.storage.migrations import MIGRATIONS
-from twindex.storage.occupancy import Occupancy
+from twindex.storage.rows.audit import Audit
+from twindex.storage.schema.migrations import MIGRATIONS
+from twindex.storage.sqlite.database import Database
+from twindex.storage.sqlite.driver import key_literal, settle, sqlcipher, unlock
+from twindex.storage.sqlite.faults import translated_faults
+from twindex.storage.sqlite.gallery_lock import Occupancy
+from twindex.storage.sqlite.journal import APPLICATION_ID, connection_uri, read_header
 
 _BLOCK = 1 << 20
 _LEFTOVERS = "rekey"

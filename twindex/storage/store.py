@@ -9,30 +9,36 @@ from typing import TYPE_CHECKING, Self
 
 from sqlalchemy import Connection, select, update
 
+from twindex.encryption.keys import GalleryKey, environment_key, matching_keys
+from twindex.encryption.sealing import FileSealer
 from twindex.errors import IntegrityError, UsageError
-from twindex.keys import GalleryKey, environment_key, matching_keys
-from twindex.sealing import FileSealer
-from twindex.storage.audit import Audit, record
-from twindex.storage.changes import Changes
-from twindex.storage.consistency import Inconsistency, erase_orphans, inconsistencies, log_enrolments, raise_counters
-from twindex.storage.contents import Contents, read_contents
+from twindex.storage.checks.consistency import (
+    Inconsistency,
+    erase_orphans,
+    inconsistencies,
+    log_enrolments,
+    raise_counters,
+)
+from twindex.storage.checks.inspection import inspect
+from twindex.storage.checks.summary import Contents, read_contents
 from twindex.storage.creation import create_database
-from twindex.storage.database import Database
-from twindex.storage.expected_schema import schema_differences
-from twindex.storage.generations import Generations, forget_all_snapshots
-from twindex.storage.inspection import inspect
-from twindex.storage.jobs import Jobs
-from twindex.storage.journal import may_write, read_header, refuse_stranger
-from twindex.storage.migrations import MIGRATIONS, migrate, schema_version
-from twindex.storage.records import Damage, GalleryRecord, GenerationSpec, StoredThreshold
-from twindex.storage.references import References
 from twindex.storage.rekeying import remove_leftovers
-from twindex.storage.schema import GALLERY, METADATA
+from twindex.storage.rows.audit import Audit, record
+from twindex.storage.rows.changes import Changes
+from twindex.storage.rows.generations import Generations, forget_all_snapshots
+from twindex.storage.rows.jobs import Jobs
+from twindex.storage.rows.references import References
+from twindex.storage.rows.subjects import Subjects
+from twindex.storage.schema.expected import schema_differences
+from twindex.storage.schema.migrations import MIGRATIONS, migrate, schema_version
+from twindex.storage.schema.tables import GALLERY, METADATA
+from twindex.storage.sqlite.database import Database
+from twindex.storage.sqlite.journal import may_write, read_header, refuse_stranger
 from twindex.storage.subject_export import export_subject
-from twindex.storage.subjects import Subjects
+from twindex.storage.values.records import Damage, GalleryRecord, GenerationSpec, StoredThreshold
 
 if TYPE_CHECKING:
-    from twindex.storage.file_search import FileSearch
+    from twindex.storage.checks.file_search import FileSearch
 
 _GALLERY = select(
     GALLERY.c.gallery_id, GALLERY.c.keep_crops, GALLERY.c.created, GALLERY.c.threshold, GALLERY.c.consent_required
@@ -181,7 +187,7 @@ class Store:
 
     def search_files(self, folder: Path, values: Sequence[bytes]) -> "FileSearch":
         """Look for erased values in every file below a folder; see `file_search.py`."""
-        from twindex.storage.file_search import search_files  # needs NumPy, which other commands do without
+        from twindex.storage.checks.file_search import search_files  # needs NumPy, which other commands do without
 
         return search_files(self._database, folder, values)
 

@@ -11,20 +11,20 @@ from typing import Any, BinaryIO
 
 from sqlalchemy import Connection, select
 
-from twindex.storage.audit import record, rows_about
-from twindex.storage.chunks import id_chunks
-from twindex.storage.database import Database
-from twindex.storage.face_json import face_to_json
-from twindex.storage.names import readable_text
-from twindex.storage.outgoing import publish_archive, refuse_target
-from twindex.storage.partial import partial_folder, remove_abandoned
-from twindex.storage.publishing import private_file
-from twindex.storage.records import ReferenceRecord
-from twindex.storage.reference_lookup import select_references
-from twindex.storage.references import select_crop
-from twindex.storage.schema import GALLERY, JOB_ITEMS, REFERENCES, SUBJECTS, TEMPLATES
-from twindex.storage.subjects import find_subject
-from twindex.storage.template_format import stacked_vectors
+from twindex.files.export_target import publish_archive, refuse_target
+from twindex.files.publishing import private_file
+from twindex.files.work_folder import partial_folder, remove_abandoned
+from twindex.storage.rows.audit import record, rows_about
+from twindex.storage.rows.reference_lookup import select_references
+from twindex.storage.rows.references import select_crop
+from twindex.storage.rows.subjects import find_subject
+from twindex.storage.schema.tables import GALLERY, JOB_ITEMS, REFERENCES, SUBJECTS, TEMPLATES
+from twindex.storage.sqlite.chunks import id_chunks
+from twindex.storage.sqlite.database import Database
+from twindex.storage.values.face_json import face_to_json
+from twindex.storage.values.names import readable_text
+from twindex.storage.values.records import ReferenceRecord
+from twindex.storage.values.template_format import stacked_vectors
 
 SCHEMA = 1
 

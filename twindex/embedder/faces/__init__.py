@@ -1,0 +1,1 @@
+"""From pixels to aligned faces: detection, alignment and quality."""

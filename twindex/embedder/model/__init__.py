@@ -1,0 +1,1 @@
+"""Models on disk: the bundle, its card, its weights, and where bundles are kept."""

@@ -1,0 +1,180 @@
+"""A model bundle: a folder with a trained branch (`weights.safetensors`) and its card (`card.json`).
+
+The card holds the SHA-256 of the weights file. A bundle never changes: another model is another folder.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twindex.embedder.model.card import Card
+from twindex.embedder.model.weights import check_weights_header, decode_weights, encode_weights, read_weights
+from twindex.errors import BundleError, UsageError
+from twindex.files.durability import synchronise
+
+CARD_FILE = "card.json"
+WEIGHTS_FILE = "weights.safetensors"
+
+_LARGEST_CARD = 1 << 20
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle on disk, as `load_bundle` opens it.
+
+    Attributes:
+        path: Its folder.
+        card: What it is.
+    """
+
+    path: Path
+    card: Card
+
+    def arrays(self) -> dict[str, NDArray[np.float16]]:
+        """Read the weights.
+
+        Returns:
+            Float16 arrays, as `inception.array_shapes` names and shapes them.
+
+        Raises:
+            BundleError: The file is not the one that the card describes, or holds numbers that are not finite.
+        """
+        return decode_weights(self.verified_weights(), self.card.dim)
+
+    def verified_weights(self) -> bytes:
+        """The weights file's content, after comparing its hash with the card.
+
+        Raises:
+            BundleError: The SHA-256 differs.
+        """
+        return read_weights(self.path / WEIGHTS_FILE, self.card.dim, self.card.weights_sha256)
+
+
+def load_bundle(path: Path, *, verify: bool = True) -> Bundle:
+    """Open a bundle: its card, then names, shapes, dtypes and length of its weights, then their hash.
+
+    Args:
+        path: Its folder.
+        verify: Whether to hash the weights now; they are in any case before they are used.
+
+    Raises:
+        BundleError: It is not a bundle, is damaged, or is of an unknown schema.
+    """
+    card = _read_card(path / CARD_FILE)
+    _check_regular(path / WEIGHTS_FILE)
+    check_weights_header(path / WEIGHTS_FILE, card.dim)
+    bundle = Bundle(path, card)
+    if verify:
+        bundle.verified_weights()
+    return bundle
+
+
+def write_bundle(path: Path, arrays: Mapping[str, NDArray[Any]], card: Card) -> Bundle:
+    """Write a bundle: the whole folder appears, or nothing.
+
+    Args:
+        path: Folder to make; it must not exist.
+        arrays: As `inception.array_shapes` names and shapes them, any float dtype; stored as float16.
+        card: Its `weights_sha256` is replaced.
+
+    Returns:
+        The bundle as written.
+
+    Raises:
+        UsageError: `path` exists.
+        BundleError: A name or a shape is not a branch's, or a number does not fit float16.
+    """
+    content = encode_weights(arrays, card.dim)
+    written = card.with_weights(hashlib.sha256(content).hexdigest())
+    _write_files(path, content, written)
+    return Bundle(path, written)
+
+
+def copy_bundle(bundle: Bundle, path: Path) -> Bundle:
+    """Copy a bundle, verifying its weights: the whole folder appears, or nothing.
+
+    Raises:
+        UsageError: `path` exists.
+        BundleError: The weights are not those that the card describes.
+    """
+    _write_files(path, bundle.verified_weights(), bundle.card)
+    return Bundle(path, bundle.card)
+
+
+def decode_card(content: bytes, name: str = CARD_FILE) -> Card:
+    """A card from the bytes of its file.
+
+    Args:
+        content: Any bytes.
+        name: What messages call the file.
+
+    Raises:
+        BundleError: It is no JSON, or no card.
+    """
+    try:
+        values = json.loads(content, parse_constant=_refuse_constant)
+        # Numbers too large for a float, and halves of characters, could be read here but not written again.
+        json.dumps(values, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"{name} is not valid JSON: {error}. Install the model again.") from error
+    return Card.from_json(values)
+
+
+def _write_files(path: Path, weights: bytes, card: Card) -> None:
+    text = json.dumps(card.to_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    with _new_folder(path) as folder:
+        _write(folder / WEIGHTS_FILE, weights)
+        _write(folder / CARD_FILE, text.encode())
+
+
+def _read_card(file: Path) -> Card:
+    _check_regular(file)
+    length = file.stat().st_size
+    if length > _LARGEST_CARD:
+        raise BundleError(f"{file} is {length} bytes long; a card has at most {_LARGEST_CARD}.")
+    return decode_card(file.read_bytes(), str(file))
+
+
+def _refuse_constant(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not a number of JSON")
+
+
+def _check_regular(file: Path) -> None:
+    """Refuse what is no file before it is opened: reading a pipe would wait for ever."""
+    if not file.is_file():
+        raise BundleError(f"{file.parent} is not a model bundle: it has no file {file.name}.")
+
+
+@contextmanager
+def _new_folder(path: Path) -> Iterator[Path]:
+    """A temporary folder beside `path` that takes its name once all in it is durable."""
+    if path.exists():
+        raise UsageError(f"{path} exists already; give the bundle a new folder.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    try:
+        yield folder
+        folder.chmod(0o755)  # temporary folders are made for their owner only
+        synchronise(folder)
+        folder.rename(path)
+    except BaseException:
+        shutil.rmtree(folder)
+        raise
+    synchronise(path.parent)
+
+
+def _write(file: Path, content: bytes) -> None:
+    with file.open("xb") as opened:
+        opened.write(content)
+        opened.flush()
+        os.fsync(opened.fileno())

@@ -1,0 +1,284 @@
+"""A bundle's card: what the model is, how it answers, where it comes from.
+
+`card.json` is one UTF-8 JSON object with "schema" 1, "architecture", "preprocessing", and one key for each field of
+`Card`; thresholds are objects {"gallery_size", "probability"}.
+"""
+
+import hashlib
+import json
+import math
+import re
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Literal, Self
+
+from twindex.embedder.model.inception import SMALLEST_SIDE, activations
+from twindex.errors import BundleError
+from twindex.scoring import Head
+
+SCHEMA = 1
+ARCHITECTURE = "inception_v3, projection, l2"
+PREPROCESSING = "rgb, pixel / 127.5 - 1"
+ALIGNMENTS = ("arcface-112",)
+PRECISIONS = ("float32", "bfloat16", "int8")
+ROUNDING = (
+    "kernels -127 to 127 by channel, two of four 128 at most; activations 0 to 255"  # of int8; see graphs/branch.py
+)
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]{0,63}")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_LARGEST_SIDE = 1024
+_LARGEST_DIM = 4096
+_LARGEST_GALLERY = 2**53
+_UNMEASURED_STEP = 0.1  # distance by which thresholds of a tenfold gallery differ; 0.077 to 0.095 for the shipped model
+
+
+@dataclass(frozen=True)
+class DefaultThreshold:
+    """The probability from which on a candidate is a match in a gallery of `gallery_size` subjects."""
+
+    gallery_size: int
+    probability: float
+
+
+@dataclass(frozen=True)
+class Card:
+    """A model's card.
+
+    Attributes:
+        name: For people; 1 to 64 letters, digits, spaces, dots, underscores, plus and minus signs.
+        input_shape: (height, width, 3) of the network's input; a square of 75 to 1024 pixels.
+        dim: Length of a template.
+        mirror: Whether a template is the normalised sum of the image's and its mirror image's.
+        alignment: How faces are aligned; "arcface-112".
+        head_weight, head_bias: The learned head; the weight is below 0.
+        thresholds: Default operating thresholds, gallery sizes strictly and probabilities weakly rising.
+        verify_threshold: Probability from which on two photos show the same person (1:1).
+        training: What it was trained on and how; plain JSON.
+        accuracy: What was measured; plain JSON.
+        versions: Of the libraries that made it.
+        terms: Of use, for people.
+        weights_sha256: Of the weights file, 64 hex digits; empty while the weights are not written yet.
+        precision: Of the arithmetic, "float32", "bfloat16" or "int8".
+        activation_ranges: What "int8" needs: the upper bound of each activation, as `inception.activations` orders
+            them; may be empty for the other precisions.
+
+    Raises:
+        BundleError: A value is out of range.
+    """
+
+    name: str
+    input_shape: tuple[int, int, int]
+    dim: int
+    mirror: bool
+    alignment: str
+    head_weight: float
+    head_bias: float
+    thresholds: tuple[DefaultThreshold, ...]
+    verify_threshold: float
+    training: dict[str, Any]
+    accuracy: dict[str, Any]
+    versions: dict[str, str]
+    terms: str
+    weights_sha256: str
+    precision: Literal["float32", "bfloat16", "int8"] = "float32"
+    activation_ranges: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        height, width, channels = self.input_shape
+        sizes = [threshold.gallery_size for threshold in self.thresholds]
+        probabilities = [threshold.probability for threshold in self.thresholds]
+        all_ranges = len(activations())
+        allowed_ranges = (all_ranges,) if self.precision == "int8" else (0, all_ranges)
+        rules = {
+            "name": (
+                _NAME.fullmatch(self.name),
+                "1 to 64 letters, digits, spaces and . _ + -, a letter or digit first",
+            ),
+            "input_shape": (
+                SMALLEST_SIDE <= height == width <= _LARGEST_SIDE and channels == 3,
+                f"a square of {SMALLEST_SIDE} to {_LARGEST_SIDE} pixels, 3 channels",
+            ),
+            "dim": (2 <= self.dim <= _LARGEST_DIM, f"2 to {_LARGEST_DIM}"),
+            "alignment": (self.alignment in ALIGNMENTS, f"one of {ALIGNMENTS}"),
+            "head_weight": (math.isfinite(self.head_weight) and self.head_weight < 0, "a number below 0"),
+            "head_bias": (math.isfinite(self.head_bias), "a finite number"),
+            "thresholds": (
+                sizes == sorted(set(sizes))
+                and probabilities == sorted(probabilities)
+                and all(1 <= size <= _LARGEST_GALLERY for size in sizes)
+                and all(0 < probability <= 1 for probability in probabilities),
+                f"rising gallery sizes from 1 to {_LARGEST_GALLERY}, with rising probabilities above 0 and up to 1",
+            ),
+            "verify_threshold": (0 < self.verify_threshold <= 1, "above 0 and up to 1"),
+            "weights_sha256": (self.weights_sha256 == "" or _DIGEST.fullmatch(self.weights_sha256), "64 hex digits"),
+            "precision": (self.precision in PRECISIONS, f"one of {PRECISIONS}"),
+            "activation_ranges": (
+                len(self.activation_ranges) in allowed_ranges
+                and all(0 < bound < math.inf for bound in self.activation_ranges),
+                f"{all_ranges} finite numbers above 0, for int8",
+            ),
+        }
+        for name, (holds, expected) in rules.items():
+            if not holds:
+                raise BundleError(
+                    f"The model's card has a {name} that is out of range: {getattr(self, name)!r}, expected {expected}."
+                )
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256, hex, over canonical JSON of the weights' hash and all else that changes a template.
+
+        The head, the thresholds and the texts may be corrected without making templates incomparable.
+
+        Raises:
+            BundleError: The weights are not written yet.
+        """
+        if not self.weights_sha256:
+            raise BundleError(f"The model {self.name!r} has no fingerprint before its weights are written.")
+        identity: dict[str, Any] = {
+            "alignment": self.alignment,
+            "architecture": ARCHITECTURE,
+            "dim": self.dim,
+            "input_shape": list(self.input_shape),
+            "mirror": self.mirror,
+            "precision": self.precision,
+            "preprocessing": PREPROCESSING,
+            "weights_sha256": self.weights_sha256,
+        }
+        if self.precision == "int8":
+            identity["activation_ranges"] = list(self.activation_ranges)
+            identity["rounding"] = ROUNDING
+        return hashlib.sha256(json.dumps(identity, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+    def with_weights(self, sha256: str) -> Self:
+        """The same card for the weights file of that hash."""
+        return replace(self, weights_sha256=sha256)
+
+    def with_precision(self, precision: str) -> Self:
+        """The same card for another arithmetic, named after it; its templates have a fingerprint of their own.
+
+        Head, thresholds and accuracy stay those that were measured, and `accuracy` says in which precision.
+
+        Raises:
+            BundleError: There is no such precision, or the card lacks the activations' ranges that "int8" needs.
+        """
+        if precision == "int8" and not self.activation_ranges:
+            raise BundleError(f"The model {self.name!r} was exported without the activations' ranges that int8 needs.")
+        if precision == self.precision:
+            return self
+        name = f"{self.name[: 63 - len(precision)]}-{precision}"
+        accuracy = {"measured_in": self.precision, **self.accuracy}
+        return replace(self, name=name, precision=precision, accuracy=accuracy)  # type: ignore[arg-type]  # checked there
+
+    def threshold_for(self, subjects: int) -> float:
+        """The default operating threshold for a gallery with that number of subjects.
+
+        The distance up to which a candidate matches is linear in the logarithm of the size between the card's
+        thresholds, and the smallest size's below them: the share of strangers within a distance grows about
+        exponentially with it. Above the largest the last slope goes on as far as distance 0, where the same photo
+        still matches. Where there is one threshold alone, or none, when `verify_threshold` stands for one subject, the
+        distance shrinks by 0.1 with each tenfold size.
+
+        Raises:
+            ValueError: `subjects` is below 1.
+        """
+        if subjects < 1:
+            raise ValueError(f"Expected a gallery of at least one subject, got {subjects}.")
+        known = self.thresholds or (DefaultThreshold(1, self.verify_threshold),)
+        head = Head(self.head_weight, self.head_bias)
+        below = above = known[0]
+        for threshold in known[1:]:
+            if subjects <= above.gallery_size:
+                break
+            below, above = above, threshold
+        if subjects == above.gallery_size or (below is above and subjects < above.gallery_size):
+            return above.probability
+        size, near, far = above.gallery_size, head.reach(above.probability), head.reach(below.probability)
+        if below is above:
+            size, near = 10 * size, near - _UNMEASURED_STEP
+        share = math.log(subjects / below.gallery_size) / math.log(size / below.gallery_size)
+        probability = float(head.probability(max(0.0, far + share * (near - far))))
+        if subjects < above.gallery_size:
+            return min(max(below.probability, probability), above.probability)
+        return max(above.probability, probability)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, as `card.json` holds them."""
+        values = asdict(self)
+        values["input_shape"] = list(self.input_shape)
+        values["activation_ranges"] = list(self.activation_ranges)
+        values["thresholds"] = [asdict(threshold) for threshold in self.thresholds]
+        return {"schema": SCHEMA, "architecture": ARCHITECTURE, "preprocessing": PREPROCESSING, **values}
+
+    @classmethod
+    def from_json(cls, values: Any) -> Self:
+        """Read what `to_json` wrote.
+
+        Args:
+            values: As decoded from JSON; anything.
+
+        Raises:
+            BundleError: It is of another schema, or a key is missing, unknown, of a wrong type or out of range.
+        """
+        card = _expect(values, dict, "the card")
+        for name, known in (("schema", SCHEMA), ("architecture", ARCHITECTURE), ("preprocessing", PREPROCESSING)):
+            if _expect(card.get(name), type(known), name) != known:
+                raise BundleError(
+                    f"The model's card has {name} {card.get(name)!r}, this version reads {known!r}: "
+                    "install the Twindex that the model was made for."
+                )
+        given = {name: card[name] for name in card if name not in ("schema", "architecture", "preprocessing")}
+        given.setdefault("activation_ranges", [])  # cards are older than arithmetic in 8 bits
+        _expect_keys(given, {field.name for field in fields(cls)}, "the card")
+        for name, kind in _KINDS.items():
+            given[name] = _expect(given[name], kind, name)
+        for name, version in given["versions"].items():
+            _expect(version, str, f"versions[{name}]")
+        sides = [_expect(side, int, "input_shape") for side in given["input_shape"]]
+        if len(sides) != 3:
+            raise BundleError(f"The model's card: expected three numbers in input_shape, got {sides}.")
+        thresholds = tuple(_threshold(one) for one in given["thresholds"])
+        ranges = tuple(_expect(bound, float, "activation_ranges") for bound in given["activation_ranges"])
+        return cls(**{**given, "input_shape": tuple(sides), "thresholds": thresholds, "activation_ranges": ranges})
+
+
+_KINDS: dict[str, type] = {
+    "name": str,
+    "input_shape": list,
+    "dim": int,
+    "mirror": bool,
+    "alignment": str,
+    "head_weight": float,
+    "head_bias": float,
+    "thresholds": list,
+    "verify_threshold": float,
+    "training": dict,
+    "accuracy": dict,
+    "versions": dict,
+    "terms": str,
+    "weights_sha256": str,
+    "precision": str,
+    "activation_ranges": list,
+}
+
+
+def _threshold(value: Any) -> DefaultThreshold:
+    given = _expect(value, dict, "thresholds")
+    _expect_keys(given, {"gallery_size", "probability"}, "thresholds")
+    size = _expect(given["gallery_size"], int, "gallery_size")
+    return DefaultThreshold(size, _expect(given["probability"], float, "probability"))
+
+
+def _expect(value: Any, kind: type, name: str) -> Any:
+    """The value, if it is of exactly that kind; a whole number may stand for a float, True is no number."""
+    if kind is float and type(value) is int and abs(value) < 2**53:
+        return float(value)
+    if type(value) is not kind:
+        raise BundleError(f"The model's card: expected {name} of type {kind.__name__}, got {type(value).__name__}.")
+    return value
+
+
+def _expect_keys(values: dict[str, Any], expected: set[str], name: str) -> None:
+    if set(values) != expected:
+        wrong = ", ".join(sorted(map(repr, set(values) ^ expected)))
+        raise BundleError(f"The model's card: {name} has missing or unknown keys: {wrong}.")

@@ -1,0 +1,1 @@
+"""From a photo's bytes to pixels, in bounded memory."""

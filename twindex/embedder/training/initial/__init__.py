@@ -1,0 +1,1 @@
+"""Initial weights from elsewhere, looked through before anything reads them."""

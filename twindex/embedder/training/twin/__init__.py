@@ -1,0 +1,1 @@
+"""The twin network in Keras: branch, distance, head, losses, and the model that learns."""

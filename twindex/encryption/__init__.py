@@ -1,0 +1,1 @@
+"""Keys, and files that are encrypted at rest."""

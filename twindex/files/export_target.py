@@ -1,0 +1,59 @@
+"""Archives that leave a gallery: where none may be written, and how a finished one gets its name."""
+
+import os
+from pathlib import Path
+
+from twindex.errors import UsageError
+from twindex.files.publishing import publish
+
+
+def refuse_target(target: Path, gallery: Path) -> None:
+    """Refuse what an archive of a gallery may not be written to.
+
+    Args:
+        target: The archive to make.
+        gallery: The gallery's folder.
+
+    Raises:
+        UsageError: There is something of that name, its folder is missing, or it lies in the gallery's.
+    """
+    if os.path.lexists(target):
+        raise _exists(target)
+    if not target.parent.is_dir():
+        raise UsageError(f"There is no folder {str(target.parent)!r} to write the archive to; make it first.")
+    refuse_inside(target, gallery, repr(str(target)), "write the archive elsewhere")
+
+
+def refuse_inside(target: Path, gallery: Path, named: str, remedy: str) -> None:
+    """Refuse a file in a gallery's own folder.
+
+    Args:
+        target: The file to make.
+        gallery: The gallery's folder.
+        named: How the message calls the file.
+        remedy: What to do instead.
+
+    Raises:
+        UsageError: It lies there.
+    """
+    if target.resolve().is_relative_to(gallery.resolve()):
+        raise UsageError(
+            f"{named} lies in the gallery's own folder, where an erasure must leave nothing of a person; {remedy}."
+        )
+
+
+def publish_archive(archive: Path, target: Path) -> None:
+    """Give a finished archive its name; see `publish`.
+
+    Raises:
+        UsageError: There is something of that name by now.
+        OSError: The name cannot be given.
+    """
+    try:
+        publish(archive, target)
+    except FileExistsError as error:
+        raise _exists(target) from error
+
+
+def _exists(target: Path) -> UsageError:
+    return UsageError(f"{str(target)!r} exists already; an archive never replaces a file. Choose another name.")

@@ -1,0 +1,1 @@
+"""Checks of everything a gallery promises, and their findings."""

@@ -1,0 +1,76 @@
+"""From a template to its candidate list: nearest references, exact distances, all references of the best subjects."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from twindex.config import FUSED_SUBJECTS
+from twindex.gallery.search.searchable import SearchableGeneration
+from twindex.scoring import Head, distances, rank
+from twindex.storage import Store
+from twindex.types import Candidate, Float32, Int64
+
+
+@dataclass(frozen=True, eq=False)
+class _Family:
+    """All references of some subjects: (n,) int64 ids ascending, (n, dim) float32 templates, n names."""
+
+    references: Int64
+    vectors: Float32
+    subjects: tuple[str, ...]
+
+
+def best_subjects(
+    store: Store, searchable: SearchableGeneration, template: Float32, head: Head, top: int
+) -> list[Candidate]:
+    """The best subjects for a template; looks further where few subjects hold all of the nearest references.
+
+    Args:
+        store: The truth.
+        searchable: The generation to search.
+        template: (dim,) float32, unit length.
+        head: Of the generation's model.
+        top: Longest list wanted.
+    """
+    top = max(1, min(top, searchable.count))
+    fingerprint, wanted = searchable.generation.fingerprint, max(searchable.candidates, 4 * top)
+    fused, needed = max(FUSED_SUBJECTS, 4 * top), max(FUSED_SUBJECTS, top)
+    with store.one_state():
+        while True:
+            hits = searchable.search(template[None], wanted)
+            family = _family(store, fingerprint, hits.references[0][hits.references[0] >= 0], template, fused)
+            # An approximate index may not reach everybody, however many it is asked for.
+            reached = len(set(family.subjects))
+            if reached >= needed or wanted >= searchable.count or reached >= store.subjects.count(at_most=needed):
+                break
+            wanted *= 4
+    if not family.subjects:
+        return []
+    return rank(template, family.vectors, family.references, family.subjects, head, top)
+
+
+def _family(store: Store, fingerprint: str, candidates: Int64, template: Float32, count: int) -> _Family:
+    """All references of those `count` subjects whose candidates are nearest by exact distance."""
+    near, vectors = store.references.vectors(fingerprint, candidates.tolist())
+    if not len(near):
+        return _Family(near, vectors, ())
+    owners = _owners(store, near[np.argsort(distances(template, vectors), kind="stable")].tolist(), count)
+    others = list(owners.keys() - set(near.tolist()))
+    more, added = store.references.vectors(fingerprint, others)
+    mine = np.array([reference in owners for reference in near.tolist()])
+    references = np.concatenate([near[mine], more])
+    templates = np.concatenate([vectors[mine], added.reshape(-1, vectors.shape[1])])
+    order = np.argsort(references)
+    names = tuple(owners[reference] for reference in references[order].tolist())
+    return _Family(references[order], templates[order], names)
+
+
+def _owners(store: Store, nearest: list[int], count: int) -> dict[int, str]:
+    """Every reference of the first `count` subjects that references, nearest first, belong to; and whose each is."""
+    owners: dict[int, str] = {}
+    lacking = count
+    while nearest and lacking > 0:
+        owners |= store.references.families(nearest[:lacking])
+        nearest = [reference for reference in nearest[lacking:] if reference not in owners]
+        lacking = count - len(set(owners.values()))
+    return owners

@@ -1,0 +1,1 @@
+"""How work runs: stages side by side, and stops in good order."""

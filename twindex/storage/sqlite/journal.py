@@ -1,0 +1,102 @@
+"""Which journal a database uses, and what its first hundred bytes say."""
+
+import os
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from twindex.encryption.keys import HEADER_BYTES, is_encrypted
+from twindex.errors import ForeignDatabaseError, IntegrityError, UsageError
+
+APPLICATION_ID = 0x54776478  # "Twdx": tells a gallery from any other SQLite file
+
+_MAGIC = b"SQLite format 3\x00"
+_HEADER_LENGTH = 100
+
+JournalMode = Literal["wal", "truncate"]
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the file header tells before SQLite touches the file (https://www.sqlite.org/fileformat2.html).
+
+    Attributes:
+        wal: Whether there may be a write-ahead log; always so of an encrypted database, which hides it.
+        encryption: The 16 bytes that an encrypted database begins with, else None.
+    """
+
+    wal: bool
+    encryption: bytes | None = None
+
+
+def journal_mode(version: tuple[int, int, int]) -> JournalMode:
+    """The journal that is safe with this SQLite: a write-ahead log only where its reset bug is mended.
+
+    Args:
+        version: Of the linked SQLite; the bug is mended in 3.44.6, 3.50.7 and 3.51.3 (https://www.sqlite.org/wal.html).
+    """
+    mended = version >= (3, 51, 3) or (3, 50, 7) <= version < (3, 51, 0) or (3, 44, 6) <= version < (3, 45, 0)
+    return "wal" if mended else "truncate"
+
+
+def journal_is_unsafe(header: Header) -> bool:
+    """Whether a database still keeps the log that the linked SQLite can damage; the next writer changes it."""
+    # An encrypted one is never opened by the SQLite that Python links.
+    return header.encryption is None and header.wal and journal_mode(sqlite3.sqlite_version_info) != "wal"
+
+
+def read_header(path: Path) -> Header:
+    """Read the header of a gallery's database.
+
+    Raises:
+        UsageError: If there is no such file, or it cannot be read.
+        IntegrityError: If the file is empty, too short, no SQLite database, or not a gallery's.
+    """
+    try:
+        with path.open("rb") as file:
+            header = file.read(_HEADER_LENGTH)
+    except FileNotFoundError as error:
+        raise UsageError(f"No gallery at {str(path)!r}: there is no such file; enrol somebody to make one.") from error
+    except OSError as error:
+        raise UsageError(f"The gallery at {str(path)!r} cannot be read ({error}); check the path.") from error
+    if not header:
+        raise IntegrityError(f"The gallery's database {str(path)!r} has zero length; restore a backup.")
+    if len(header) == _HEADER_LENGTH and is_encrypted(header):
+        return Header(wal=True, encryption=header[:HEADER_BYTES])
+    if len(header) < _HEADER_LENGTH or not header.startswith(_MAGIC):
+        raise IntegrityError(f"{str(path)!r} is no SQLite database: its header is wrong; restore a backup.")
+    refuse_stranger(int.from_bytes(header[68:72], "big"), path)
+    return Header(wal=header[18] == 2)
+
+
+def may_write(path: Path) -> bool:
+    """Whether a database can be written: SQLite makes its journal beside it."""
+    return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+
+
+def refuse_stranger(application_id: int, path: Path) -> None:
+    """Refuse a SQLite database that is no gallery.
+
+    Raises:
+        ForeignDatabaseError: The application id is not a gallery's.
+    """
+    if application_id != APPLICATION_ID:
+        raise ForeignDatabaseError(
+            f"{str(path)!r} is a SQLite database but not a gallery: expected application id {APPLICATION_ID:#x}, "
+            f"got {application_id:#x}; check the path."
+        )
+
+
+def connection_uri(path: Path, *, read_only: bool) -> str:
+    """The SQLite URI that opens an existing file and never makes one.
+
+    A write-ahead log needs files beside the database even to read. In a folder where none can be made and none is
+    left, nobody is writing, so the file is opened as immutable (https://www.sqlite.org/wal.html#readonly).
+    """
+    uri = path.absolute().as_uri()
+    if not read_only:
+        return f"{uri}?mode=rw"
+    log = path.with_name(f"{path.name}-wal")
+    immutable = read_header(path).wal and not os.access(path.parent, os.W_OK) and not log.exists()
+    return f"{uri}?mode=ro&immutable=1" if immutable else f"{uri}?mode=ro"
