@@ -14,7 +14,8 @@ from likeness import Likeness
 from report import machine, publish
 
 from twindex.embedder.faces.alignment import encode_crop
-from twindex.gallery.service import Embedded, Gallery
+from twindex.gallery.captures import Capture, Embedded
+from twindex.gallery.service import Gallery
 from twindex.jobs.enroll import BATCH
 from twindex.types import Sample
 
@@ -34,11 +35,11 @@ def main() -> None:
         fingerprint = gallery.active().fingerprint
         for start in range(0, options.enrolments, BATCH):
             vectors = templates[start : start + BATCH]
-            requests = [
-                (Sample(f"{number:064x}", f"{number}.jpg", 0, None, 100.0, crop), f"subject {number}", None)
+            captures = [
+                Capture(Sample(f"{number:064x}", f"{number}.jpg", 0, None, 100.0, crop), f"subject {number}")
                 for number in range(start, start + len(vectors))
             ]
-            gallery.enroll(requests, Embedded(fingerprint, vectors))
+            gallery.commit(captures, Embedded(fingerprint, vectors))
             done = start + len(vectors)
             if done % part == 0:
                 seconds = time.perf_counter() - started

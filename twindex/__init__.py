@@ -1,3 +1,73 @@
-"""Twindex: identity search for faces, with "unknown" as an answer."""
+"""Twindex: identity search for faces, with "unknown" as an answer.
+
+    import twindex
+
+    with twindex.open("gallery") as gallery:
+        gallery.enroll("people/")
+        print(gallery.identify("visitor.jpg").faces[0].subject)
+
+Names are imported when they are first used (PEP 562), so that `import twindex` is quick.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from twindex.api import DetectedFace, Gallery, detect, embed, open, verify  # noqa: A004 - the public name
+    from twindex.errors import (
+        ArchiveError,
+        BundleError,
+        EncryptionKeyError,
+        IntegrityError,
+        ModelMismatchError,
+        PhotoError,
+        TwindexError,
+        UsageError,
+    )
+
+_PLACES = {
+    "twindex.api": ("DetectedFace", "Gallery", "detect", "embed", "open", "verify"),
+    "twindex.errors": (
+        "ArchiveError",
+        "BundleError",
+        "EncryptionKeyError",
+        "IntegrityError",
+        "ModelMismatchError",
+        "PhotoError",
+        "TwindexError",
+        "UsageError",
+    ),
+}
+_PLACE_OF = {name: place for place, names in _PLACES.items() for name in names}
+
+__all__ = [
+    "ArchiveError",
+    "BundleError",
+    "DetectedFace",
+    "EncryptionKeyError",
+    "Gallery",
+    "IntegrityError",
+    "ModelMismatchError",
+    "PhotoError",
+    "TwindexError",
+    "UsageError",
+    "__version__",
+    "detect",
+    "embed",
+    "open",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used."""
+    if name not in _PLACE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_PLACE_OF[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_PLACE_OF])

@@ -19,6 +19,7 @@ from tests.faults.world import BrokenPromiseError, World, check_answers, check_t
 from twindex.config import DATABASE
 from twindex.errors import TwindexError
 from twindex.gallery import Gallery
+from twindex.gallery.captures import Capture
 from twindex.gallery.doctor.checkup import examine
 from twindex.jobs.reindex import reindex
 from twindex.types import Sample
@@ -256,10 +257,10 @@ def _enrol(gallery: Gallery, world: World, numbers: range) -> None:
         Sample(hashlib.sha256(b"%d" % number).hexdigest(), f"{number}.png", 0, None, 50.0, kept_crop(number))
         for number in numbers
     ]
-    requests = [(sample, f"subject {number % 8}", None) for sample, number in zip(samples, numbers, strict=True)]
-    for (_, subject, _), number, done in zip(requests, numbers, gallery.enroll(requests), strict=True):
+    captures = [Capture(sample, f"subject {number % 8}") for sample, number in zip(samples, numbers, strict=True)]
+    for capture, number, done in zip(captures, numbers, gallery.commit(captures), strict=True):
         assert done.reference is not None
-        world.held[subject, number] = done.reference
+        world.held[capture.subject, number] = done.reference
         world.highest = done.reference
     fingerprint = gallery.active().fingerprint
     _, vectors = gallery.store.references.vectors(fingerprint, [world.held[f"subject {numbers[0] % 8}", numbers[0]]])

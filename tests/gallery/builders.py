@@ -5,6 +5,7 @@ import numpy as np
 from tests.storage.builders import DIM, sample
 from twindex.embedder.faces.alignment import encode_crop
 from twindex.gallery import Gallery
+from twindex.gallery.captures import Capture
 from twindex.types import Float32, UInt8
 
 
@@ -34,7 +35,7 @@ class BrightnessEmbedder:
 
 def enrol(gallery: Gallery, number: int, subject: str) -> int:
     """Enrol a drawn crop; returns its reference."""
-    (done,) = gallery.enroll([(sample(number, crop=encode_crop(drawn_crop(number))), subject, None)])
+    (done,) = gallery.commit([Capture(sample(number, crop=encode_crop(drawn_crop(number))), subject)])
     assert done.reference is not None
     return done.reference
 

@@ -14,6 +14,7 @@ from tests.storage.checks.test_file_search import weaken
 from twindex.config import DATABASE
 from twindex.embedder.faces.alignment import encode_crop
 from twindex.gallery import Gallery
+from twindex.gallery.captures import Capture
 from twindex.gallery.doctor.checkup import examine, mend
 from twindex.gallery.erasing import verify
 from twindex.gallery.search.candidates import best_subjects
@@ -28,10 +29,10 @@ LATER = datetime.now(UTC) + timedelta(days=1)
 
 def filled(gallery: Gallery, people: int) -> tuple[int, bytes, bytes]:
     """Enrol some people; returns the first one's reference, template and crop."""
-    requests = [
-        (sample(number, crop=encode_crop(drawn_crop(number))), f"subject {number}", None) for number in range(people)
+    captures = [
+        Capture(sample(number, crop=encode_crop(drawn_crop(number))), f"subject {number}") for number in range(people)
     ]
-    reference = gallery.enroll(requests)[0].reference
+    reference = gallery.commit(captures)[0].reference
     assert reference is not None
     crop = gallery.store.references.crop(reference)
     assert crop is not None
@@ -248,7 +249,7 @@ def test_a_purge_leaves_nothing_of_the_expired(gallery: Gallery, folder: Path, m
     monkeypatch.setattr("twindex.gallery.service.PURGED_AT_ONCE", 2)
     for number in range(3):
         crop = encode_crop(drawn_crop(number))
-        gallery.enroll([(sample(number, crop=crop), f"subject {number}", None)], terms=Terms(expires=LATER))
+        gallery.commit([Capture(sample(number, crop=crop), f"subject {number}", Terms(expires=LATER))])
     reference = enrol(gallery, 3, "subject 3")
     gallery.searchable().compact()
     vectors = [template(gallery, number) for number in range(1, 4)]
@@ -262,7 +263,7 @@ def test_a_purge_leaves_nothing_of_the_expired(gallery: Gallery, folder: Path, m
 
 def test_an_expired_reference_answers_no_query(gallery: Gallery, folder: Path) -> None:
     soon = Terms(expires=LATER)
-    gallery.enroll([(sample(1, crop=encode_crop(drawn_crop(1))), "ada", None)], terms=soon)
+    gallery.commit([Capture(sample(1, crop=encode_crop(drawn_crop(1))), "ada", soon)])
     enrol(gallery, 2, "bob")
     probe = np.frombuffer(template(gallery, 1), np.float32)
 

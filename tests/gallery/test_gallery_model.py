@@ -15,6 +15,7 @@ from tests.storage.builders import DIM, OTHER_MODEL, sample
 from twindex.embedder.model.registry import find_model
 from twindex.errors import UsageError
 from twindex.gallery import Gallery
+from twindex.gallery.captures import Capture
 from twindex.gallery.search.candidates import best_subjects
 from twindex.gallery.search.searchable import open_snapshot
 from twindex.index.choice import AUTO
@@ -71,8 +72,8 @@ def light() -> pytest.MonkeyPatch:
 
 def enrol(gallery: Gallery, numbers: list[int], names: list[str]) -> list[tuple[int, bool]]:
     """Reference, and whether it is new, of each."""
-    requests = [(sample(number, crop=crop(number)), name, None) for number, name in zip(numbers, names, strict=True)]
-    done = gallery.enroll(requests)
+    captures = [Capture(sample(number, crop=crop(number)), name) for number, name in zip(numbers, names, strict=True)]
+    done = gallery.commit(captures)
     return [(one.reference or 0, one.status == "enrolled") for one in done]
 
 

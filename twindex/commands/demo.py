@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
+import twindex
 from twindex.commands.options import common_options, settings_of
 from twindex.commands.terminal import probability_text, progress, say, show, table
 
@@ -27,28 +28,24 @@ def demo(context: click.Context, output: Path) -> None:
     """
     from twindex.commands.picture import draw_answer
     from twindex.demo.run import GROUP_PHOTO, enrol_people, query_people
-    from twindex.embedder.faces.reader import FaceReader
-    from twindex.gallery import Gallery
 
-    reader = FaceReader()
     contexts = (context, context.find_root())
     named = any(one.get_parameter_source("gallery") is ParameterSource.COMMANDLINE for one in contexts)
     folder = settings_of(context).gallery if named else output / "gallery"
     output.mkdir(parents=True, exist_ok=True)
-    with Gallery.open_or_create(folder) as gallery:
+    with twindex.open(folder) as gallery:
         with progress(0, "photo", "enrol") as bar:
 
             def listen(_: object) -> None:
                 bar.update()
 
-            enrol_people(gallery, reader, listen)
-        people, references = gallery.store.subjects.count(), gallery.store.references.count()
-        say(f"{references} photos of {people} people are enrolled")
-        answers = query_people(gallery, reader)
-        data = GROUP_PHOTO.read_bytes()
-        group = gallery.answer(GROUP_PHOTO.name, reader.samples(data, GROUP_PHOTO.name, all_faces=True), top=3)
+            enrol_people(gallery, listen)
+        subjects = gallery.subjects()
+        say(f"{sum(subject.references for subject in subjects)} photos of {len(subjects)} people are enrolled")
+        answers = query_people(gallery)
+        group = gallery.identify(GROUP_PHOTO, all_faces=True, top=3)
         picture = output / "group.png"
-        draw_answer(data, group, gallery).save(picture, "PNG")
+        draw_answer(GROUP_PHOTO.read_bytes(), group, gallery.service).save(picture, "PNG")
     right = sum(one.right for one in answers)
     rows = [
         (

@@ -1,20 +1,21 @@
 """`twindex enroll`: photos into the gallery."""
 
-import hashlib
-import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+import twindex
 from twindex.commands.options import common_options, pre_cropped_option, settings_of
-from twindex.commands.terminal import above_bar, emit, progress, say, several_faces
+from twindex.commands.terminal import above_bar, progress, say, several_faces, show
 from twindex.config import BATCH_FAILED, DATABASE, Settings
 from twindex.errors import UsageError
 
 if TYPE_CHECKING:
-    from twindex.storage.values.terms import Terms
+    from twindex.jobs.enroll import Listener
+    from twindex.jobs.reports import EnrolmentReport, ItemReport
 
 EXAMPLES = """\b
 Examples:
@@ -60,10 +61,8 @@ def enroll(
     reported; a bad one never stops the others (exit 4). Running the same command again enrols nothing twice and goes on
     where an interrupted run was; for photos that are enrolled already it sets the consent and the expiry that it names.
     """
-    from twindex.embedder.photos.files import others_below
-    from twindex.jobs.enroll import plan_job
-    from twindex.jobs.plan import plan_manifest, plan_paths
-    from twindex.storage import CONSENT_REQUIRED, subject_name
+    from twindex.jobs.capture import Reading
+    from twindex.jobs.enrolment import plan_listed, plan_photos
     from twindex.storage.values.terms import parse_terms
 
     settings = settings_of(context)
@@ -71,83 +70,54 @@ def enroll(
         raise UsageError("Name photos or folders, or a --manifest; see `twindex enroll --help`.")
     if manifest and subject is not None:
         raise UsageError("--subject does not go with --manifest, which names each photo's subject.")
-    terms = parse_terms(consent, expires, datetime.now(UTC))
-    photos = [*(plan_manifest(manifest, terms) if manifest else plan_paths(list(paths), subject, terms))]
-    if not photos:
-        raise UsageError(
-            "There are no photos to enrol in what you named; in folders, names tell them (.jpg, .png, ...)."
-        )
-    for name in {photo.subject for photo in photos}:
-        subject_name(name)
+    terms, reading = parse_terms(consent, expires, datetime.now(UTC)), Reading(pre_cropped)
+    plan = plan_listed(manifest, terms, reading) if manifest else plan_photos(paths, subject, terms, reading)
+    _tell_others(paths)
+    with _gallery(settings, model, keep_crops=not discard_crops) as gallery:
+        return report_run(settings, lambda listen, start: gallery.run(plan, listen, start))
+
+
+def _tell_others(paths: tuple[Path, ...]) -> None:
+    """Say which files in the named folders are not photos by their names."""
+    from twindex.embedder.photos.files import others_below
+
     for path in paths:
         if path.is_dir() and (others := others_below(path)):
             say(f"note: {len(others)} files in {path} are left out, such as {others[0].name}: no photo is named so")
-    with _gallery(settings, model, keep_crops=not discard_crops) as gallery:
-        asked = [str(path.resolve()) for path in ([manifest] if manifest else paths)]
-        if gallery.store.gallery().consent_required and not any(photo.terms.consent for photo in photos):
-            raise UsageError(f"Nothing was enrolled. {CONSENT_REQUIRED}.")
-        job = plan_job(gallery, photos, {"request": _digest(asked, subject, terms), "pre_cropped": pre_cropped})
-        return run_and_report(settings, gallery, job)
 
 
-def run_and_report(settings: Settings, gallery: Any, job: Any) -> int:
-    """Run an enrolment job with a progress bar, print its report, return the exit status.
+Run = Callable[["Listener", Callable[[int], None]], "EnrolmentReport"]
 
-    The report is of the whole job: what was settled before it was interrupted comes first.
-    """
-    from twindex.embedder.faces.reader import FaceReader
-    from twindex.jobs.enroll import ItemReport, run_job, settled_items
-    from twindex.running.pipeline import READERS
 
-    counts = {"enrolled": 0, "skipped": 0, "failed": 0}
-    items: list[dict[str, Any]] = []
-    pending = gallery.store.jobs.counts(job.id).get("pending", 0)
-    with progress(pending, "photo", "enrol") as bar:
+def report_run(settings: Settings, run: Run) -> int:
+    """Run an enrolment with a progress bar, print its report, return the exit status."""
+    with progress(0, "photo", "enrol") as bar:
 
-        def tell(report: ItemReport) -> None:
-            counts[report.status] += 1
-            if settings.json:
-                items.append(report.to_json())
-            else:
-                above_bar(f"{report.status:8} {report.path}: {report.reason or report.subject}")
+        def start(total: int) -> None:
+            bar.total = total
+            bar.refresh()
 
-        def listen(report: ItemReport) -> None:
+        def listen(report: "ItemReport") -> None:
             bar.update()
-            tell(report)
+            if not settings.json:
+                above_bar(f"{report.status:8} {report.path}: {report.reason or report.subject}")
             for other in report.collisions:
                 above_bar(f"note: {report.path} is enrolled as {report.subject} and as {other} too", talk=True)
             if report.rivals:
                 above_bar(f"{several_faces(report.path, report.rivals)} enrolled as {report.subject}", talk=True)
 
-        for settled in settled_items(gallery, job):
-            tell(settled)
-        run_job(gallery, job, FaceReader.of_many(READERS), listen)
-    if settings.json:
-        emit({**counts, "items": items})
-    else:
-        click.echo(
-            f"enrolled {counts['enrolled']}, skipped {counts['skipped']}, failed {counts['failed']} (job {job.id})"
-        )
-    return BATCH_FAILED if counts["failed"] else 0
+        report = run(listen, start)
+    line = f"enrolled {report.enrolled}, skipped {report.skipped}, failed {report.failed} (job {report.job})"
+    show(settings, report.to_json(), [line])
+    return BATCH_FAILED if report.failed else 0
 
 
-def _digest(paths: list[str], subject: str | None, terms: "Terms") -> str:
-    """What was asked, so that the same request finds its job again; a digest, since names must not outlive erasure."""
-    asked = [paths, subject, *([terms.consent, str(terms.expires)] if terms.given else [])]
-    return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
-
-
-def _gallery(settings: Settings, model: str | None, *, keep_crops: bool) -> Any:
-    from twindex.embedder.model.registry import find_model, install_model
-    from twindex.gallery.service import Gallery
-
+def _gallery(settings: Settings, model: str | None, *, keep_crops: bool) -> "twindex.Gallery":
+    """The gallery, made if it is missing."""
     if not (settings.gallery / DATABASE).exists():
         say(f"new gallery in {settings.gallery}")
-        # Installed, so that later calls find the model by its fingerprint.
-        bundle = find_model("default") if model is None else install_model(model)
-        return Gallery.create(settings.gallery, bundle, keep_crops=keep_crops)
-    if model is not None or not keep_crops:
+    elif model is not None or not keep_crops:
         raise UsageError(
             "--model and --discard-crops are for a new gallery; `twindex reindex --model` changes this one."
         )
-    return Gallery.open(settings.gallery)
+    return twindex.open(settings.gallery, model=model, keep_crops=keep_crops)

@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+import twindex
 from twindex.commands.options import ROW_NUMBER, common_options, settings_of
 from twindex.commands.subjects import open_store
 from twindex.commands.terminal import show, table
@@ -83,11 +84,10 @@ def resume_job(context: click.Context, job: int) -> int:
             return resume_rollback(settings, found.parameters["rollback"])
         model, index = found.parameters["model"], found.parameters["index"]
         return int(context.invoke(reindex, model=model, index=index))
-    from twindex.commands.enroll import run_and_report
-    from twindex.gallery.service import Gallery
+    from twindex.commands.enroll import report_run
 
-    with Gallery.open(settings.gallery) as gallery:
-        return run_and_report(settings, gallery, found)
+    with twindex.open(settings.gallery, create=False) as gallery:
+        return report_run(settings, lambda listen, start: gallery.resume(job, listen, start))
 
 
 def _job(job: Any) -> dict[str, Any]:

@@ -1,19 +1,18 @@
 """`twindex query`: who is in a photo?"""
 
-from concurrent.futures import ThreadPoolExecutor
-from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+import twindex
 from twindex.commands.options import common_options, pre_cropped_option, settings_of
 from twindex.commands.terminal import emit, printable, probability_text, say, several_faces, table
 from twindex.config import TOP
-from twindex.errors import PhotoError, UsageError
+from twindex.errors import UsageError
 
 if TYPE_CHECKING:
-    from twindex.embedder.faces.reader import FaceReader
+    from twindex.gallery.answers import ProbeAnswer
 
 UNKNOWN, NO_FACE = 1, 3
 EXAMPLES = """\b
@@ -47,53 +46,49 @@ def query(
     settings = settings_of(context)
     if picture is not None and len(images) > 1:
         raise UsageError("--picture draws one probe: name one image.")
-    # One that is missing among others is the failure of one probe.
+    # A missing file among several fails only its own probe.
     if not any(image.exists() for image in images):
         raise UsageError(f"{images[0]} does not exist.")
     if all(image.is_dir() for image in images):
         raise UsageError(f"{images[0]} is a folder; name photos.")
     if picture is not None:
         _check_picture(picture, images[0], settings.gallery)
-    # The detector loads beside the database, the model beside the first photo's detection.
-    loading = context.with_resource(ThreadPoolExecutor(2))
-    detector = loading.submit(_ready_reader, pre_cropped)
-    from twindex.embedder.photos.files import read_photo
-    from twindex.gallery import Gallery
-    from twindex.gallery.threshold.age import threshold_age
-
-    import_module("twindex.gallery.search.candidates")  # FAISS, while the detector loads
-    status = 0
-    with Gallery.open(settings.gallery, read_only=True) as gallery:
-        # What is wrong with the model is raised when it embeds.
-        loading.submit(gallery.embedder(gallery.active().fingerprint).prepare)
-        if not gallery.subject_count():
-            say("The gallery is empty: everybody is unknown. Enrol people with `twindex enroll`.")
-        elif note := threshold_age(gallery).note:
-            say(note)
-        reader = detector.result()
+    with twindex.open(settings.gallery, read_only=True, prepare=not pre_cropped) as gallery:
+        gallery.prepare()
+        _introduce(gallery)
+        status = 0
         for image in images:
-            data = b""
-            try:
-                data = read_photo(image)
-                samples = reader.samples(data, str(image), pre_cropped=pre_cropped, all_faces=all_faces)
-            except PhotoError as error:
-                failure = (error.code, str(error))
-                answer = gallery.answer(str(image), (), top, failure)
-                say(f"{image}: {error}")
-            else:
-                if not all_faces and (rivals := samples[0].rivals):
-                    say(f"{several_faces(image, rivals)} searched (--all-faces searches every one)")
-                answer = gallery.answer(str(image), samples, top)
+            answer = gallery.identify(image, all_faces=all_faces, top=top, pre_cropped=pre_cropped)
             status = max(status, _status(answer))
+            _tell(image, answer)
             if settings.json:
                 emit(answer.to_json())
             else:
                 _print(answer)
             if picture is not None and answer.error is None:
                 from twindex.commands.picture import draw_answer
+                from twindex.embedder.photos.files import read_photo
 
-                draw_answer(data, answer, gallery, pre_cropped=pre_cropped).save(picture, "PNG")
+                draw_answer(read_photo(image), answer, gallery.service, pre_cropped=pre_cropped).save(picture, "PNG")
     return status
+
+
+def _introduce(gallery: "twindex.Gallery") -> None:
+    """Say that the gallery is empty, or that its threshold does not fit."""
+    from twindex.gallery.threshold.age import threshold_age
+
+    if not gallery.service.subject_count():
+        say("The gallery is empty: everybody is unknown. Enrol people with `twindex enroll`.")
+    elif note := threshold_age(gallery.service).note:
+        say(note)
+
+
+def _tell(image: Path, answer: "ProbeAnswer") -> None:
+    """Say what is wrong with a photo, or that it may be meant to show somebody else."""
+    if answer.error is not None:
+        say(f"{image}: {answer.error}")
+    elif answer.rivals:
+        say(f"{several_faces(image, answer.rivals)} searched (--all-faces searches every one)")
 
 
 def _check_picture(picture: Path, image: Path, gallery: Path) -> None:
@@ -107,31 +102,27 @@ def _check_picture(picture: Path, image: Path, gallery: Path) -> None:
     refuse_inside(picture, gallery, f"--picture {picture}", "name a file elsewhere")
 
 
-def _ready_reader(pre_cropped: bool) -> "FaceReader":
-    """A `FaceReader`, its detector loaded if it will be needed."""
-    from twindex.embedder.faces.reader import FaceReader
-
-    reader = FaceReader()
-    if not pre_cropped:
-        reader.prepare()
-    return reader
-
-
-def _status(answer: Any) -> int:
+def _status(answer: "ProbeAnswer") -> int:
     if answer.error is not None:
         return NO_FACE
     return 0 if all(face.decision == "match" for face in answer.faces) else UNKNOWN
 
 
-def _print(answer: Any) -> None:
+def _print(answer: "ProbeAnswer") -> None:
     if answer.error is not None:
-        click.echo(printable(f"{answer.probe}: no usable face ({answer.error[0]})"))
+        click.echo(printable(f"{answer.probe}: no usable face ({answer.error.code})"))
     for number, face in enumerate(answer.faces, 1):
         which = f", face {number}" if len(answer.faces) > 1 else ""
         click.echo(printable(f"{answer.probe}{which}: {face.name} (threshold {probability_text(face.threshold)})"))
         rows = [
-            (one.rank, one.subject, f"{one.distance:.3f}", probability_text(one.probability), one.reference)
-            for one in face.candidates
+            (
+                candidate.rank,
+                candidate.subject,
+                f"{candidate.distance:.3f}",
+                probability_text(candidate.probability),
+                candidate.reference,
+            )
+            for candidate in face.candidates
         ]
         for line in table(("rank", "subject", "distance", "probability", "reference"), rows):
             click.echo("  " + line)

@@ -6,7 +6,6 @@ import click
 
 from twindex.commands.options import common_options, model_option, pre_cropped_option, settings_of
 from twindex.commands.terminal import probability_text, say, several_faces, show
-from twindex.errors import PhotoError
 
 EXAMPLES = """\b
 Example:
@@ -26,34 +25,17 @@ def verify(context: click.Context, first: Path, second: Path, model: str | None,
 
     Exits with 0 for a match, 1 for no match, 3 when a photo has no usable face.
     """
-    import numpy as np
-
-    from twindex.embedder.faces.alignment import decode_crop
     from twindex.embedder.faces.reader import FaceReader
-    from twindex.embedder.photos.files import read_photo
     from twindex.gallery.chosen_model import chosen_embedder
-    from twindex.scoring import Head, distances
+    from twindex.gallery.verification import compare
 
     settings = settings_of(context)
     embedder = chosen_embedder(settings.gallery, model)
-    reader = FaceReader()
-    samples = []
-    for path in (first, second):
-        try:
-            (sample,) = reader.samples(read_photo(path), str(path), pre_cropped=pre_cropped)
-        except PhotoError as error:
-            raise PhotoError(error.code, f"{path}: {error}") from error
-        if sample.rivals:
-            say(f"{several_faces(path, sample.rivals)} compared")
-        samples.append(sample)
-    crops = np.stack([decode_crop(sample.crop) for sample in samples])
-    templates = embedder.embed(crops)
-    distance = float(distances(templates[0], templates[1:])[0])
-    card = embedder.card
-    probability = float(Head(card.head_weight, card.head_bias).probability(np.float64(distance)))
-    match = probability >= card.verify_threshold
-    decision = "match" if match else "no match"
-    value = {"distance": distance, "probability": probability, "decision": decision}
-    told = f"probability {probability_text(probability)} (threshold {probability_text(card.verify_threshold)})"
-    show(settings, value, [f"{decision}: distance {distance:.3f}, {told}"])
-    return 0 if match else 1
+    found = compare(embedder, FaceReader(), first, second, pre_cropped=pre_cropped)
+    for path, rivals in zip((first, second), found.rivals, strict=True):
+        if rivals:
+            say(f"{several_faces(path, rivals)} compared")
+    decision = "match" if found.match else "no match"
+    told = f"probability {probability_text(found.probability)} (threshold {probability_text(found.threshold)})"
+    show(settings, found.to_json(), [f"{decision}: distance {found.distance:.3f}, {told}"])
+    return 0 if found.match else 1

@@ -1,14 +1,12 @@
 """The main job on people who do not exist: enrol them, then ask who is in photos of them and of strangers."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from twindex.embedder.faces.reader import FaceReader
+from twindex.api import Gallery
 from twindex.embedder.photos.files import photos_below
-from twindex.gallery import FaceAnswer, Gallery
-from twindex.jobs.enroll import ItemReport, plan_job, run_job
-from twindex.jobs.plan import plan_paths
+from twindex.gallery import FaceAnswer
+from twindex.jobs.enroll import Listener
 
 PEOPLE = Path(__file__).parent / "people"
 GROUP_PHOTO = PEOPLE / "group.jpg"
@@ -33,18 +31,16 @@ class DemoAnswer:
         return self.answer.name == self.truth
 
 
-def enrol_people(gallery: Gallery, reader: FaceReader, listener: Callable[[ItemReport], None]) -> None:
+def enrol_people(gallery: Gallery, listener: Listener) -> None:
     """Enrol the demo's people; a second time enrols nothing."""
-    job = plan_job(gallery, [*plan_paths([PEOPLE / "enrolled"], None)], {"demo": True})
-    run_job(gallery, job, reader, listener)
+    gallery.enroll(PEOPLE / "enrolled", listener=listener)
 
 
-def query_people(gallery: Gallery, reader: FaceReader) -> list[DemoAnswer]:
+def query_people(gallery: Gallery) -> list[DemoAnswer]:
     """Query the held-out photos of the enrolled, then the strangers."""
     answers = []
     for photo in photos_below(PEOPLE / "probes") + photos_below(PEOPLE / "strangers"):
-        samples = reader.samples(photo.read_bytes(), photo.name)
         truth = photo.parent.name if photo.is_relative_to(PEOPLE / "probes") else "unknown"
         name = photo.relative_to(PEOPLE).as_posix()
-        answers.append(DemoAnswer(name, truth, gallery.search(samples, top=3)[0]))
+        answers.append(DemoAnswer(name, truth, gallery.identify(photo, top=3).faces[0]))
     return answers

@@ -1,18 +1,19 @@
 """From aligned crops to templates, by one model."""
 
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 import twindex
-from twindex.embedder.faces.alignment import centre
+from twindex.embedder.faces.alignment import centre, decode_crop
 from twindex.embedder.inference.branch_graph import build_branch
 from twindex.embedder.inference.runtime import Network, load_network
 from twindex.embedder.model.bundle import Bundle
 from twindex.embedder.model.card import Card
 from twindex.errors import BundleError
-from twindex.types import Float32, UInt8
+from twindex.types import Float32, Sample, UInt8
 
 BATCH = 32
 _SHORTEST = 0.5  # a template's length is 1 up to rounding, or the network is broken
@@ -74,6 +75,20 @@ class Embedder:
             BundleError: The model is damaged.
         """
         return self._in_batches(crops, aligned=True)
+
+    def embed_samples(self, samples: Sequence[Sample]) -> Float32:
+        """Templates of captured faces, computed from the bytes of their crops as the gallery keeps them.
+
+        Args:
+            samples: At least one.
+
+        Returns:
+            (n, dim) float32, unit length.
+
+        Raises:
+            BundleError: The model is damaged.
+        """
+        return self.embed(np.stack([decode_crop(sample.crop) for sample in samples]))
 
     def embed_inputs(self, images: UInt8) -> Float32:
         """Templates of images that have the network's own size.

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from twindex.errors import PhotoError
 from twindex.types import Box, Candidate, Decision
 
 SCHEMA = 1
@@ -29,6 +30,11 @@ class FaceAnswer:
         """Who it is: the first candidate's subject for a match, else "unknown"."""
         return self.candidates[0].subject if self.decision == "match" else "unknown"
 
+    @property
+    def subject(self) -> str | None:
+        """Who it is: the first candidate's subject for a match, else None."""
+        return self.candidates[0].subject if self.decision == "match" else None
+
     def to_json(self) -> dict[str, Any]:
         box = None if self.box is None else [self.box.x, self.box.y, self.box.width, self.box.height]
         return {
@@ -50,16 +56,26 @@ class FaceAnswer:
 
 @dataclass(frozen=True)
 class ProbeAnswer:
-    """Who is in one photo: an answer for each face searched, or the error that prevented it."""
+    """Who is in one photo.
+
+    Attributes:
+        probe: Where the photo came from, for people.
+        model: Fingerprint of the model that answered.
+        gallery_size: References that were searched.
+        faces: One answer for each face searched.
+        error: Why no face could be searched; `faces` is empty then.
+        rivals: Where one face was searched, how many others of the photo are at least half as large.
+    """
 
     probe: str
     model: str
     gallery_size: int
     faces: tuple[FaceAnswer, ...]
-    error: tuple[str, str] | None = None
+    error: PhotoError | None = None
+    rivals: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        error = None if self.error is None else {"code": self.error[0], "message": self.error[1]}
+        error = None if self.error is None else {"code": self.error.code, "message": str(self.error)}
         return {
             "schema": SCHEMA,
             "probe": self.probe,

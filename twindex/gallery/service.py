@@ -6,22 +6,22 @@ OpenVINO and FAISS are imported when something is embedded or searched: erasing 
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-import numpy as np
-
-from twindex.config import COMPACT_AFTER, DATABASE, SNAPSHOTS
-from twindex.embedder.faces.alignment import decode_crop
+from twindex.config import COMPACT_AFTER, DATABASE, SNAPSHOTS, TOP
 from twindex.embedder.model.bundle import Bundle
 from twindex.embedder.model.registry import cache_dir, find_model
+from twindex.embedder.photos.source import PhotoSource, photo_bytes, source_name
 from twindex.encryption.keys import GalleryKey
-from twindex.errors import ModelMismatchError, UsageError
+from twindex.errors import ModelMismatchError, PhotoError, UsageError
 from twindex.gallery.answers import FaceAnswer, ProbeAnswer
+from twindex.gallery.captures import Capture, Embedded
 from twindex.gallery.erasing import PURGED_AT_ONCE, Receipt, verify
+from twindex.gallery.threshold.current import CurrentThreshold
 from twindex.index.choice import AUTO
 from twindex.scoring import Head, decide
 from twindex.storage import (
@@ -33,37 +33,30 @@ from twindex.storage import (
     Store,
     StoredThreshold,
 )
-from twindex.storage.values.terms import NO_TERMS, Terms
-from twindex.types import Float32, Sample
+from twindex.types import Sample
 
 if TYPE_CHECKING:
     from twindex.embedder.embedder import Embedder
+    from twindex.embedder.faces.reader import FaceReader
     from twindex.gallery.search.searchable import SearchableGeneration
 
-_GROWTH = 0.1  # share of new subjects from which on a threshold is too old
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, eq=False)
-class Embedded:
-    """Templates, (n, dim) float32 of unit length, and the model that made them."""
-
-    fingerprint: str
-    vectors: Float32
 
 
 class Gallery:
     """A folder with the database (the truth) and snapshots of the index (which can always be thrown away).
 
-    Searching and enrolling are for one thread at a time; several processes may use one folder.
+    Any number of threads may search and enrol through one object, and several processes may use one folder.
     """
 
     def __init__(self, folder: Path, store: Store) -> None:
         self.folder = folder
         self.store = store
+        self._opening = threading.Lock()  # of the active generation's index
         self._open: SearchableGeneration | None = None
         self._embedders: dict[str, Embedder] = {}
-        self._counted: tuple[int, int] | None = None  # revision and subjects
+        self._thresholds = CurrentThreshold(store, lambda fingerprint: self.embedder(fingerprint).card)
+        self._reader: FaceReader | None = None
 
     @classmethod
     def create(
@@ -142,29 +135,22 @@ class Gallery:
         embedder = Embedder(bundle, cache=cache_dir())
         return self._embedders.setdefault(embedder.fingerprint, embedder)
 
-    def enroll(
-        self,
-        requests: Sequence[tuple[Sample, str, int | None]],
-        embedded: Embedded | None = None,
-        *,
-        terms: Terms = NO_TERMS,
-    ) -> list[Enrolment]:
-        """Commit captured faces; durable and searchable on return.
+    def commit(self, captures: Sequence[Capture], embedded: Embedded | None = None) -> list[Enrolment]:
+        """Enrol captured faces; durable and searchable on return.
 
         Args:
-            requests: (sample, subject, job item or None) each.
-            embedded: Their templates, where known already; made anew if the gallery has changed its model since.
-            terms: Those of the references; for a job item, its own count instead.
+            captures: What to enrol.
+            embedded: Their templates, if they are known; made again if the gallery has changed its model since.
 
         Returns:
             One enrolment each, in order.
         """
         while True:
             if embedded is None:
-                embedded = self.embed([sample for sample, _, _ in requests], self.active().fingerprint)
+                embedded = self.embed([capture.sample for capture in captures], self.active().fingerprint)
             batch = [
-                EnrolmentRequest(sample, subject, vector, item, terms)
-                for (sample, subject, item), vector in zip(requests, embedded.vectors, strict=True)
+                EnrolmentRequest(capture.sample, capture.subject, vector, capture.item, capture.terms)
+                for capture, vector in zip(captures, embedded.vectors, strict=True)
             ]
             try:
                 return self.store.references.enroll_many(batch, embedded.fingerprint)
@@ -174,24 +160,54 @@ class Gallery:
                 embedded = None
 
     def embed(self, samples: Sequence[Sample], fingerprint: str) -> Embedded:
-        """Templates of samples by one model, computed from the crops' kept bytes; safe to call from another thread."""
-        crops = np.stack([decode_crop(sample.crop) for sample in samples])
-        return Embedded(fingerprint, self.embedder(fingerprint).embed(crops))
+        """Templates of captured faces by one model."""
+        return Embedded(fingerprint, self.embedder(fingerprint).embed_samples(samples))
+
+    @property
+    def reader(self) -> FaceReader:
+        """Reads photos for `identify`; made at first use, if nobody has set another one."""
+        with self._opening:
+            if self._reader is None:
+                from twindex.embedder.faces.reader import FaceReader
+
+                self._reader = FaceReader()
+            return self._reader
+
+    @reader.setter
+    def reader(self, reader: FaceReader) -> None:
+        self._reader = reader
+
+    def identify(
+        self, photo: PhotoSource, *, all_faces: bool = False, top: int = TOP, pre_cropped: bool = False
+    ) -> ProbeAnswer:
+        """Who is in a photo. A photo without a usable face is no exception: the answer's `error` says why.
+
+        Args:
+            photo: A path, the bytes of a photo file, or pixels (height, width, 3) uint8 RGB.
+            all_faces: Every usable face instead of the most prominent one.
+            top: Longest candidate list wanted.
+            pre_cropped: The photo is one aligned face; nothing is searched for.
+        """
+        name = source_name(photo)
+        try:
+            samples = self.reader.samples(photo_bytes(photo), name, pre_cropped=pre_cropped, all_faces=all_faces)
+        except PhotoError as error:
+            return self.answer(name, (), top, error)
+        return self.answer(name, samples, top)
 
     def search(self, samples: Sequence[Sample], top: int) -> list[FaceAnswer]:
         """Who the samples are: candidates by the index, exact distances by the store, the head, and the decision."""
-        return self._search(self.searchable(), samples, top) if samples else []
+        return list(self.answer("", samples, top).faces)
 
-    def answer(
-        self, probe: str, samples: Sequence[Sample], top: int, error: tuple[str, str] | None = None
-    ) -> ProbeAnswer:
-        """The answer about one photo: one for each of its samples, or the (code, message) of what is wrong with it."""
+    def answer(self, probe: str, samples: Sequence[Sample], top: int, error: PhotoError | None = None) -> ProbeAnswer:
+        """The answer about one photo: one for each of its samples, or what is wrong with the photo."""
         if not samples:
             fingerprint = self.active().fingerprint
             return ProbeAnswer(probe, fingerprint, self.store.references.count(fingerprint), (), error)
         searchable = self.searchable()
         faces = tuple(self._search(searchable, samples, top))
-        return ProbeAnswer(probe, searchable.generation.fingerprint, searchable.count, faces, error)
+        rivals = samples[0].rivals if len(samples) == 1 else 0
+        return ProbeAnswer(probe, searchable.generation.fingerprint, searchable.count, faces, error, rivals)
 
     def searchable(self) -> SearchableGeneration:
         """The active generation, up to date with every process's enrolments and erasures."""
@@ -199,13 +215,17 @@ class Gallery:
 
         with self.store.one_state():
             number, revision = self.store.generations.active_id(), self.store.changes.revision()
-        if self._open is None or self._open.generation.id != number:
-            active = self.active()
-            dim = self.embedder(active.fingerprint).dim
-            self._open = SearchableGeneration(self.store, self.snapshots, active, dim)
-        elif self._open.revision != revision:
-            self._open.refresh()
-        return self._open
+        searchable = self._open
+        if searchable is None or searchable.generation.id != number:
+            with self._opening:
+                searchable = self._open
+                if searchable is None or searchable.generation.id != number:
+                    active = self.active()
+                    dim = self.embedder(active.fingerprint).dim
+                    searchable = self._open = SearchableGeneration(self.store, self.snapshots, active, dim)
+        if searchable.revision < revision:
+            searchable.refresh()
+        return searchable
 
     def compact_when_behind(self) -> None:
         """Write a fresh snapshot if many changes have come since the last one; a few are replayed when it is opened.
@@ -222,44 +242,22 @@ class Gallery:
                 _log.warning("No snapshot of the index was written; nothing is lost, only opening is slower: %s", error)
 
     def threshold(self, fingerprint: str) -> float:
-        """The operating threshold on probability: the gallery's own, else the model card's for its number of subjects.
-
-        The higher of both where the gallery has outgrown its own.
-
-        Args:
-            fingerprint: Of the model that answers.
-        """
-        stored = self.store.gallery().threshold
-        if stored is None or stored.fingerprint != fingerprint:
-            return self._default_threshold(fingerprint)
-        if self.outgrown(stored):
-            return max(stored.probability, self._default_threshold(fingerprint))
-        return stored.probability
+        """See `CurrentThreshold.value`."""
+        return self._thresholds.value(fingerprint)
 
     def reset_threshold(self) -> float:
-        """Forget the gallery's own threshold; the default that holds now."""
-        fingerprint = self.active().fingerprint
-        threshold = self._default_threshold(fingerprint)
+        """Forget the gallery's own threshold; returns the default that holds now."""
+        threshold = self._thresholds.default(self.active().fingerprint)
         self.store.set_threshold(None)
         return threshold
 
-    def _default_threshold(self, fingerprint: str) -> float:
-        return self.embedder(fingerprint).card.threshold_for(max(1, self.subject_count()))
-
     def outgrown(self, threshold: StoredThreshold) -> bool:
-        """Whether the gallery has so many more subjects that the FPIR, which grows about as they do, is another."""
-        return self.subject_count() > int(threshold.report.get("subjects", 0)) * (1 + _GROWTH)
+        """See `CurrentThreshold.outgrown`."""
+        return self._thresholds.outgrown(threshold)
 
     def subject_count(self) -> int:
-        """How many subjects there are.
-
-        Counted again only after an enrolment or an erasure: in a large gallery it takes longer than a search. A merge
-        that moved everything shows with the next of them.
-        """
-        revision = self.store.changes.revision()
-        if self._counted is None or self._counted[0] != revision:
-            self._counted = (revision, self.store.subjects.count())
-        return self._counted[1]
+        """See `CurrentThreshold.subject_count`."""
+        return self._thresholds.subject_count()
 
     def erase(self, subject: str) -> Receipt:
         """Erase a subject and look for it in every file of the gallery; see `erasing.py`.
@@ -277,7 +275,8 @@ class Gallery:
         return receipts
 
     def _verified(self, erasure: Erasure) -> Receipt:
-        self._open = None
+        with self._opening:
+            self._open = None
         return verify(self.store, self.folder, self.snapshots, erasure)
 
     def _search(self, searchable: SearchableGeneration, samples: Sequence[Sample], top: int) -> list[FaceAnswer]:

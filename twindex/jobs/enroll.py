@@ -2,61 +2,23 @@
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from twindex.embedder.faces.reader import FaceReader
-from twindex.embedder.photos.files import read_photo, source_digest
-from twindex.errors import IntegrityError, PhotoError, UsageError
-from twindex.gallery.service import Embedded, Gallery
+from twindex.embedder.photos.source import PhotoSource, source_name
+from twindex.gallery.captures import Capture, Embedded
+from twindex.gallery.service import Gallery
+from twindex.jobs.capture import ALREADY_ENROLLED, Captured, Reading, capture
 from twindex.jobs.plan import PlannedPhoto
+from twindex.jobs.reports import ItemOutcome, ItemReport
 from twindex.running.pipeline import READERS, batched, run_pipeline
-from twindex.storage import CONSENT_REQUIRED, EnrolmentStatus, Job, JobItem, NewItem, ReferenceRecord, subject_name
-from twindex.types import Sample
+from twindex.storage import CONSENT_REQUIRED, Enrolment, EnrolmentStatus, Job, JobItem, NewItem, subject_name
+from twindex.storage.values.terms import Terms
 
 KIND = "enroll"
 BATCH = 16
-ALREADY_ENROLLED = "already_enrolled"
-EXPIRED = "expired: enrolled before, but answers no query any more; renew it with --expires, or purge it first"
-READ_OTHERWISE = (
-    "read_otherwise: enrolled before with --pre-cropped where it is not given now, or without where it is; erase the "
-    "subject first to have it read anew"
-)
 _PAGE = 1_000
-ItemOutcome = Literal["enrolled", "skipped", "failed"]
-
-
-@dataclass(frozen=True)
-class ItemReport:
-    """What became of one photo.
-
-    Attributes:
-        path, subject: As planned.
-        status: "skipped" if it was enrolled before, or was withdrawn: its subject erased, or another process had it.
-        reason: Why it failed or was skipped: a stable code, then perhaps a sentence; None when enrolled.
-        reference: Its id, new or found; None if there is none.
-        collisions: Other subjects under whom the same photo is enrolled.
-        rivals: Other faces of the photo that are at least half as large as the one that was enrolled.
-    """
-
-    path: str
-    subject: str
-    status: ItemOutcome
-    reason: str | None
-    reference: int | None
-    collisions: tuple[str, ...] = ()
-    rivals: int = 0
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "path": self.path,
-            "subject": self.subject,
-            "status": self.status,
-            "reason": self.reason,
-            "reference": self.reference,
-        }
-
 
 Listener = Callable[[ItemReport], None]
 
@@ -65,21 +27,6 @@ _OUTCOMES: dict[EnrolmentStatus, tuple[ItemOutcome, str | None]] = {
     "enrolled": ("enrolled", None),
     "consent_required": ("failed", CONSENT_REQUIRED),
 }
-
-
-@dataclass(frozen=True, eq=False)
-class _Captured:
-    item: JobItem
-    sample: Sample | None
-    status: ItemOutcome
-    reason: str | None = None
-    reference: int | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class _Batch:
-    captured: list[_Captured]
-    embedded: Embedded | None
 
 
 def plan_job(gallery: Gallery, photos: Collection[PlannedPhoto], parameters: dict[str, Any]) -> Job:
@@ -116,86 +63,109 @@ def run_job(gallery: Gallery, job: Job, reader: FaceReader, listener: Listener) 
     """Work through a job's pending items; what is committed stays whatever happens next.
 
     Args:
-        job: Parameter `pre_cropped` tells how its photos are read.
+        job: Its parameters `pre_cropped` and `face` say how photos are read.
         listener: Told of every item, in order.
     """
     gallery.embedder(gallery.active().fingerprint)
-    pre_cropped = bool(job.parameters.get("pre_cropped", False))
-
-    def read(item: JobItem) -> _Captured:
-        return _capture(gallery, reader, item, pre_cropped=pre_cropped)
-
-    def embed(batch: list[_Captured]) -> _Batch:
-        samples = [one.sample for one in batch if one.sample is not None]
-        return _Batch(batch, gallery.embed(samples, gallery.active().fingerprint) if samples else None)
-
-    def commit(batch: _Batch) -> None:
-        for report in _commit(gallery, batch):
-            listener(report)
-
+    work = _Work(gallery, job, reader, listener)
     state: Literal["finished", "interrupted"] = "interrupted"
     gallery.store.jobs.set_state(job.id, "running")
     try:
-        run_pipeline(_pending(gallery, job), read, embed, commit, readers=READERS, batch=BATCH)
+        run_pipeline(work.pending(), work.read, work.embed, work.commit, readers=READERS, batch=BATCH)
         state = "finished"
     finally:
         gallery.store.jobs.set_state(job.id, state)
     gallery.compact_when_behind()
 
 
-def _pending(gallery: Gallery, job: Job) -> Iterator[JobItem]:
-    after = 0
-    while page := gallery.store.jobs.pending(job.id, after, _PAGE):
-        yield from page
-        after = page[-1].id
+def enroll_photo(
+    gallery: Gallery, reader: FaceReader, photo: PhotoSource, subject: str, terms: Terms, reading: Reading
+) -> ItemReport:
+    """Enrol one photo without a job, durable and searchable on return."""
+    name, stored = source_name(photo), subject_name(subject)
+    captured = capture(gallery, reader, photo, name, stored, terms, reading)
+    if captured.sample is not None:
+        (done,) = gallery.commit([Capture(captured.sample, stored, terms)])
+        return _reported(name, stored, captured, done)
+    if captured.reference is not None and terms.given:
+        gallery.store.references.renew({captured.reference: terms})
+    return ItemReport(name, stored, captured.status, captured.reason, captured.reference)
 
 
-def _capture(gallery: Gallery, reader: FaceReader, item: JobItem, *, pre_cropped: bool) -> _Captured:
-    try:
-        data = read_photo(Path(item.path))
-    except PhotoError as error:
-        return _Captured(item, None, "failed", f"{error.code}: {error}")
-    known = gallery.store.references.find(source_digest(data), item.subject)
-    if known and _has_sound_crop(gallery, known[0].reference):
-        return _Captured(item, None, "skipped", _why_skipped(known[0], item, pre_cropped), known[0].reference)
-    try:
-        sample = reader.samples(data, item.path, pre_cropped=pre_cropped)[0]
-    except PhotoError as error:
-        return _Captured(item, None, "failed", f"{error.code}: {error}")
-    return _Captured(item, sample, "enrolled")
+@dataclass(frozen=True, eq=False)
+class _Read:
+    item: JobItem
+    captured: Captured
 
 
-def _why_skipped(known: ReferenceRecord, item: JobItem, pre_cropped: bool) -> str:
-    if known.terms.expired(datetime.now(UTC)) and item.terms.expires is None:
-        return EXPIRED
-    # Only a photo that is searched for faces has one with a place in it.
-    return ALREADY_ENROLLED if (known.face is None) is pre_cropped else READ_OTHERWISE
+@dataclass(frozen=True, eq=False)
+class _Batch:
+    read: list[_Read]
+    embedded: Embedded | None
 
 
-def _has_sound_crop(gallery: Gallery, reference: int) -> bool:
-    """Whether a reference's crop need not be replaced; a reference that was erased meanwhile is not there."""
-    try:
-        gallery.store.references.crop(reference)
-    except (IntegrityError, UsageError):
-        return False
-    return True
+class _Work:
+    """One job's stages: a page of items is read, embedded and committed, each stage in threads of its own."""
+
+    def __init__(self, gallery: Gallery, job: Job, reader: FaceReader, listener: Listener) -> None:
+        self._gallery = gallery
+        self._job = job
+        self._reader = reader
+        self._listener = listener
+        self._reading = Reading(bool(job.parameters.get("pre_cropped", False)), job.parameters.get("face"))
+
+    def pending(self) -> Iterator[JobItem]:
+        after = 0
+        while page := self._gallery.store.jobs.pending(self._job.id, after, _PAGE):
+            yield from page
+            after = page[-1].id
+
+    def read(self, item: JobItem) -> _Read:
+        photo = Path(item.path)
+        captured = capture(self._gallery, self._reader, photo, item.path, item.subject, item.terms, self._reading)
+        return _Read(item, captured)
+
+    def embed(self, batch: list[_Read]) -> _Batch:
+        samples = [one.captured.sample for one in batch if one.captured.sample is not None]
+        fingerprint = self._gallery.active().fingerprint
+        return _Batch(batch, self._gallery.embed(samples, fingerprint) if samples else None)
+
+    def commit(self, batch: _Batch) -> None:
+        for report in self._committed(batch):
+            self._listener(report)
+
+    def _committed(self, batch: _Batch) -> Iterator[ItemReport]:
+        captures = [
+            Capture(one.captured.sample, one.item.subject, item=one.item.id)
+            for one in batch.read
+            if one.captured.sample is not None
+        ]
+        enrolments = iter(self._gallery.commit(captures, batch.embedded) if captures else [])
+        self._settle([one for one in batch.read if one.captured.sample is None])
+        for one in batch.read:
+            path, subject, captured = one.item.path, one.item.subject, one.captured
+            if captured.sample is None:
+                yield ItemReport(path, subject, captured.status, captured.reason, captured.reference)
+            else:
+                yield _reported(path, subject, captured, next(enrolments))
+
+    def _settle(self, others: list[_Read]) -> None:
+        """Record what became of photos that are not enrolled now, and renew the terms of those that were before."""
+        store = self._gallery.store
+        store.jobs.finish_items(
+            [(one.item.id, one.captured.status, one.captured.reason, one.captured.reference) for one in others]
+        )
+        renewed = {
+            one.captured.reference: one.item.terms
+            for one in others
+            if one.captured.reference is not None and one.item.terms.given
+        }
+        if renewed:
+            store.references.renew(renewed)
 
 
-def _commit(gallery: Gallery, batch: _Batch) -> Iterator[ItemReport]:
-    captured = [(one.item, one.sample) for one in batch.captured if one.sample is not None]
-    requests = [(sample, item.subject, item.id) for item, sample in captured]
-    enrolments = iter(gallery.enroll(requests, batch.embedded) if requests else [])
-    others = [one for one in batch.captured if one.sample is None]
-    gallery.store.jobs.finish_items([(one.item.id, one.status, one.reason, one.reference) for one in others])
-    renewed = {one.reference: one.item.terms for one in others if one.reference is not None and one.item.terms.given}
-    if renewed:
-        gallery.store.references.renew(renewed)
-    for one in batch.captured:
-        path, subject = one.item.path, one.item.subject
-        if one.sample is None:
-            yield ItemReport(path, subject, one.status, one.reason, one.reference)
-            continue
-        done = next(enrolments)
-        status, reason = _OUTCOMES.get(done.status, ("skipped", done.status))
-        rivals = one.sample.rivals if status == "enrolled" else 0
-        yield ItemReport(path, subject, status, reason, done.reference, done.collisions, rivals)
+def _reported(path: str, subject: str, captured: Captured, done: Enrolment) -> ItemReport:
+    """The report of a photo whose face was given to the store."""
+    status, reason = _OUTCOMES.get(done.status, ("skipped", done.status))
+    rivals = captured.sample.rivals if captured.sample is not None and status == "enrolled" else 0
+    return ItemReport(path, subject, status, reason, done.reference, done.collisions, rivals)

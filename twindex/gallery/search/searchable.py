@@ -2,6 +2,7 @@
 
 import logging
 import secrets
+import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from twindex.index.faiss_index import FaissIndex
 from twindex.index.protocol import Hits
 from twindex.index.snapshot import SnapshotFile, SnapshotIdentity, read_snapshot, write_snapshot
 from twindex.index.spec import IndexSpec
+from twindex.running.shared_lock import SharedLock
 from twindex.storage import Generation, Recall, Snapshot, Store
 from twindex.types import Float32, Int64
 
@@ -28,7 +30,10 @@ _log = logging.getLogger(__name__)
 
 
 class SearchableGeneration:
-    """One generation's index, equal to the store at `revision`. Not for use from several threads at once.
+    """One generation's index, equal to the store at `revision`.
+
+    Any number of threads may use it. Searches run side by side; they wait only while the index itself is changed, not
+    while the changes are read or another index is built.
 
     Args:
         store: The truth.
@@ -44,7 +49,13 @@ class SearchableGeneration:
         self._dim = dim
         self.revision = 0
         self._recall: Recall | None = None
-        self._index = self._from_snapshot() or self._rebuilt()
+        self._changing = threading.RLock()  # one thread at a time brings the index up to date or replaces it
+        self._lock = SharedLock()  # of the index: shared by searches, alone for changes
+        snapshot = self._from_snapshot()
+        if snapshot is None:
+            self._index, self.revision = self._rebuilt()
+        else:
+            self._index = snapshot
         self.refresh()
 
     @property
@@ -69,7 +80,8 @@ class SearchableGeneration:
 
     def references(self) -> Int64:
         """The references that a search can find, (n,) int64, ascending."""
-        return self._index.references()
+        with self._lock.shared():
+            return self._index.references()
 
     @property
     def candidates(self) -> int:
@@ -81,23 +93,27 @@ class SearchableGeneration:
 
     def contains(self, references: Int64) -> NDArray[np.bool_]:
         """Which references a search can find, (n,) bool."""
-        return self._index.contains(references)
+        with self._lock.shared():
+            return self._index.contains(references)
 
     def refresh(self) -> None:
         """Replay what was enrolled and erased since `revision`."""
-        changes = self._store.changes.since(self.revision)
-        if not changes:
-            return
-        last = {change.reference: change.kind for change in changes}
-        erased = [reference for reference, kind in last.items() if kind == "erased"]
-        self._index.remove(np.array(erased, np.int64))
-        enrolled = [reference for reference, kind in last.items() if kind == "enrolled"]
-        self._add_absent(enrolled)
-        self.revision = changes[-1].revision
+        with self._changing:
+            changes = self._store.changes.since(self.revision)
+            if not changes:
+                return
+            last = {change.reference: change.kind for change in changes}
+            erased = [reference for reference, kind in last.items() if kind == "erased"]
+            with self._lock.alone():
+                self._index.remove(np.array(erased, np.int64))
+            enrolled = [reference for reference, kind in last.items() if kind == "enrolled"]
+            self._add_absent(enrolled)
+            self.revision = changes[-1].revision
 
     def search(self, probes: Float32, k: int) -> Hits:
         """The `k` nearest references of each probe, as the index sees them; see `VectorIndex.search`."""
-        return self._index.search(probes, k)
+        with self._lock.shared():
+            return self._index.search(probes, k)
 
     def compact(self) -> Snapshot:
         """Write a snapshot of the present state and list it in the store; the one before is removed.
@@ -109,18 +125,19 @@ class SearchableGeneration:
         Raises:
             UsageError: Other processes went on erasing all the while.
         """
-        for _ in range(_COMPACT_ATTEMPTS):
-            self._renew()
-            if not self._index.is_exhaustive and not self._is_measured():
-                self._recall = measure_recall(
-                    self._store, self.generation.fingerprint, self.search, self.structure, self.references()
-                )
-                self.refresh()
+        with self._changing:
+            for _ in range(_COMPACT_ATTEMPTS):
                 self._renew()
-            snapshot = self._write_snapshot()
-            if snapshot is not None:
-                return snapshot
-            self.refresh()
+                if not self._index.is_exhaustive and not self._is_measured():
+                    self._recall = measure_recall(
+                        self._store, self.generation.fingerprint, self.search, self.structure, self.references()
+                    )
+                    self.refresh()
+                    self._renew()
+                snapshot = self._write_snapshot()
+                if snapshot is not None:
+                    return snapshot
+                self.refresh()
         raise UsageError(
             f"No snapshot was written: {_COMPACT_ATTEMPTS} times something was erased meanwhile; nothing is lost, "
             "run `twindex compact` when that is done."
@@ -131,7 +148,9 @@ class SearchableGeneration:
         index = self._index
         trainable = index.exact_structure and index.count >= index.spec.minimum_references
         if trainable or index.stale_share > 0 or self._spec(index.count).text != index.spec.text:
-            self._index = self._rebuilt()
+            rebuilt, revision = self._rebuilt()
+            with self._lock.alone():
+                self._index, self.revision = rebuilt, revision
             self.refresh()
 
     def _is_measured(self) -> bool:
@@ -179,9 +198,10 @@ class SearchableGeneration:
         self.revision, self._recall = snapshot.revision, snapshot.recall
         return index
 
-    def _rebuilt(self) -> FaissIndex:
+    def _rebuilt(self) -> tuple[FaissIndex, int]:
+        """A new index of all references, and the revision that it holds at least."""
         fingerprint = self.generation.fingerprint
-        self.revision = self._store.changes.revision()
+        revision = self._store.changes.revision()
         references = self._store.references
         count = references.count(fingerprint)
         spec = self._spec(count)
@@ -198,7 +218,7 @@ class SearchableGeneration:
         if lacking := shortage(self.generation.index_spec, count, self._dim):
             _log.warning("The index takes more memory than it was given: %s", lacking)
         training = spread if count > _SPARSE * spec.training_points else None
-        return FaissIndex.build(spec, self._dim, batches, count, training)
+        return FaissIndex.build(spec, self._dim, batches, count, training), revision
 
     def _spec(self, count: int) -> IndexSpec:
         return chosen_spec(self.generation.index_spec, count, self._dim)
@@ -210,7 +230,8 @@ class SearchableGeneration:
             piece = piece[~self._index.contains(piece)]
             found, vectors = self._store.references.vectors(self.generation.fingerprint, piece.tolist())
             if len(found):
-                self._index.add(found, vectors)
+                with self._lock.alone():
+                    self._index.add(found, vectors)
 
 
 def open_snapshot(store: Store, folder: Path, generation: Generation, dim: int) -> FaissIndex:
