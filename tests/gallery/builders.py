@@ -2,8 +2,11 @@
 
 import numpy as np
 
+from tests.embedders import StandIn
 from tests.storage.builders import DIM, sample
 from twindex.embedder.faces.alignment import encode_crop
+from twindex.embedder.model.card import Card
+from twindex.embedder.model.registry import find_model
 from twindex.gallery import Gallery
 from twindex.gallery.captures import Capture
 from twindex.types import Float32, UInt8
@@ -15,7 +18,7 @@ def drawn_crop(number: int) -> UInt8:
     return squares.repeat(32, axis=0).repeat(32, axis=1)
 
 
-class BrightnessEmbedder:
+class BrightnessEmbedder(StandIn):
     """Templates from the brightness of a crop's squares.
 
     Args:
@@ -26,6 +29,11 @@ class BrightnessEmbedder:
 
     def __init__(self, fingerprint: str) -> None:
         self.fingerprint = fingerprint
+
+    @property
+    def card(self) -> Card:
+        """The shipped model's, whose head and thresholds it passes for having."""
+        return find_model("default").card
 
     def embed(self, crops: UInt8) -> Float32:
         """(n, 16) float32, unit length, of (n, 256, 256, 3) uint8."""

@@ -11,6 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from tests.embedders import StandIn
 from tests.storage.builders import DIM, OTHER_MODEL, sample
 from twindex.embedder.model.registry import find_model
 from twindex.errors import UsageError
@@ -42,7 +43,7 @@ def template(number: int, fingerprint: str) -> Float32:
     return (vector / np.linalg.norm(vector)).astype(np.float32)
 
 
-class NumberEmbedder:
+class NumberEmbedder(StandIn):
     """Templates from the number that stands in for a crop."""
 
     dim = DIM

@@ -1,6 +1,6 @@
 """One photo of an enrolment: read, known already, or captured."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from twindex.embedder.faces.reader import FaceReader
@@ -85,12 +85,14 @@ def capture(
 def _sample(reader: FaceReader, data: bytes, name: str, reading: Reading) -> Sample:
     """The face that is meant."""
     samples = reader.samples(data, name, pre_cropped=reading.pre_cropped, all_faces=reading.face is not None)
-    number = reading.face or 1
+    if reading.face is None:
+        return samples[0]
+    number = reading.face
     if number > len(samples):
         raise PhotoError(
             "no_face", f"Face {number} was asked for, but the photo has {len(samples)} usable faces. Name one of these."
         )
-    return samples[number - 1]
+    return replace(samples[number - 1], rivals=0)  # whom the photo is meant to show has been said
 
 
 def _why_skipped(known: ReferenceRecord, terms: Terms, reading: Reading) -> str:
