@@ -144,17 +144,17 @@ def test_control_characters_in_names_are_harmless_on_the_terminal(run: Run, tmp_
 
 def interrupted(run: Run, command: tuple[object, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     """Give a command that enrols in batches of two, and stop it before its second commit."""
-    enroll_all, calls = Gallery.enroll, []
+    commit_all, calls = Gallery.commit, []
 
     def stopped(gallery: Gallery, *arguments: object, **options: object) -> object:
         calls.append(1)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return enroll_all(gallery, *arguments, **options)
+        return commit_all(gallery, *arguments, **options)
 
     monkeypatch.setattr(jobs_enroll, "BATCH", 2)
     with monkeypatch.context() as stopping:
-        stopping.setattr(Gallery, "enroll", stopped)
+        stopping.setattr(Gallery, "commit", stopped)
         assert run(*command).status == 130
 
 

@@ -48,5 +48,5 @@ def test_nothing_to_enrol_is_a_usage_error(run: Run, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     result = run("--gallery", tmp_path / "g", "--json", "enroll", tmp_path / "empty")
     assert result.status == 2
-    assert "no photos" in result.json["error"]["message"]
+    assert "No photos" in result.json["error"]["message"]
     assert not (tmp_path / "g").exists()

@@ -112,7 +112,7 @@ def _acknowledge_to(file: str) -> None:
             os.write(descriptor, json.dumps(report.to_json()).encode() + b"\n")
 
         if MEET in os.environ:
-            gallery.enroll = _meeting(Path(os.environ[MEET]), gallery.enroll)
+            gallery.commit = _meeting(Path(os.environ[MEET]), gallery.commit)
         run_job(gallery, job, reader, listen)
 
     twindex.cli.twindex.make_context = starting  # type: ignore[method-assign]  # the first that it does
