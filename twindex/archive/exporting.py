@@ -11,8 +11,8 @@ from twindex.config import DATABASE
 from twindex.embedder.model.bundle import copy_bundle
 from twindex.embedder.model.registry import find_model
 from twindex.errors import IntegrityError, UsageError
+from twindex.files.durable import private_file
 from twindex.files.export_target import publish_archive, refuse_target
-from twindex.files.publishing import private_file
 from twindex.files.work_folder import partial_folder, remove_abandoned
 from twindex.storage import Contents, Store
 from twindex.storage.creation import make_private_file

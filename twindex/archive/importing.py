@@ -11,7 +11,7 @@ from twindex.embedder.model.bundle import load_bundle
 from twindex.embedder.model.registry import install_model, list_models
 from twindex.encryption.keys import environment_key, matching_keys
 from twindex.errors import ArchiveError, EncryptionKeyError, ModelMismatchError, TwindexError, UsageError
-from twindex.files.publishing import private_file, publish
+from twindex.files.durable import private_file, publish
 from twindex.files.work_folder import partial_folder, remove_abandoned
 from twindex.storage import Store
 from twindex.storage.sqlite.journal import read_header

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from twindex.errors import UsageError
-from twindex.files.publishing import publish
+from twindex.files.durable import publish
 
 
 def refuse_target(target: Path, gallery: Path) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 from twindex.encryption.sealing import FileSealer
 from twindex.errors import IntegrityError, UsageError
-from twindex.files.atomic_file import write_atomically
+from twindex.files.durable import write_file
 from twindex.index.faiss_index import FaissIndex
 from twindex.index.spec import parse_spec
 
@@ -95,7 +95,7 @@ def write_snapshot(
             length += len(piece)
             yield piece
 
-    write_atomically(path, written())
+    write_file(path, written())
     return SnapshotFile(length, digest.hexdigest())
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import insert
 
 from twindex.encryption.keys import DerivedKeys, GalleryKey, new_keys
 from twindex.errors import UsageError
-from twindex.files.publishing import publish
+from twindex.files.durable import publish
 from twindex.storage.rows.generations import activate_generation, insert_generation
 from twindex.storage.schema.migrations import migrate
 from twindex.storage.schema.tables import GALLERY

@@ -13,7 +13,7 @@ from typing import Any
 
 from twindex.encryption.keys import DerivedKeys, GalleryKey, matching_keys, new_keys
 from twindex.errors import EncryptionKeyError, IntegrityError, UsageError
-from twindex.files.durability import synchronise
+from twindex.files.durable import replace
 from twindex.storage.checks.inspection import inspect
 from twindex.storage.creation import make_private_file
 from twindex.storage.rows.audit import Audit
@@ -92,8 +92,7 @@ def _replace(
     # A writer that was killed before its journal was synced leaves pages in it that SQLite takes for nothing.
     discard(path.with_name(f"{path.name}-journal"))
     with path.open("r+b", buffering=0) as old:
-        new.replace(path)
-        synchronise(path.parent)
+        replace(new, path)
         overwrite(old.fileno())
 
 

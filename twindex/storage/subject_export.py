@@ -11,8 +11,8 @@ from typing import Any, BinaryIO
 
 from sqlalchemy import Connection, select
 
+from twindex.files.durable import private_file
 from twindex.files.export_target import publish_archive, refuse_target
-from twindex.files.publishing import private_file
 from twindex.files.work_folder import partial_folder, remove_abandoned
 from twindex.storage.rows.audit import record, rows_about
 from twindex.storage.rows.reference_lookup import select_references
