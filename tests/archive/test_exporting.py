@@ -45,11 +45,11 @@ def test_an_imported_gallery_is_the_same_one(source: Path, tmp_path: Path) -> No
     made = import_gallery(tmp_path / "a.twindex", tmp_path / "deep" / "copy")
     assert rows(tmp_path / "deep" / "copy" / DATABASE) == rows(source / DATABASE)
     assert made.manifest == written.manifest
-    assert written.manifest.contents.references == 3
+    assert written.manifest.summary.references == 3
     with Store.open(made.gallery / DATABASE) as copy, Store.open(source / DATABASE, read_only=True) as original:
-        assert copy.contents() == original.contents() == written.manifest.contents
+        assert copy.summary() == original.summary() == written.manifest.summary
         # No id is given twice, not even that of the erased reference.
-        model = written.manifest.contents.model or ""
+        model = written.manifest.summary.model or ""
         assert copy.references.enroll_many([request(9, "new")], model)[0].reference == 5
     assert names(tmp_path) == ["a.twindex", "deep"]
     assert names(tmp_path / "deep") == ["copy"]
@@ -225,8 +225,8 @@ def test_a_model_travels_if_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("twindex.embedder.model.registry._shipped_dir", lambda: tmp_path / "nothing")
     made = import_gallery(tmp_path / "a", tmp_path / "copy")
     assert made.model_installed
-    assert [path.name for path in models_dir().iterdir()] == [written.manifest.contents.model]
-    assert find_model(written.manifest.contents.model or "").card.fingerprint == written.manifest.contents.model
+    assert [path.name for path in models_dir().iterdir()] == [written.manifest.summary.model]
+    assert find_model(written.manifest.summary.model or "").card.fingerprint == written.manifest.summary.model
 
 
 def test_a_gallery_without_a_model_has_none_to_travel(tmp_path: Path) -> None:

@@ -394,7 +394,7 @@ def test_a_model_that_is_not_installed(tmp_path: Path) -> None:
         import_gallery(tmp_path / "a", tmp_path / "copy")
     assert error.value.exit_code == 5
     assert not (tmp_path / "copy").exists()
-    assert import_gallery(tmp_path / "a", tmp_path / "copy", without_model=True).manifest.contents.model == MODEL
+    assert import_gallery(tmp_path / "a", tmp_path / "copy", without_model=True).manifest.summary.model == MODEL
 
 
 def test_a_model_that_is_not_the_gallerys(tmp_path: Path, random_bundle: Any) -> None:

@@ -14,7 +14,7 @@ from twindex.encryption.keys import GalleryKey
 from twindex.errors import EncryptionKeyError, IntegrityError, UsageError
 from twindex.storage import GenerationSpec, Snapshot, Store
 from twindex.storage.rekeying import rekey_database
-from twindex.storage.sqlite.gallery_lock import Occupancy
+from twindex.storage.sqlite.gallery_lock import GalleryLock
 
 FACES = 6
 
@@ -207,23 +207,23 @@ def test_keys_that_do_not_fit_are_refused(path: Path) -> None:
 
 
 def test_the_lock_of_a_folder(tmp_path: Path) -> None:
-    one, two = Occupancy(tmp_path, "shared"), Occupancy(tmp_path, "shared")
+    one, two = GalleryLock(tmp_path, "shared"), GalleryLock(tmp_path, "shared")
     one.close()
     one.close()
     with pytest.raises(UsageError, match="Another program has the gallery"):
-        Occupancy(tmp_path, "exclusive")
+        GalleryLock(tmp_path, "exclusive")
     two.close()
-    alone = Occupancy(tmp_path, "exclusive")
+    alone = GalleryLock(tmp_path, "exclusive")
     with pytest.raises(UsageError, match="is being given another key"):
-        Occupancy(tmp_path, "shared")
+        GalleryLock(tmp_path, "shared")
     alone.close()
-    Occupancy(tmp_path, "shared").close()
+    GalleryLock(tmp_path, "shared").close()
     with pytest.raises(UsageError, match="cannot be read"):
-        Occupancy(tmp_path / "nowhere", "shared")
+        GalleryLock(tmp_path / "nowhere", "shared")
 
 
 def test_where_there_are_no_locks_nobody_is_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("twindex.storage.sqlite.gallery_lock.lock_folder", lambda folder, kind: None)
-    Occupancy(tmp_path, "shared").close()
+    GalleryLock(tmp_path, "shared").close()
     with pytest.raises(UsageError, match="cannot be locked"):
-        Occupancy(tmp_path, "exclusive")
+        GalleryLock(tmp_path, "exclusive")

@@ -13,8 +13,8 @@ from twindex.embedder.model.registry import find_model
 from twindex.errors import IntegrityError, UsageError
 from twindex.files.durable import private_file
 from twindex.files.export_target import publish_archive, refuse_target
-from twindex.files.work_folder import partial_folder, remove_abandoned
-from twindex.storage import Contents, Store
+from twindex.files.work_folder import remove_abandoned, work_folder
+from twindex.storage import Store, Summary
 from twindex.storage.creation import make_private_file
 from twindex.storage.sqlite.journal import may_write
 
@@ -47,19 +47,19 @@ def export_gallery(gallery: Path, target: Path, *, with_model: bool = False) -> 
     refuse_target(target, gallery)
     if not (gallery / DATABASE).exists():
         raise UsageError(f"There is no gallery in {gallery} to export.")
-    with partial_folder(target) as folder:
+    with work_folder(target) as folder:
         database = folder / DATABASE_ENTRY
         make_private_file(database)
         with Store.open(gallery / DATABASE, read_only=True) as store:
             store.copy_to(database)
         files = {DATABASE_ENTRY: database}
-        contents = _sound_contents(database)
+        summary = _sound_summary(database)
         if with_model:
-            files |= _model_files(contents, folder / "model")
+            files |= _model_files(summary, folder / "model")
         manifest = Manifest(
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             twindex=__version__,
-            contents=contents,
+            summary=summary,
             files=tuple(described_file(name, path) for name, path in files.items()),
         )
         archive = folder / "archive"
@@ -67,21 +67,21 @@ def export_gallery(gallery: Path, target: Path, *, with_model: bool = False) -> 
             write_archive(stream, manifest, files)
         length = archive.stat().st_size
         # Before the archive has its name: none is ever about of which the audit does not know.
-        audited = _recorded(gallery / DATABASE, contents)
+        audited = _recorded(gallery / DATABASE, summary)
         publish_archive(archive, target)
     return Exported(target, length, manifest, audited)
 
 
-def _recorded(database: Path, contents: Contents) -> bool:
+def _recorded(database: Path, summary: Summary) -> bool:
     """Tell the gallery's audit; False where the gallery can only be read."""
     if not may_write(database):
         return False
     with Store.open(database) as store:
-        store.audit.add("export", contents.counts())
+        store.audit.add("export", summary.counts())
     return True
 
 
-def _sound_contents(database: Path) -> Contents:
+def _sound_summary(database: Path) -> Summary:
     """What the copy holds, after every check that an import makes too."""
     with Store.open(database, read_only=True) as copy:
         if wrong := copy.unsound():
@@ -89,11 +89,11 @@ def _sound_contents(database: Path) -> Contents:
                 f"The gallery is damaged and was not exported, {len(wrong)} findings such as: {wrong[0]} "
                 "Run `twindex doctor --repair`, then export again."
             )
-        return copy.contents()
+        return copy.summary()
 
 
-def _model_files(contents: Contents, folder: Path) -> dict[str, Path]:
-    if contents.model is None:
+def _model_files(summary: Summary, folder: Path) -> dict[str, Path]:
+    if summary.model is None:
         raise UsageError("The gallery has no active model that could travel with it; export it without --with-model.")
-    bundle = copy_bundle(find_model(contents.model), folder)
+    bundle = copy_bundle(find_model(summary.model), folder)
     return {name: bundle.path / Path(name).name for name in MODEL_ENTRIES}

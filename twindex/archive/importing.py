@@ -12,7 +12,7 @@ from twindex.embedder.model.registry import install_model, list_models
 from twindex.encryption.keys import environment_key, matching_keys
 from twindex.errors import ArchiveError, EncryptionKeyError, ModelMismatchError, TwindexError, UsageError
 from twindex.files.durable import private_file, publish
-from twindex.files.work_folder import partial_folder, remove_abandoned
+from twindex.files.work_folder import remove_abandoned, work_folder
 from twindex.storage import Store
 from twindex.storage.sqlite.journal import read_header
 
@@ -54,7 +54,7 @@ def import_gallery(archive: Path, gallery: Path, *, without_model: bool = False)
         if not without_model:
             _refuse_unknown_model(opened.manifest)
         gallery.absolute().parent.mkdir(parents=True, exist_ok=True)
-        with partial_folder(gallery.absolute()) as folder:
+        with work_folder(gallery.absolute()) as folder:
             _unpack(opened, folder)
             _check_database(folder / DATABASE_ENTRY, opened.manifest, archive)
             installed = not without_model and _install(folder / "model", opened.manifest)
@@ -93,7 +93,7 @@ def _check_database(path: Path, manifest: Manifest, archive: Path) -> None:
                 wrong = store.unsound() or _differences(store, manifest)
                 if not wrong:
                     store.forget_snapshots()
-                    store.audit.add("import", manifest.contents.counts())
+                    store.audit.add("import", manifest.summary.counts())
     except EncryptionKeyError:
         raise
     except TwindexError as error:
@@ -107,8 +107,8 @@ def _check_database(path: Path, manifest: Manifest, archive: Path) -> None:
 
 def _differences(store: Store, manifest: Manifest) -> list[str]:
     # Opening has brought an older schema up to date.
-    found = asdict(replace(store.contents(), schema=manifest.contents.schema))
-    described = asdict(manifest.contents)
+    found = asdict(replace(store.summary(), schema=manifest.summary.schema))
+    described = asdict(manifest.summary)
     return [
         f"{name} is {found[name]}, its manifest says {described[name]}."
         for name in found
@@ -117,7 +117,7 @@ def _differences(store: Store, manifest: Manifest) -> list[str]:
 
 
 def _refuse_unknown_model(manifest: Manifest) -> None:
-    wanted = manifest.contents.model
+    wanted = manifest.summary.model
     if wanted is None or manifest.holds_model or wanted in {model.fingerprint for model in list_models()}:
         return
     raise ModelMismatchError(
@@ -132,7 +132,7 @@ def _install(folder: Path, manifest: Manifest) -> bool:
     if not manifest.holds_model:
         return False
     bundle = load_bundle(folder)
-    if bundle.card.fingerprint != manifest.contents.model:
+    if bundle.card.fingerprint != manifest.summary.model:
         raise ArchiveError(
             "archive_manifest",
             f"The archive holds model {bundle.card.fingerprint[:12]}, but its gallery answers with another; "

@@ -21,7 +21,7 @@ from twindex.storage.schema.migrations import MIGRATIONS
 from twindex.storage.sqlite.database import Database
 from twindex.storage.sqlite.driver import key_literal, settle, sqlcipher, unlock
 from twindex.storage.sqlite.faults import translated_faults
-from twindex.storage.sqlite.gallery_lock import Occupancy
+from twindex.storage.sqlite.gallery_lock import GalleryLock
 from twindex.storage.sqlite.journal import APPLICATION_ID, connection_uri, read_header
 
 _BLOCK = 1 << 20
@@ -51,7 +51,7 @@ def rekey_database(
     before = matching_keys(path, read_header(path).encryption, present)
     if before is None and wanted is None:
         raise EncryptionKeyError(f"The gallery's database {str(path)!r} is not encrypted, and no new key was given.")
-    occupancy = Occupancy(path.parent, "exclusive")
+    lock = GalleryLock(path.parent, "exclusive")
     try:
         remove_leftovers(path)
         folder = path.with_name(f".{path.name}.{secrets.token_hex(8)}.{_LEFTOVERS}")
@@ -61,7 +61,7 @@ def rekey_database(
         finally:
             shutil.rmtree(folder)
     finally:
-        occupancy.close()
+        lock.close()
 
 
 def remove_leftovers(path: Path) -> None:

@@ -20,7 +20,7 @@ from twindex.storage.checks.consistency import (
     raise_counters,
 )
 from twindex.storage.checks.inspection import inspect
-from twindex.storage.checks.summary import Contents, read_contents
+from twindex.storage.checks.summary import Summary, read_summary
 from twindex.storage.creation import create_database
 from twindex.storage.rekeying import remove_leftovers
 from twindex.storage.rows.audit import Audit, record
@@ -219,9 +219,9 @@ class Store:
         """
         self._database.copy_to(path)
 
-    def contents(self) -> Contents:
+    def summary(self) -> Summary:
         """What the database holds, in numbers."""
-        return read_contents(self._database)
+        return read_summary(self._database)
 
     def forget_snapshots(self) -> None:
         """Say of every generation that no file holds its index, as after a move to another place."""

@@ -40,7 +40,7 @@ def test_orphaned_faces_are_found_and_erased(store: Store, change: Callable[...,
     assert [code for code, _ in found(store)] == ["orphaned_sample"]
     assert store.erase_orphans() == 1
     assert found(store) == []
-    assert store.contents().samples == 2
+    assert store.summary().samples == 2
 
 
 def test_enrolments_that_no_index_would_hear_of_are_logged(store: Store, change: Callable[..., None]) -> None:

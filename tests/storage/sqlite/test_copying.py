@@ -35,15 +35,15 @@ def test_what_is_written_meanwhile_is_not_in_the_copy(
 
     with Store.create(path) as store:
         store.references.enroll_many([request(number, "ada") for number in range(50)], MODEL)
-        before = store.contents()
+        before = store.summary()
         connect = sqlite3.connect
         monkeypatch.setattr(sqlite3, "connect", lambda *given, **options: connect(*given, factory=Slow, **options))
         store.copy_to(empty(tmp_path / "copy.sqlite"))
         monkeypatch.undo()
-        assert store.contents().references == 51
+        assert store.summary().references == 51
     assert begun[0] > 10
     with Store.open(tmp_path / "copy.sqlite", read_only=True) as copy:
-        assert copy.contents() == before
+        assert copy.summary() == before
         assert (copy.check(), copy.inconsistencies()) == ([], [])
 
 

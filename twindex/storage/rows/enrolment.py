@@ -64,7 +64,7 @@ class _Item:
     terms: Terms
 
 
-def enrol(
+def enroll(
     connection: Connection, request: EnrolmentRequest, subject: str, fingerprint: str, vector: bytes
 ) -> Enrolment:
     """Enrol one face in the caller's write transaction. Enrolling it again changes nothing.

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, select
 
 from twindex.errors import UsageError
 from twindex.storage.rows.audit import record
-from twindex.storage.rows.enrolment import enrol, refuse_stale_model, set_terms, subjects_of
+from twindex.storage.rows.enrolment import enroll, refuse_stale_model, set_terms, subjects_of
 from twindex.storage.rows.reference_lookup import select_references
 from twindex.storage.rows.templates import (
     count_templates,
@@ -78,7 +78,7 @@ class References:
         with self._database.write() as connection:
             refuse_stale_model(connection, fingerprint)
             refuse_other_length(connection, fingerprint, {len(vector) for _, _, vector in prepared})
-            done = [enrol(connection, item, subject, fingerprint, vector) for item, subject, vector in prepared]
+            done = [enroll(connection, item, subject, fingerprint, vector) for item, subject, vector in prepared]
             new = [one.reference for one in done if one.status == "enrolled" and one.reference is not None]
             if new:
                 record(connection, "enroll", {"references": new, "model": fingerprint}, subjects_of(connection, new))

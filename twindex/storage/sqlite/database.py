@@ -16,7 +16,7 @@ from twindex.errors import IntegrityError, TwindexError, UsageError
 from twindex.running.stopping import uninterrupted
 from twindex.storage.sqlite.driver import driver_for, unlock
 from twindex.storage.sqlite.faults import needs_recovery, translated_faults
-from twindex.storage.sqlite.gallery_lock import Occupancy
+from twindex.storage.sqlite.gallery_lock import GalleryLock
 from twindex.storage.sqlite.journal import connection_uri, journal_mode
 from twindex.storage.sqlite.raw_files import RawFiles
 
@@ -55,7 +55,7 @@ class Database:
         self.keys = keys
         self.raw = RawFiles(path)
         self._driver = driver_for(keys)
-        self._occupancy = Occupancy(path.parent, "shared")
+        self._gallery_lock = GalleryLock(path.parent, "shared")
         self._closed = False
         # Where the pool lends without limit, a thread waits for SQLite's lock, never for a connection.
         self._readers = create_engine(
@@ -175,7 +175,7 @@ class Database:
         self._closed = True
         self._readers.dispose()
         self.raw.close()
-        self._occupancy.close()
+        self._gallery_lock.close()
 
     def _held(self) -> Connection | None:
         held: Connection | None = getattr(self._thread, "connection", None)
