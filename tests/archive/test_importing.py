@@ -229,20 +229,20 @@ def test_counts_and_hashes_that_differ(exported: bytes, tmp_path: Path) -> None:
         ("UPDATE samples SET crop = 'text' WHERE id = 2", "crop of sample 2"),
         ("PRAGMA application_id = 1", "not a gallery"),
         ("PRAGMA user_version = 99", "a newer Twindex made it"),
-        ("PRAGMA user_version = -1", "which no gallery has"),
+        ("PRAGMA user_version = -1", "which does not belong to a gallery"),
         (
             "CREATE TRIGGER t AFTER UPDATE ON generations BEGIN DELETE FROM subjects; END",
             "a trigger 't', which no gallery",
         ),
-        ("CREATE VIEW v AS SELECT 1", "a view 'v', which no gallery has"),
-        ("DROP INDEX references_subject", "lacks the index 'references_subject'"),
+        ("CREATE VIEW v AS SELECT 1", "a view 'v', which does not belong to a gallery"),
+        ("DROP INDEX references_subject", "index 'references_subject' is missing"),
         ("DROP TABLE job_items", "lacks the .*job_items"),
         (
             "INSERT INTO samples VALUES (9, 'aa', 'b', 0, NULL, 1.0, NULL, NULL)",
             "1 captured faces belong to no reference",
         ),
         ("UPDATE samples SET quality = 'high' WHERE id = 2", "samples.quality are not of type real"),
-        ("UPDATE samples SET face = '{' WHERE id = 2", "JSON that is damaged"),
+        ("UPDATE samples SET face = '{' WHERE id = 2", "damaged JSON"),
         ("UPDATE samples SET face = '{}' WHERE id = 2", "'samples' cannot be read"),
         ("UPDATE subjects SET created = 'yesterday'", "the time 'yesterday', expected ISO 8601"),
         ("UPDATE subjects SET name = '' WHERE id = 2", "'subjects' cannot be read"),
@@ -251,7 +251,7 @@ def test_counts_and_hashes_that_differ(exported: bytes, tmp_path: Path) -> None:
         ("UPDATE \"references\" SET expires = '2030-01-01T00:00:00'", "expected ISO 8601 in UTC"),
         (
             "INSERT INTO audit SELECT max(id) + 1, '2030-01-01T00:00:00+00:00', 'a', 'b', '[]', '{ 1' FROM audit",
-            "JSON that is damaged",
+            "damaged JSON",
         ),
         (
             "INSERT INTO audit SELECT max(id) + 1, '2030-01-01T00:00:00+00:00', 'a', 'b', '[]', '[7]' FROM audit",
@@ -262,8 +262,8 @@ def test_counts_and_hashes_that_differ(exported: bytes, tmp_path: Path) -> None:
             'UPDATE generations SET snapshot = \'{"file":"../x","length":1,"sha256":"","revision":1,"count":1}\'',
             "not named by a plain file name",
         ),
-        ("DELETE FROM changes WHERE reference = 2", "does not say of 1 references"),
-        ("UPDATE sqlite_sequence SET seq = 1 WHERE name = 'references'", "counter of references stands at 1, but 4"),
+        ("DELETE FROM changes WHERE reference = 2", "does not list 1 references"),
+        ("UPDATE sqlite_sequence SET seq = 1 WHERE name = 'references'", "counter of references is at 1, but id 4"),
     ],
 )
 def test_databases_that_are_refused(exported: bytes, tmp_path: Path, statement: str, match: str) -> None:

@@ -189,7 +189,7 @@ def test_a_damaged_gallery_is_refused_and_left(path: Path) -> None:
         connection.exec_driver_sql("UPDATE templates SET vector = zeroblob(64) WHERE id = 2")
     before = path.read_bytes()
     with pytest.raises(
-        IntegrityError, match=r"damaged, and is as it was: The template of reference 2.*`twindex doctor"
+        IntegrityError, match=r"damaged and was left unchanged: The template of reference 2.*`twindex doctor"
     ):
         rekey_database(path, KEY, OTHER_KEY, nothing)
     with Store.open(path, key=KEY) as store:

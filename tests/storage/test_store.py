@@ -165,7 +165,7 @@ def test_open_refuses_a_newer_schema(path: Path) -> None:
 def test_open_refuses_missing_tables(path: Path) -> None:
     Store.create(path).close()
     execute(path, "DROP TABLE changes", "DROP TABLE templates")
-    with pytest.raises(IntegrityError, match="lacks the tables changes, templates"):
+    with pytest.raises(IntegrityError, match="is missing the tables changes, templates"):
         Store.open(path)
 
 

@@ -1,4 +1,7 @@
-"""The metadata store: SQLite through SQLAlchemy. `Store` is the way in; the rest are the values it speaks in."""
+"""The metadata store: SQLite through SQLAlchemy.
+
+`Store` is the entry point; the rest are the values it takes and returns.
+"""
 
 from twindex.storage.checks.consistency import Inconsistency
 from twindex.storage.checks.summary import Summary

@@ -34,22 +34,22 @@ def export_subject(database: Database, name: str, path: Path) -> int:
 
     Args:
         database: Open for writing.
-        name: The subject's.
-        path: Where no file exists yet, outside the gallery's folder.
+        name: The subject's name.
+        path: The archive to make, outside the gallery's folder.
 
     Returns:
         How many references the subject has.
 
     Raises:
-        UsageError: If nobody has this name, the file exists, or it lies in the gallery's folder or in none.
+        UsageError: If nobody has this name, the file exists, its folder is missing, or it lies in the gallery's folder.
         IntegrityError: If a template or a crop is not what was written.
-        OSError: If the archive cannot be written; nothing is left of it.
+        OSError: If the archive cannot be written; no part of it is left.
     """
     remove_abandoned(path)
     refuse_target(path, database.path.parent)
     with work_folder(path) as folder:
         archive = folder / "archive"
-        # Before the archive has its name: none is ever about of which the audit does not know.
+        # Audit first, then publish: no archive may exist that the audit does not list.
         with database.write() as connection, private_file(archive) as stream:
             references = _write(connection, name, stream)
         publish_archive(archive, path)
@@ -57,7 +57,7 @@ def export_subject(database: Database, name: str, path: Path) -> int:
 
 
 def _write(connection: Connection, name: str, stream: BinaryIO) -> int:
-    """Write the archive and the audit of it, which is in the archive too; returns how many references there are."""
+    """Write the archive and record it in the audit, which the archive includes; returns the number of references."""
     subject_id = find_subject(connection, name)
     references = select_references(connection, REFERENCES.c.subject_id == subject_id)
     record(connection, "export", {"references": len(references)}, [subject_id])
@@ -108,7 +108,7 @@ def _reference(connection: Connection, reference: ReferenceRecord) -> dict[str, 
 
 
 def _templates(connection: Connection, reference: int) -> list[dict[str, Any]]:
-    """The vectors of every model, each number as the shortest decimal that is read back as the same float32."""
+    """The vectors of every model; each number is the shortest decimal that reads back as the same float32."""
     statement = select(TEMPLATES.c.fingerprint, TEMPLATES.c.vector, TEMPLATES.c.sha256).order_by(TEMPLATES.c.id)
     rows = connection.execute(statement.where(TEMPLATES.c.reference_id == reference)).all()
     return [
@@ -125,7 +125,7 @@ def _crop_file(reference: ReferenceRecord) -> str:
 
 
 def _job_items(connection: Connection, name: str, references: list[int]) -> list[dict[str, Any]]:
-    """What batch jobs keep about the person, by name or by reference."""
+    """What batch jobs hold about the person, by name or by reference."""
     found: dict[int, dict[str, Any]] = {}
     conditions = [JOB_ITEMS.c.subject == name, *(JOB_ITEMS.c.reference.in_(chunk) for chunk in id_chunks(references))]
     for condition in conditions:

@@ -55,7 +55,7 @@ def test_enrolments_that_no_index_would_hear_of_are_logged(store: Store, change:
 def test_ids_are_not_given_again(store: Store, change: Callable[..., None]) -> None:
     change("DELETE FROM sqlite_sequence WHERE name = 'references'", "UPDATE sqlite_sequence SET seq = 0")
     assert {code for code, _ in found(store)} == {"id_reuse"}
-    assert ("id_reuse", "The counter of references stands at 0, but 3 was given already.") in found(store)
+    assert ("id_reuse", "The id counter of references is at 0, but id 3 was already given.") in found(store)
     store.raise_counters()
     assert found(store) == []
     assert enrol(store, 9, "new").reference == 4
@@ -70,9 +70,9 @@ def test_templates_of_two_lengths(store: Store, change: Callable[..., None]) -> 
     ("statement", "text"),
     [
         ("CREATE TRIGGER t AFTER INSERT ON subjects BEGIN DELETE FROM gallery; END", "a trigger 't', which no gallery"),
-        ("CREATE TABLE more (a)", "a table 'more', which no gallery has"),
-        ("DROP INDEX templates_reference", "lacks the index 'templates_reference'"),
-        ("ALTER TABLE subjects ADD COLUMN more TEXT", "'subjects' of the database is not defined as"),
+        ("CREATE TABLE more (a)", "a table 'more', which does not belong to a gallery"),
+        ("DROP INDEX templates_reference", "index 'templates_reference' is missing"),
+        ("ALTER TABLE subjects ADD COLUMN more TEXT", "'subjects' is not defined as"),
     ],
 )
 def test_definitions_that_are_not_ours(store: Store, change: Callable[..., None], statement: str, text: str) -> None:

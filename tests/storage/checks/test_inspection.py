@@ -135,9 +135,9 @@ def test_a_sound_gallery_has_no_findings(store: Store) -> None:
 @pytest.mark.parametrize(
     ("statement", "message"),
     [
-        ("UPDATE subjects SET name = CAST(x'61c161' AS TEXT) WHERE id = 1", r"a text in it is no UTF-8.*doctor"),
+        ("UPDATE subjects SET name = CAST(x'61c161' AS TEXT) WHERE id = 1", r"a text in it is not UTF-8.*doctor"),
         ("UPDATE subjects SET created = '2026-13-41' WHERE id = 1", r"the time '2026-13-41', expected ISO 8601"),
-        ("UPDATE subjects SET details = '{]' WHERE id = 1", r"JSON that is damaged.*restore a backup"),
+        ("UPDATE subjects SET details = '{]' WHERE id = 1", r"damaged JSON.*restore a backup"),
     ],
 )
 def test_text_that_cannot_be_read_is_reported(closed: Path, statement: str, message: str) -> None:
@@ -153,5 +153,5 @@ def test_a_message_of_sqlite_that_cannot_be_read_is_damage(closed: Path) -> None
     # SQLite repeats the schema's words when it refuses them.
     assert content.count(b"CREATE TABLE jobs") == 1
     closed.write_bytes(content.replace(b"CREATE TABLE jobs", b"CREATE \xc1\xc1BLE jobs"))
-    with pytest.raises(IntegrityError, match=r"a text in it is no UTF-8.*restore a backup"):
+    with pytest.raises(IntegrityError, match=r"a text in it is not UTF-8.*restore a backup"):
         Store.open(closed)

@@ -124,7 +124,9 @@ def test_rows_that_are_gone_are_reported(store: Store, path: Path, row: int, lef
         connection.execute("DELETE FROM audit WHERE id = ?", [row])
         connection.execute(guard)
         connection.commit()
-    assert [damage.text for damage in store.check()] == [f"The audit lacks rows: {left} are there, 3 were written."]
+    assert [damage.text for damage in store.check()] == [
+        f"Rows are missing from the audit: it has {left}, but 3 were written."
+    ]
 
 
 def test_an_erasure_is_unverified_until_a_row_says_otherwise(store: Store) -> None:

@@ -177,7 +177,7 @@ def test_plain_sqlite_finds_nothing_to_read(path: Path) -> None:
 def test_a_file_cut_to_less_than_a_page_is_no_empty_gallery(path: Path, length: int) -> None:
     content = closed(path).read_bytes()[:length]
     path.write_bytes(content)
-    with pytest.raises(IntegrityError, match=r"damaged|no SQLite database"):
+    with pytest.raises(IntegrityError, match=r"damaged|not a SQLite database"):
         Store.open(path, key=KEY)
     assert path.read_bytes() == content
 
@@ -191,7 +191,7 @@ def test_a_database_of_the_right_key_that_is_no_gallery_is_refused(path: Path) -
 
 def test_a_file_of_the_first_bytes_alone_is_damage(path: Path) -> None:
     path.write_bytes(closed(path).read_bytes()[:16])
-    with pytest.raises(IntegrityError, match="is no SQLite database"):
+    with pytest.raises(IntegrityError, match="is not a SQLite database"):
         Store.open(path, key=KEY)
 
 
@@ -207,7 +207,7 @@ def test_one_flipped_bit_anywhere_behind_the_header_is_found(path: Path, capfd: 
                 findings = [damage.text for damage in store.check()]
         except IntegrityError as error:
             findings = [str(error)]
-        assert any("damaged" in text or "no SQLite database" in text for text in findings), page
+        assert any("damaged" in text or "not a SQLite database" in text for text in findings), page
     assert capfd.readouterr().err == ""
 
 

@@ -65,7 +65,7 @@ def search_files(database: Database, folder: Path, values: Sequence[bytes]) -> F
             unreadable.append(path)
     found = set[Run]().union(*runs.values())
     left = only_erased(found, (erased.runs(page) for page in _kept_pages(database))) if found else found
-    holding = tuple(path for path, in_file in runs.items() if in_file & left)
+    holding = tuple(path for path, theirs in runs.items() if theirs & left)
     return FileSearch(len(runs), length, holding, tuple(unreadable))
 
 
