@@ -55,7 +55,7 @@ def test_an_imported_gallery_is_the_same_one(source: Path, tmp_path: Path) -> No
     assert names(tmp_path / "deep") == ["copy"]
 
 
-def test_the_recorded_snapshots_stay_behind(tmp_path: Path) -> None:
+def test_snapshots_are_not_exported(tmp_path: Path) -> None:
     gallery = make_gallery(tmp_path / "g")
     with closing(sqlite3.connect(gallery / DATABASE)) as opened:
         snapshot = '{"file":"a.twdx","length":1,"sha256":"00","revision":4,"count":3,"recall":null}'
@@ -122,7 +122,7 @@ def test_a_damaged_gallery_is_not_exported(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("point", ["described_file", "publish_archive"])
-def test_a_kill_leaves_no_archive_and_no_obstacle(source: Path, tmp_path: Path, point: str) -> None:
+def test_a_kill_leaves_no_archive_and_does_not_hinder_the_next_export(source: Path, tmp_path: Path, point: str) -> None:
     code = (
         "import os, signal, sys; from pathlib import Path; from twindex.archive import exporting\n"
         f"exporting.{point} = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
@@ -213,7 +213,7 @@ def test_an_archive_beyond_the_limits_of_plain_zip(
     assert check_archive(io.BytesIO(data)) == written.manifest
 
 
-def test_a_model_travels_if_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_is_exported_on_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TWINDEX_HOME", str(tmp_path / "home"))
     gallery = make_gallery(tmp_path / "g")
     written = export_gallery(gallery, tmp_path / "a", with_model=True)
@@ -229,7 +229,7 @@ def test_a_model_travels_if_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert find_model(written.manifest.summary.model or "").card.fingerprint == written.manifest.summary.model
 
 
-def test_a_gallery_without_a_model_has_none_to_travel(tmp_path: Path) -> None:
+def test_a_gallery_without_a_model_has_none_to_export(tmp_path: Path) -> None:
     Store.create(tmp_path / "gallery.sqlite").close()
     (tmp_path / "out").mkdir()
     with pytest.raises(UsageError, match="no active model"):

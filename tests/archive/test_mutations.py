@@ -55,7 +55,7 @@ def test_any_change_of_bytes_is_refused(exported: bytes, data: st.DataObject) ->
 
 @FEW
 @given(data=st.data())
-def test_a_change_under_a_valid_seal_is_refused_or_means_nothing(exported: bytes, data: st.DataObject) -> None:
+def test_a_change_under_a_valid_seal_is_refused_or_has_no_effect(exported: bytes, data: st.DataObject) -> None:
     summary = check_archive(io.BytesIO(exported)).summary
     changed = bytearray(exported)
     # Headers, manifest and directory are a few hundred bytes of many: half of the changes go there.

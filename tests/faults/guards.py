@@ -384,7 +384,7 @@ GUARDS = (
         "create_database",
         '.{secrets.token_hex(8)}.new"',
         '.new"',
-        "storage/test_store.py::test_what_a_killed_creation_left_is_in_nobodys_way",
+        "storage/test_store.py::test_leftovers_of_a_killed_creation_do_no_harm",
     ),
     Guard(
         "Damage is reported",

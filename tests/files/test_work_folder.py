@@ -48,7 +48,7 @@ def test_names_of_any_length(tmp_path: Path) -> None:
         assert work_folders(tmp_path / ("ä" * 126)) == []
 
 
-def test_the_dead_is_told_from_the_living_whatever_their_age(tmp_path: Path) -> None:
+def test_a_dead_process_is_told_from_a_living_one_whatever_the_age(tmp_path: Path) -> None:
     dead = left_by_a_killed_process(tmp_path / "a")
     with work_folder(tmp_path / "a") as living:
         os.utime(living, (0, 0))
@@ -92,7 +92,7 @@ def test_a_folder_removed_while_it_is_locked_is_made_again(tmp_path: Path, monke
         assert folder not in removed
 
 
-def test_without_locks_an_hour_tells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_locks_a_folder_is_abandoned_after_an_hour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def none_here(descriptor: int, operation: int) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 

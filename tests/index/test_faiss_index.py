@@ -33,7 +33,7 @@ PROBES = people(40, seed=2)
 
 @pytest.mark.parametrize("text", EXACT_SPECS)
 @pytest.mark.parametrize("probes", [PROBES, PROBES[:3], VECTORS[:40]], ids=["batch", "few", "enrolled"])
-def test_exact_structures_give_the_oracles_answer(text: str, probes: np.ndarray) -> None:
+def test_exact_structures_agree_with_the_oracle(text: str, probes: np.ndarray) -> None:
     assert_exact(build(text, IDS, VECTORS).search(probes, 25), oracle(IDS, VECTORS), probes)
 
 
@@ -94,7 +94,7 @@ def _compare(index: FaissIndex, truth: ExactIndex) -> None:
 
 
 @pytest.mark.parametrize("text", ALL_SPECS)
-def test_emptied_index_answers_with_padding_and_fills_again(text: str) -> None:
+def test_an_emptied_index_returns_padding_and_can_be_filled_again(text: str) -> None:
     index = build(text, IDS, VECTORS)
     assert index.remove(IDS) == COUNT
     assert index.count == 0

@@ -64,7 +64,7 @@ def test_a_signal_waits_for_the_end_of_the_outermost_block() -> None:
         steps.append("later")
 
 
-def test_another_thread_s_block_holds_nothing_up() -> None:
+def test_a_block_in_another_thread_delays_nothing() -> None:
     inside, done = threading.Event(), threading.Event()
 
     def work() -> None:

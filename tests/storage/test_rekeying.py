@@ -59,7 +59,7 @@ def secrets() -> list[bytes]:
     [(None, KEY), (KEY, OTHER_KEY), (KEY, KEY), (KEY, None)],
     ids=["first", "new", "same", "none"],
 )
-def test_everything_is_there_under_the_new_key(
+def test_everything_is_readable_with_the_new_key(
     path: Path, present: GalleryKey | None, wanted: GalleryKey | None
 ) -> None:
     with Store.open(made(path, present), key=present) as store:
@@ -84,7 +84,7 @@ def test_everything_is_there_under_the_new_key(
             Store.open(path, key=present)
 
 
-def test_the_journal_of_a_killed_writer_shows_nobody_afterwards(path: Path) -> None:
+def test_after_a_rekeying_a_killed_writers_journal_shows_nobody(path: Path) -> None:
     """It holds pages, but its head is zero until it is synced: SQLite neither rolls it back nor removes it."""
     journal = made(path, None).with_name(f"{path.name}-journal")
     with closing(sqlite3.connect(path, isolation_level=None)) as killed:
@@ -100,7 +100,7 @@ def test_the_journal_of_a_killed_writer_shows_nobody_afterwards(path: Path) -> N
     assert_whole(path, KEY)
 
 
-def test_nothing_that_a_kill_could_leave_lies_beside_the_database_meanwhile(path: Path) -> None:
+def test_a_kill_could_leave_nothing_beside_the_database(path: Path) -> None:
     with Store.create(path) as store:
         faces = [request(number, "ada", crop_length=20_000) for number in range(300)]
         store.references.enroll_many(faces, MODEL)
@@ -123,7 +123,7 @@ def test_nothing_that_a_kill_could_leave_lies_beside_the_database_meanwhile(path
     assert seen - folders <= {path.name, f"{path.name}-journal"}
 
 
-def test_the_old_file_is_overwritten_where_it_lies(path: Path, tmp_path: Path) -> None:
+def test_the_old_file_is_overwritten_in_place(path: Path, tmp_path: Path) -> None:
     made(path, None)
     kept = tmp_path / "kept"
     os.link(path, kept)
@@ -145,7 +145,7 @@ def test_a_gallery_in_use_is_left_alone(path: Path, present: GalleryKey | None, 
     assert_whole(path, wanted)
 
 
-def test_a_gallery_that_is_given_another_key_cannot_be_opened_meanwhile(path: Path) -> None:
+def test_a_gallery_cannot_be_opened_during_a_rekeying(path: Path) -> None:
     refused = []
 
     def use() -> None:
@@ -157,7 +157,7 @@ def test_a_gallery_that_is_given_another_key_cannot_be_opened_meanwhile(path: Pa
     assert refused == [True]
 
 
-def test_whatever_stops_it_leaves_the_old_gallery(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rekeying_that_fails_leaves_the_old_gallery(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(*_: object) -> None:
         raise OSError("No space left on device")
 
@@ -173,7 +173,7 @@ def test_whatever_stops_it_leaves_the_old_gallery(path: Path, monkeypatch: pytes
     assert_whole(path, None)
 
 
-def test_what_a_kill_leaves_is_removed_by_the_next_writer(path: Path) -> None:
+def test_leftovers_of_a_kill_are_removed_by_the_next_writer(path: Path) -> None:
     left = path.with_name(f".{path.name}.0123456789abcdef.rekey")
     made(path, None)
     left.mkdir()
@@ -184,7 +184,7 @@ def test_what_a_kill_leaves_is_removed_by_the_next_writer(path: Path) -> None:
     assert not left.exists()
 
 
-def test_a_damaged_gallery_is_refused_and_left(path: Path) -> None:
+def test_a_damaged_gallery_is_refused_and_left_unchanged(path: Path) -> None:
     with Store.open(made(path, KEY), key=KEY) as store, store._database.write() as connection:
         connection.exec_driver_sql("UPDATE templates SET vector = zeroblob(64) WHERE id = 2")
     before = path.read_bytes()
@@ -222,7 +222,7 @@ def test_the_lock_of_a_folder(tmp_path: Path) -> None:
         GalleryLock(tmp_path / "nowhere", "shared")
 
 
-def test_where_there_are_no_locks_nobody_is_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_locks_no_process_gets_an_exclusive_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("twindex.storage.sqlite.gallery_lock.lock_folder", lambda folder, kind: None)
     GalleryLock(tmp_path, "shared").close()
     with pytest.raises(UsageError, match="cannot be locked"):

@@ -91,7 +91,7 @@ def test_a_gallery_without_crops_exports_the_rest(path: Path, tmp_path: Path) ->
     assert value["references"][0]["crop"] is None
 
 
-def test_no_file_is_written_over_and_none_left_of_a_refusal(held: Store, tmp_path: Path) -> None:
+def test_no_file_is_overwritten_and_a_refusal_leaves_none(held: Store, tmp_path: Path) -> None:
     file = tmp_path / "ada.zip"
     file.write_text("mine")
     with pytest.raises(UsageError, match=r"ada\.zip' exists already; an archive never replaces a file"):
@@ -119,7 +119,7 @@ def test_nothing_is_written_into_the_gallery(held: Store, tmp_path: Path, target
         held.export_subject("ada", tmp_path / "none" / "ada.zip")
 
 
-def test_the_audit_and_the_disk_have_it_before_it_has_its_name(
+def test_the_archive_is_audited_and_on_disk_before_it_is_published(
     held: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced: set[int] = set()
@@ -145,9 +145,7 @@ def test_the_audit_and_the_disk_have_it_before_it_has_its_name(
     assert read(tmp_path / "ada.zip")[1].keys() == {"crops/1.jpg", "crops/3.jpg"}
 
 
-def test_a_file_that_comes_meanwhile_is_not_replaced(
-    held: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_made_meanwhile_is_not_replaced(held: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = subject_export._held
 
     def meanwhile(*arguments: Any) -> Any:
@@ -162,7 +160,7 @@ def test_a_file_that_comes_meanwhile_is_not_replaced(
 
 
 @pytest.mark.parametrize(("point", "audited"), [("select_crop", 1), ("publish_archive", 2)])
-def test_a_killed_export_is_given_again(held: Store, path: Path, tmp_path: Path, point: str, audited: int) -> None:
+def test_a_killed_export_can_be_repeated(held: Store, path: Path, tmp_path: Path, point: str, audited: int) -> None:
     code = (
         "import os, signal, sys; from pathlib import Path; from twindex.storage import Store, subject_export\n"
         f"subject_export.{point} = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"

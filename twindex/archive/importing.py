@@ -1,4 +1,4 @@
-"""Making a gallery from an archive: everything is checked in a folder beside before anything has the gallery's name."""
+"""Importing a gallery from an archive: everything is checked in a work folder before the gallery appears."""
 
 import os
 from dataclasses import asdict, dataclass, replace
@@ -19,7 +19,7 @@ from twindex.storage.sqlite.journal import read_header
 
 @dataclass(frozen=True)
 class Imported:
-    """A gallery that was made, the manifest of its archive, and whether a model was installed with it."""
+    """An imported gallery, the manifest of its archive, and whether a model was installed with it."""
 
     gallery: Path
     manifest: Manifest
@@ -27,21 +27,21 @@ class Imported:
 
 
 def import_gallery(archive: Path, gallery: Path, *, without_model: bool = False) -> Imported:
-    """Make a gallery from an archive; it keeps its id.
+    """Make a gallery from an archive. The gallery keeps its id.
 
     Args:
-        archive: What `export_gallery` wrote.
-        gallery: The folder to make; it may exist, but hold no gallery.
-        without_model: Take no model from the archive, and go on although the one that answers is not installed.
+        archive: An archive that `export_gallery` wrote.
+        gallery: The folder to make. It may exist, but must not hold a gallery.
+        without_model: Ignore the archive's model, and import even if the gallery's active model is not installed.
 
     Raises:
-        UsageError: There is no such archive, a gallery in that folder, or the archive's model with another card is
-            installed.
-        ArchiveError: The archive is not as it was written, or was never one; nothing is left of it.
-        ModelMismatchError: The model that answers is not installed and not in the archive.
+        UsageError: The archive does not exist, the folder holds a gallery, or the archive's model is installed with
+            another card.
+        ArchiveError: The file was changed, or never was an archive; nothing is left of the import.
+        ModelMismatchError: The active model is neither installed nor in the archive.
         OSError: The gallery cannot be written.
     """
-    # Also where this is refused: one that was killed at its very end left a gallery and more.
+    # Clean up even if we refuse below: an import killed at the very end leaves both its gallery and its work folder.
     remove_abandoned(gallery.absolute())
     if os.path.lexists(gallery / DATABASE):
         raise _holds_one(gallery)
@@ -79,14 +79,14 @@ def _publish(database: Path, gallery: Path) -> None:
 
 
 def _check_database(path: Path, manifest: Manifest, archive: Path) -> None:
-    """Refuse a database that is not a sound gallery's, or not the one that the manifest describes.
+    """Refuse a database that is not a sound gallery, or not the one that the manifest describes.
 
-    Snapshots do not travel, so none stays recorded.
+    An archive holds no snapshots, so the database's list of snapshots is cleared.
     """
     try:
-        # Asked for here, so that messages about it name the file that the user knows.
+        # Check the key here, so that messages about it name the archive, which is the file that the user knows.
         matching_keys(archive, read_header(path).encryption, environment_key(), what="archive")
-        # Reading alone first: nothing that a stranger defined may run, not even while the schema is brought up to date.
+        # Check the schema before anything is written: a stranger's triggers must not run, not even during migration.
         wrong = Store.foreign_definitions(path)
         if not wrong:
             with Store.open(path) as store:
@@ -106,7 +106,7 @@ def _check_database(path: Path, manifest: Manifest, archive: Path) -> None:
 
 
 def _differences(store: Store, manifest: Manifest) -> list[str]:
-    # Opening has brought an older schema up to date.
+    # Opening the database has migrated an older schema, so leave its version out of the comparison.
     found = asdict(replace(store.summary(), schema=manifest.summary.schema))
     described = asdict(manifest.summary)
     return [
@@ -128,7 +128,7 @@ def _refuse_unknown_model(manifest: Manifest) -> None:
 
 
 def _install(folder: Path, manifest: Manifest) -> bool:
-    """Install the model that came with the archive; False where none did, or it was installed already."""
+    """Install the archive's model; False if the archive has none, or the model was installed before."""
     if not manifest.holds_model:
         return False
     bundle = load_bundle(folder)

@@ -83,7 +83,7 @@ def test_a_template_of_another_length_is_refused(closed: Path) -> None:
         store.references.vectors(MODEL, [1, 2])
 
 
-def test_a_destroyed_page_is_a_finding_and_the_other_checks_go_on(closed: Path) -> None:
+def test_a_destroyed_page_is_a_finding_and_the_other_checks_still_run(closed: Path) -> None:
     flip_bit(closed, crop_bytes(1))
     data = bytearray(closed.read_bytes())
     page = data.index(unit_vector(1).tobytes()) // 4096
@@ -116,7 +116,7 @@ def test_a_damaged_template_is_replaced(closed: Path) -> None:
         assert store.changes.revision() == 2
 
 
-def test_what_cannot_replace_a_template_leaves_it(closed: Path) -> None:
+def test_a_bad_replacement_leaves_the_template_unchanged(closed: Path) -> None:
     with Store.open(closed) as store:
         assert store.references.replace_template(OTHER_MODEL, 2, unit_vector(5)) is False
         assert store.references.replace_template(MODEL, 9, unit_vector(5)) is False

@@ -106,7 +106,7 @@ def test_rows_can_only_be_added(store: Store, path: Path, statement: str) -> Non
 
 
 @pytest.mark.parametrize("trigger", ["audit_keeps_rows", "audit_keeps_words", "audit_keeps_numbers"])
-def test_a_guard_that_is_gone_is_reported(store: Store, path: Path, trigger: str) -> None:
+def test_a_missing_trigger_is_reported(store: Store, path: Path, trigger: str) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute(f"DROP TRIGGER {trigger}")
     assert [damage.text for damage in store.check()] == [
@@ -115,7 +115,7 @@ def test_a_guard_that_is_gone_is_reported(store: Store, path: Path, trigger: str
 
 
 @pytest.mark.parametrize(("row", "left"), [(1, 2), (2, 2), (3, 2)])
-def test_rows_that_are_gone_are_reported(store: Store, path: Path, row: int, left: int) -> None:
+def test_missing_rows_are_reported(store: Store, path: Path, row: int, left: int) -> None:
     for number in range(3):
         enrol(store, number, "ada")
     with closing(sqlite3.connect(path)) as connection:

@@ -140,7 +140,7 @@ def test_an_item_whose_subject_was_erased_enrols_nothing(store: Store) -> None:
     assert (blank.path, blank.subject, blank.status, blank.reference) == ("", "", "skipped", None)
 
 
-def test_an_item_enrols_for_the_name_its_subject_has_by_then(store: Store) -> None:
+def test_an_item_enrols_for_its_subjects_present_name(store: Store) -> None:
     enrol(store, 1, "ada")
     enrol(store, 2, "bob")
     job = store.jobs.create("enroll", {})
@@ -190,7 +190,7 @@ def test_bad_vectors_are_refused(store: Store, vector: Float32, message: str) ->
     assert store.references.count() == 0
 
 
-def test_a_vector_almost_of_unit_length_is_taken_unchanged(store: Store) -> None:
+def test_a_vector_of_almost_unit_length_is_stored_unchanged(store: Store) -> None:
     vector = unit_vector(1) * np.float32(1.0009)
     store.references.enroll(sample(1), "ada", MODEL, vector)
     assert store.references.vectors(MODEL, [1])[1].tobytes() == vector.tobytes()
@@ -227,7 +227,7 @@ def test_names_that_look_the_same_are_the_same(store: Store) -> None:
     assert len(store.references.find(source_sha256(1), decomposed)) == 1
 
 
-def test_a_name_of_255_characters_is_taken(store: Store) -> None:
+def test_a_name_of_255_characters_is_accepted(store: Store) -> None:
     enrol(store, 1, "é" * 255)
     assert store.subjects.show("é" * 255).references[0].reference == 1
 

@@ -33,7 +33,7 @@ def test_terms_are_kept_with_the_reference(store: Store) -> None:
     assert [one.terms for one in store.subjects.show("ada").references] == [Terms("form 17", LATER), NO_TERMS]
 
 
-def test_enrolling_again_replaces_what_is_named(store: Store) -> None:
+def test_enrolling_again_replaces_the_given_terms(store: Store) -> None:
     enrol(store, 1, "ada")
     assert under(store, 1, "ada", Terms(consent="form 17")) == Enrolment(1, "already_enrolled", ())
     assert under(store, 1, "ada", Terms(expires=LATER)).status == "already_enrolled"
@@ -47,7 +47,7 @@ def test_enrolling_again_replaces_what_is_named(store: Store) -> None:
     assert renewals == [({"references": [1]}, (1,))] * 3
 
 
-def test_a_demanded_consent_is_demanded_of_new_faces_only(store: Store) -> None:
+def test_only_new_faces_need_a_required_consent(store: Store) -> None:
     enrol(store, 1, "ada")
     store.require_consent(True)
     refused = enrol(store, 2, "bob")
@@ -63,7 +63,7 @@ def test_a_demanded_consent_is_demanded_of_new_faces_only(store: Store) -> None:
     assert store.check() == []
 
 
-def test_the_terms_of_a_job_item_are_those_it_says(store: Store) -> None:
+def test_the_terms_of_a_job_item_apply(store: Store) -> None:
     store.require_consent(True)
     job = store.jobs.create("enroll", {})
     store.jobs.add_items(job.id, [NewItem("a.jpg", "ada", Terms("form 1", LATER)), ("b.jpg", "bob")])
@@ -78,7 +78,7 @@ def test_the_terms_of_a_job_item_are_those_it_says(store: Store) -> None:
     assert under(store, 2, "bob", NO_TERMS, second.id).status == "withdrawn"
 
 
-def test_planning_again_gives_terms_to_everybody_who_lacks_them(store: Store) -> None:
+def test_planning_again_gives_terms_to_references_without_terms(store: Store) -> None:
     job = store.jobs.create("enroll", {})
     plan = [("a.jpg", "ada"), ("b.jpg", "bob"), ("c.jpg", "cleo")]
     store.jobs.add_items(job.id, plan)
@@ -104,7 +104,7 @@ def test_planning_again_gives_terms_to_everybody_who_lacks_them(store: Store) ->
     assert again(NO_TERMS)[1] == ("skipped", form, 7)
 
 
-def test_what_is_not_named_any_more_is_skipped_and_forgotten(store: Store, path: Path) -> None:
+def test_items_no_longer_requested_are_skipped_and_blanked(store: Store, path: Path) -> None:
     job, other = (store.jobs.create("enroll", {}) for _ in range(2))
     for one in (job, other):
         store.jobs.add_items(one.id, [("a.jpg", "ada"), ("b.jpg", "bob"), NewItem("c.jpg", "bob", Terms("form of B"))])
@@ -140,7 +140,7 @@ def test_an_expired_reference_is_in_no_answer(store: Store) -> None:
     assert store.references.owners([3]) == store.references.families([3]) == {3: "bob"}
 
 
-def test_a_purge_erases_what_has_expired_and_who_is_left_with_nothing(store: Store, path: Path) -> None:
+def test_a_purge_erases_expired_references_and_subjects_left_without_any(store: Store, path: Path) -> None:
     for number, name in [(1, "ada"), (2, "ada"), (3, "bob"), (4, "cleo")]:
         under(store, number, name, Terms(expires=LATER))
     expire(store, 1, 3)
@@ -159,7 +159,7 @@ def test_a_purge_erases_what_has_expired_and_who_is_left_with_nothing(store: Sto
     assert store.check() == []
 
 
-def test_a_purge_goes_no_further_than_it_is_told(store: Store) -> None:
+def test_a_purge_respects_its_limit(store: Store) -> None:
     for number in range(5):
         under(store, number, f"subject {number}", Terms(expires=LATER))
     expire(store, 1, 2, 3, 4)
@@ -170,7 +170,7 @@ def test_a_purge_goes_no_further_than_it_is_told(store: Store) -> None:
     assert store.references.owners([1, 2, 3, 4, 5]) == {5: "subject 4"}
 
 
-def test_a_purge_blanks_what_is_settled_and_leaves_what_is_pending(store: Store) -> None:
+def test_a_purge_blanks_settled_items_and_leaves_pending_ones(store: Store) -> None:
     job = store.jobs.create("enroll", {})
     store.jobs.add_items(job.id, [("a.jpg", "ada"), ("b.jpg", "ada"), ("c.jpg", "ada")])
     first, second, _ = store.jobs.items(job.id)

@@ -97,7 +97,7 @@ def test_a_file_of_schema_1_opens_with_all_it_holds(golden: Path) -> None:
         ]
 
 
-def test_a_file_of_schema_1_has_no_terms_no_demands_and_an_empty_audit(golden: Path) -> None:
+def test_a_file_of_schema_1_has_no_terms_requires_no_consent_and_has_an_empty_audit(golden: Path) -> None:
     with Store.open(golden) as store:
         assert store.references.get(1).terms == NO_TERMS
         assert store.gallery().consent_required is False
@@ -152,7 +152,7 @@ def test_an_older_file_is_brought_up_to_date_once(golden: Path, monkeypatch: pyt
     connection.close()
 
 
-def test_a_migration_that_fails_leaves_the_file_as_it_was(golden: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_migration_leaves_the_file_unchanged(golden: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = (*MIGRATIONS, ("ALTER TABLE subjects ADD COLUMN motto TEXT", "UPDATE absent SET x = 1"))
     before = shape(golden)
     with monkeypatch.context() as newer:

@@ -92,7 +92,7 @@ def test_a_killed_process_keeps_what_it_acknowledged(path: Path, acknowledgement
         assert enrol(store, 0, "subject 0").status == "already_enrolled"
 
 
-def test_one_state_is_not_touched_by_other_writers(path: Path, wal: None) -> None:
+def test_other_writers_do_not_change_one_state(path: Path, wal: None) -> None:
     with Store.create(path) as store, Store.open(path) as other:
         enrol(store, 1, "ada")
         with store.one_state():
@@ -113,6 +113,9 @@ def test_a_thread_does_not_see_anothers_one_state(path: Path, wal: None) -> None
 
 
 def test_writing_inside_one_state_is_refused(store: Store) -> None:
-    with store.one_state(), pytest.raises(TwindexError, match="holds one state of the gallery; end that first"):
+    with (
+        store.one_state(),
+        pytest.raises(TwindexError, match="inside a `one_state` block of the same thread; leave the block first"),
+    ):
         enrol(store, 1, "ada")
     assert enrol(store, 1, "ada").status == "enrolled"

@@ -16,9 +16,7 @@ def empty(path: Path) -> Path:
 
 
 @pytest.mark.usefixtures("wal")
-def test_what_is_written_meanwhile_is_not_in_the_copy(
-    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_later_writes_are_not_in_the_copy(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     begun: list[int] = []
 
     class Slow(sqlite3.Connection):
@@ -48,7 +46,7 @@ def test_what_is_written_meanwhile_is_not_in_the_copy(
 
 
 @pytest.mark.usefixtures("wal")
-def test_a_copy_is_whole_in_one_file(path: Path, tmp_path: Path) -> None:
+def test_a_copy_is_complete_in_one_file(path: Path, tmp_path: Path) -> None:
     with Store.create(path) as store:
         enrol(store, 1, "ada")
         store.copy_to(empty(tmp_path / "copy.sqlite"))

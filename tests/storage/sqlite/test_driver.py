@@ -19,7 +19,7 @@ print(*sqlcipher().connect(":memory:").execute("PRAGMA cipher_version").fetchone
 """
 
 
-def test_another_sqlite_in_the_process_does_not_take_its_place() -> None:
+def test_another_sqlite_in_the_process_does_not_replace_sqlcipher() -> None:
     before = sys.getdlopenflags()
     own = sqlcipher().connect(":memory:").execute("PRAGMA cipher_version").fetchone()[0]
     assert sys.getdlopenflags() == before
@@ -28,7 +28,7 @@ def test_another_sqlite_in_the_process_does_not_take_its_place() -> None:
     assert beside.stdout.strip() == own, beside.stderr
 
 
-def test_one_that_cannot_encrypt_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sqlite_that_cannot_encrypt_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sqlcipher3", SimpleNamespace(dbapi2=sqlite3))
     with pytest.raises(TwindexError, match="cannot encrypt"):
         sqlcipher()

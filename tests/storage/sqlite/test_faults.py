@@ -54,11 +54,11 @@ def test_each_code_becomes_its_error(name: str, kind: type[TwindexError]) -> Non
         ("SQLITE_READONLY_DBMOVED", False),
     ],
 )
-def test_what_a_killed_writer_left_is_told_from_a_file_that_cannot_be_written(name: str, cut_short: bool) -> None:
+def test_an_unfinished_write_is_distinguished_from_a_read_only_file(name: str, cut_short: bool) -> None:
     error = sqlite3.OperationalError("told by SQLite")
     error.sqlite_errorcode = getattr(sqlite3, name)
     assert needs_recovery(error) is cut_short
-    assert ("another process was killed while it wrote" in str(translated(error, Path("g")))) is cut_short
+    assert ("another process was killed while writing" in str(translated(error, Path("g")))) is cut_short
 
 
 def test_an_error_without_a_code_is_translated_too() -> None:
@@ -77,7 +77,7 @@ def test_a_lock_held_too_long_is_reported(store: Store, path: Path, monkeypatch:
     assert enrol(store, 1, "ada").reference == 1
 
 
-def test_a_rule_of_the_schema_is_no_raw_error(store: Store) -> None:
+def test_a_violated_constraint_is_translated(store: Store) -> None:
     with pytest.raises(IntegrityError, match=r"a row breaks a rule of the schema.*CHECK constraint"):
         store.jobs.set_state(store.jobs.create("enroll", {}).id, "dreaming")  # type: ignore[arg-type]  # the point
 

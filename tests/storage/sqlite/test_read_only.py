@@ -87,7 +87,7 @@ def test_a_writer_killed_while_somebody_reads_is_undone_too(path: Path, cut_shor
         assert store.check() == []
 
 
-def test_where_nothing_can_be_written_a_killed_writer_is_reported(
+def test_a_killed_writer_is_reported_if_nothing_can_be_written(
     path: Path, cut_short: dict[Path, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     leave(cut_short)
@@ -95,7 +95,7 @@ def test_where_nothing_can_be_written_a_killed_writer_is_reported(
     monkeypatch.setattr(
         "twindex.storage.sqlite.database.connection_uri", lambda path, read_only: f"{path.as_uri()}?mode=ro"
     )
-    with pytest.raises(UsageError, match=r"killed while it wrote.*make the file and its folder writable"):
+    with pytest.raises(UsageError, match=r"killed while writing.*make the file and its folder writable"):
         Store.open(path, read_only=True)
     assert path.read_bytes() == cut_short[path]
 

@@ -1,7 +1,7 @@
 """The transaction that enrols: it writes subject, sample, reference, template, change and job item, or nothing.
 
-Statements that run for every face are built once, because building one takes SQLAlchemy several times as long as running
-it.
+Statements that run for every face are built once, because building one takes SQLAlchemy several times as long as
+running it.
 """
 
 from collections.abc import Mapping, Sequence

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from twindex.encryption.keys import DerivedKeys
-from twindex.encryption.sealing import lacking_extra
+from twindex.encryption.sealing import missing_extra
 from twindex.errors import TwindexError
 
 _loading = threading.Lock()
@@ -35,7 +35,7 @@ def sqlcipher() -> Any:
         with _own_symbols_first():
             from sqlcipher3 import dbapi2
     except ImportError as error:
-        raise lacking_extra(error) from error
+        raise missing_extra(error) from error
     # Plain SQLite ignores the unknown PRAGMA that sets the key, and would write names and faces unencrypted.
     connection = dbapi2.connect(":memory:")
     version = connection.execute("PRAGMA cipher_version").fetchone()

@@ -60,8 +60,8 @@ class EnrolmentRequest:
         sample: The captured face.
         subject: Whose it is.
         vector: (dim,) float32, unit length.
-        job_item: The item of a batch job that this settles. The item's subject and terms at that time apply, because the
-            subject may have been renamed, merged or erased since the request was made.
+        job_item: The item of a batch job that this settles. The item's subject and terms at that time apply, because
+            the subject may have been renamed, merged or erased since the request was made.
         terms: The reference's terms if there is no job item.
     """
 
