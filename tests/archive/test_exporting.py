@@ -1,4 +1,4 @@
-"""An archive is whole or not there, consistent while others write, and imports as the same gallery."""
+"""An archive appears whole or not at all, is consistent while others write, and imports as the same gallery."""
 
 import io
 import os
@@ -26,7 +26,7 @@ from twindex.storage import Store
 
 
 def rows(database: Path) -> dict[str, list[tuple[object, ...]]]:
-    """Everything that a database holds, but for the record of snapshots and what the audit tells of its travels."""
+    """Everything in a database except the list of snapshots and the audit's rows on export and import."""
     with closing(sqlite3.connect(database)) as opened:
         tables = [name for (name,) in opened.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         content = {table: sorted(opened.execute(f'SELECT * FROM "{table}"'), key=repr) for table in tables}
@@ -48,7 +48,7 @@ def test_an_imported_gallery_is_the_same_one(source: Path, tmp_path: Path) -> No
     assert written.manifest.summary.references == 3
     with Store.open(made.gallery / DATABASE) as copy, Store.open(source / DATABASE, read_only=True) as original:
         assert copy.summary() == original.summary() == written.manifest.summary
-        # No id is given twice, not even that of the erased reference.
+        # No id is reused, not even that of the erased reference.
         model = written.manifest.summary.model or ""
         assert copy.references.enroll_many([request(9, "new")], model)[0].reference == 5
     assert names(tmp_path) == ["a.twindex", "deep"]
@@ -82,7 +82,7 @@ def test_a_file_that_exists_is_not_replaced(source: Path, tmp_path: Path, monkey
     (tmp_path / "a").write_bytes(b"mine")
     with pytest.raises(UsageError, match="exists already"):
         export_gallery(source, tmp_path / "a")
-    # Also not one that comes meanwhile.
+    # Not even one that is made meanwhile.
     real = exporting.write_archive
 
     def meanwhile(stream: io.BytesIO, *rest: object) -> None:
@@ -205,7 +205,7 @@ def test_the_bytes_do_not_depend_on_the_time(source: Path, tmp_path: Path) -> No
 def test_an_archive_beyond_the_limits_of_plain_zip(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # What `zipfile` writes from 2 GiB on, with the limit moved.
+    # What `zipfile` writes above 2 GiB, with a lower limit.
     monkeypatch.setattr("zipfile.ZIP64_LIMIT", 1_000)
     written = export_gallery(source, tmp_path / "a")
     data = (tmp_path / "a").read_bytes()

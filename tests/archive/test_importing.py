@@ -1,4 +1,4 @@
-"""What is refused, by its code; and that nothing is left behind then."""
+"""Archives that are refused, by error code, without leaving anything behind."""
 
 import hashlib
 import io
@@ -34,7 +34,7 @@ from twindex.storage import Store
 
 
 def refused(archive: bytes, folder: Path, code: str, match: str) -> None:
-    """The archive is refused with that code, and leaves nothing but itself."""
+    """Check that the archive is refused with that code, and that nothing is left besides it."""
     file = folder / "archive"
     file.write_bytes(archive)
     with pytest.raises(ArchiveError, match=match) as error:
@@ -52,10 +52,10 @@ def entry(name: str, **changed: object) -> zipfile.ZipInfo:
 
 
 def with_database(archive: bytes, folder: Path, *statements: str) -> bytes:
-    """The archive with a database that a stranger changed, everything else fitting it."""
+    """The archive with a database that a stranger changed, and everything else adapted to it."""
     entries = read_entries(archive)
     database = folder / "changed.sqlite"
-    database.write_bytes({one.filename: content for one, content in entries}["gallery.sqlite"])
+    database.write_bytes({entry.filename: content for entry, content in entries}["gallery.sqlite"])
     with closing(sqlite3.connect(database, isolation_level=None)) as opened:
         for statement in statements:
             opened.execute(statement)
@@ -65,7 +65,7 @@ def with_database(archive: bytes, folder: Path, *statements: str) -> bytes:
 
 
 def with_file(entries: Entries, content: bytes) -> bytes:
-    replaced = [(one, content if one.filename == "gallery.sqlite" else old) for one, old in entries]
+    replaced = [(entry, content if entry.filename == "gallery.sqlite" else old) for entry, old in entries]
 
     def describe(manifest: dict[str, Any]) -> None:
         manifest["files"][0] |= {"length": len(content), "sha256": hashlib.sha256(content).hexdigest()}
@@ -141,7 +141,7 @@ def test_a_bomb_is_refused_before_it_is_unpacked(exported: bytes, tmp_path: Path
 
 
 def test_entries_larger_than_the_file_are_refused(exported: bytes, tmp_path: Path) -> None:
-    # The directory's entry of the database: both sizes a gigabyte.
+    # Claim a gigabyte for both sizes in the directory's entry of the database.
     data = bytearray(exported)
     place = data.rindex(b"gallery.sqlite") - 46
     assert data[place : place + 4] == b"PK\x01\x02"
@@ -285,7 +285,7 @@ def test_an_older_schema_is_brought_up_to_date(tmp_path: Path) -> None:
     export_gallery(tmp_path / "g", tmp_path / "a")
     made = import_gallery(tmp_path / "a", tmp_path / "copy", without_model=True)
     with Store.open(made.gallery / DATABASE) as copy:
-        assert [one.subject for one in copy.subjects.list()] == ["ada", "zoë"]
+        assert [summary.subject for summary in copy.subjects.list()] == ["ada", "zoë"]
 
 
 def test_a_gallery_is_never_replaced(exported: bytes, source: Path, tmp_path: Path) -> None:
@@ -347,21 +347,21 @@ def test_a_killed_import_can_be_repeated(exported: bytes, tmp_path: Path, point:
 
 
 @pytest.mark.parametrize(
-    ("key", "told"),
+    ("key", "message"),
     [
         (None, r"The archive '.*/a' is encrypted: give its key in TWINDEX_KEY, .*TWINDEX_KEY_FILE or --key-file\."),
         (OTHER_KEY, r"The key from TWINDEX_KEY is not what the archive '.*/a' was encrypted with: give its key in"),
     ],
 )
 def test_without_the_right_key_the_archive_is_named_not_its_copy(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: GalleryKey | None, told: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: GalleryKey | None, message: str
 ) -> None:
     monkeypatch.setenv("TWINDEX_KEY", KEY.secret.decode())
     export_gallery(make_gallery(tmp_path / "encrypted"), tmp_path / "a")
     monkeypatch.delenv("TWINDEX_KEY")
     if key is not None:
         monkeypatch.setenv("TWINDEX_KEY", key.secret.decode())
-    with pytest.raises(EncryptionKeyError, match=told) as error:
+    with pytest.raises(EncryptionKeyError, match=message) as error:
         import_gallery(tmp_path / "a", tmp_path / "g")
     assert "partial" not in str(error.value)
     assert not (tmp_path / "g").exists()
@@ -383,8 +383,8 @@ def test_a_model_installed_with_another_card_is_refused(tmp_path: Path, monkeypa
     card = json.loads((edited / "card.json").read_text("utf-8"))
     (edited / "card.json").write_text(json.dumps({**card, "head_weight": -1.0}), "utf-8")
     monkeypatch.setattr("twindex.embedder.model.registry._shipped_dir", lambda: tmp_path / "shipped")
-    told = "archive's model cannot be installed: .* differ in head_weight; .*import with --without-model"
-    with pytest.raises(UsageError, match=told):
+    message = "archive's model cannot be installed: .* differ in head_weight; .*import with --without-model"
+    with pytest.raises(UsageError, match=message):
         import_gallery(tmp_path / "a", tmp_path / "copy")
     assert not (tmp_path / "copy").exists()
     assert not import_gallery(tmp_path / "a", tmp_path / "copy", without_model=True).model_installed
@@ -405,7 +405,7 @@ def test_a_model_other_than_the_gallerys_is_refused(tmp_path: Path, random_bundl
         "model/card.json": (random_bundle.path / "card.json").read_bytes(),
         "model/weights.safetensors": (random_bundle.path / "weights.safetensors").read_bytes(),
     }
-    entries = [(one, replaced.get(one.filename, old)) for one, old in read_entries((tmp_path / "a").read_bytes())]
+    entries = [(entry, replaced.get(entry.filename, old)) for entry, old in read_entries((tmp_path / "a").read_bytes())]
 
     def describe(manifest: dict[str, Any]) -> None:
         for file in manifest["files"]:

@@ -1,4 +1,4 @@
-"""Hypothesis changes archives: refused with a reason, or, where the change means nothing, the same gallery."""
+"""Hypothesis changes archives: each is refused with a reason, or imports as the same gallery."""
 
 import io
 import shutil
@@ -26,7 +26,7 @@ FEW = settings(
 
 
 def outcome(archive: bytes, summary: Any) -> str:
-    """The code of the refusal, or "same"; anything else fails, and so does anything left behind."""
+    """The code of the refusal, or "same"; any other result fails, as does any file left behind."""
     folder = Path(tempfile.mkdtemp(prefix="twindex-mutation-"))
     try:
         (folder / "archive").write_bytes(archive)
@@ -48,7 +48,7 @@ def outcome(archive: bytes, summary: Any) -> str:
 def test_any_change_of_bytes_is_refused(exported: bytes, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(exported) - 1))
     old = exported[start : start + data.draw(st.integers(0, 40))]
-    new = data.draw(st.binary(max_size=40).filter(lambda one: one != old))
+    new = data.draw(st.binary(max_size=40).filter(lambda new: new != old))
     changed = exported[:start] + new + exported[start + len(old) :]
     assert outcome(changed, None) in ("archive_changed", "not_an_archive")
 
@@ -58,7 +58,7 @@ def test_any_change_of_bytes_is_refused(exported: bytes, data: st.DataObject) ->
 def test_a_change_under_a_valid_seal_is_refused_or_has_no_effect(exported: bytes, data: st.DataObject) -> None:
     summary = check_archive(io.BytesIO(exported)).summary
     changed = bytearray(exported)
-    # Headers, manifest and directory are a few hundred bytes of many: half of the changes go there.
+    # Headers, manifest and directory are only a few hundred bytes, but get half of the changes.
     ends = st.one_of(st.integers(0, 1_500), st.integers(len(exported) - 500, len(exported) - 65))
     places = st.one_of(ends, st.integers(0, len(exported) - 65))
     for place in data.draw(st.lists(places, min_size=1, max_size=3)):

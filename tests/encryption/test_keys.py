@@ -98,8 +98,8 @@ def test_only_the_right_key_opens_a_database(secret: bytes) -> None:
 
 def test_two_galleries_with_the_same_key_are_encrypted_differently() -> None:
     key = GalleryKey(RANDOM, "here")
-    one, two = new_keys(key), new_keys(key)
-    assert len({one.header, two.header, one.database, two.database, one.files, two.files}) == 6
+    first, second = new_keys(key), new_keys(key)
+    assert len({first.header, second.header, first.database, second.database, first.files, second.files}) == 6
 
 
 def test_a_superfluous_key_and_a_missing_key_are_refused() -> None:
@@ -112,7 +112,7 @@ def test_a_superfluous_key_and_a_missing_key_are_refused() -> None:
 
 
 def test_derived_keys_never_change() -> None:
-    """What was encrypted by an earlier release must open: written down once, not computed here."""
+    """Galleries from earlier releases must open: these values were written down once, not computed here."""
     salt = bytes(range(8))
     random = matching_keys(DATABASE, b"TWE\x01" + salt + bytes.fromhex("6aace022"), GalleryKey(RANDOM, "here"))
     assert random is not None

@@ -1,4 +1,4 @@
-"""Sealed files: the same bytes again, or a refusal."""
+"""Sealed files: opening one returns the same bytes, or is refused."""
 
 import sys
 

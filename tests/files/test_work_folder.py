@@ -1,4 +1,4 @@
-"""Folders of unfinished work: a dead process's are removed at once, a living one's never."""
+"""Folders of unfinished work: those of dead processes are removed at once, those of living ones never."""
 
 import errno
 import fcntl

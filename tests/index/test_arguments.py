@@ -1,4 +1,4 @@
-"""What every index refuses, and that a refusal changes nothing."""
+"""Arguments that every index refuses without changing anything."""
 
 from collections.abc import Callable
 

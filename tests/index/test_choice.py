@@ -1,4 +1,4 @@
-"""The index "auto": exact while small, quantised above, within the memory that was allowed."""
+"""The index "auto": exact for small galleries, quantised for larger ones, within the allowed memory."""
 
 import pytest
 
@@ -14,7 +14,7 @@ from twindex.index.spec import parse_spec
         ("AUTO", EXACT_UP_TO, "Flat"),
         ("auto", EXACT_UP_TO + 1, "PCAR128,PQ64x4fs"),
         ("auto", 10_000_000, "PCAR128,PQ64x4fs"),
-        # 128 floats and an id in two places are 528 bytes; 64 half bytes and the same are 48; 32 half bytes 32.
+        # With an id stored twice, 128 floats take 528 bytes, 64 half bytes take 48, and 32 half bytes take 32.
         ("auto,6MB", 10_000, "Flat"),
         ("auto,5MB", 10_000, "PCAR128,PQ64x4fs"),
         ("auto, 48 MB", 1_000_000, "PCAR128,PQ64x4fs"),

@@ -1,4 +1,4 @@
-"""Every structure against the exact oracle: ids, order, distances; removal and adding again."""
+"""Every structure against the exact oracle: ids, order and distances, also after removing and adding again."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -178,7 +178,7 @@ def test_threads_may_search_at_once(text: str) -> None:
 
 
 def test_distances_that_rounding_leaves_below_zero_are_zero() -> None:
-    # A codebook that holds every vector exactly: the table sums of FAISS then come out at some -1e-11.
+    # With a codebook that holds every vector exactly, FAISS's table sums are about -1e-11.
     vectors = np.repeat(people(12, seed=1), 50, axis=0)
     hits = build("IVF16,PQ16", ids(600), vectors).search(vectors[::7], 20)
     np.testing.assert_allclose(hits.distances, 0, atol=1e-3)

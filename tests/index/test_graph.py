@@ -1,4 +1,4 @@
-"""Tombstones of HNSW graphs, and searches that they stand in the way of."""
+"""Tombstones of HNSW graphs, and searches that they obstruct."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Bytes to index: what FAISS reads without complaint is still checked."""
+"""Bytes to index: even what FAISS reads without an error is checked."""
 
 from collections.abc import Callable
 
@@ -92,7 +92,7 @@ def test_truncated_bytes_are_refused(text: str) -> None:
 
 def test_a_length_beyond_the_file_is_refused_before_reading() -> None:
     data = bytearray(build("Flat", IDS, VECTORS).serialize())
-    # The number of floats stands before them; claim a gigabyte.
+    # The floats are preceded by their number; claim a gigabyte.
     place = data.index((400 * DIM).to_bytes(8, "little"))
     data[place : place + 8] = (2**28).to_bytes(8, "little")
     with pytest.raises(IntegrityError, match=r"reading an index.*deserialization_vector_byte_limit"):

@@ -1,4 +1,4 @@
-"""Several structures as one: the answers are those of a single one, whatever is added, removed, written and read."""
+"""Several structures answer like a single one, whatever is added, removed, written and read."""
 
 import faiss
 import numpy as np
@@ -24,7 +24,7 @@ def single(request: pytest.FixtureRequest) -> FaissIndex:
 
 @pytest.fixture
 def shared(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> FaissIndex:
-    """The same in several, because this gallery counts as large."""
+    """The same references in several structures, because this gallery counts as large."""
     monkeypatch.setattr(shards, "SHARED_FROM", 100)
     return build(request.param, IDS, VECTORS)
 
@@ -37,7 +37,7 @@ def _structures(index: FaissIndex) -> int:
 
 
 def _assert_same(hits: Hits, expected: Hits) -> None:
-    """The same distances; the same references but where distances are equal, at the end of a row for instance."""
+    """Check for the same distances, and the same references except where distances are equal."""
     np.testing.assert_allclose(hits.distances, expected.distances, atol=1e-6)
     inner = expected.distances < expected.distances[:, -1:] - 1e-6
     for mine, theirs, kept in zip(hits.references, expected.references, inner, strict=True):

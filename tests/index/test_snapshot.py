@@ -1,4 +1,4 @@
-"""Snapshot files: the same index again, or a refusal."""
+"""Snapshot files: reading one gives the same index, or is refused."""
 
 import hashlib
 import json
@@ -203,7 +203,7 @@ def test_a_changed_sealed_snapshot_is_refused(tmp_path: Path) -> None:
             read_snapshot(path, written, other, sealer)
     with pytest.raises(IntegrityError, match=r"no readable snapshot header|not a snapshot"):
         read_snapshot(path, written, identity)
-    # Whoever can write to the folder cannot write to the database; a record that fits proves the seal alone.
+    # The record is made to fit, so that only the seal can reveal the change.
     for changed in (content[:-1], content[:1000] + bytes([content[1000] ^ 1]) + content[1001:], content + b"\0"):
         path.write_bytes(changed)
         with pytest.raises(IntegrityError, match=r"the SHA-256|bytes, expected"):

@@ -1,4 +1,4 @@
-"""Another key for a gallery's database: all of it, or nothing changed."""
+"""Another key for a gallery's database: the whole file is encrypted with it, or nothing changes."""
 
 import os
 import sqlite3
@@ -20,7 +20,7 @@ FACES = 6
 
 
 def nothing() -> None:
-    """What there is to discard."""
+    """Nothing to discard."""
 
 
 def made(path: Path, key: GalleryKey | None) -> Path:
@@ -46,7 +46,7 @@ def assert_whole(path: Path, key: GalleryKey | None) -> None:
         ]
         assert store.references.crop(1) == crop_bytes(0)
         assert [change.kind for change in store.changes.since(0)] == ["enrolled"] * FACES + ["erased"]
-        # The id of the erased reference is not given again.
+        # The id of the erased reference is not reused.
         assert enrol(store, 100, "new").reference == FACES + 1
 
 
@@ -85,7 +85,7 @@ def test_everything_is_readable_with_the_new_key(
 
 
 def test_after_a_rekeying_a_killed_writers_journal_shows_nobody(path: Path) -> None:
-    """It holds pages, but its head is zero until it is synced: SQLite neither rolls it back nor removes it."""
+    """The journal holds pages, but until it is synced its header is zero, and SQLite neither applies nor removes it."""
     journal = made(path, None).with_name(f"{path.name}-journal")
     with closing(sqlite3.connect(path, isolation_level=None)) as killed:
         killed.execute("PRAGMA journal_mode = TRUNCATE")
@@ -207,12 +207,12 @@ def test_keys_that_do_not_fit_are_refused(path: Path) -> None:
 
 
 def test_the_lock_of_a_folder(tmp_path: Path) -> None:
-    one, two = GalleryLock(tmp_path, "shared"), GalleryLock(tmp_path, "shared")
-    one.close()
-    one.close()
+    first, second = GalleryLock(tmp_path, "shared"), GalleryLock(tmp_path, "shared")
+    first.close()
+    first.close()
     with pytest.raises(UsageError, match="Another program has the gallery"):
         GalleryLock(tmp_path, "exclusive")
-    two.close()
+    second.close()
     alone = GalleryLock(tmp_path, "exclusive")
     with pytest.raises(UsageError, match="is being given another key"):
         GalleryLock(tmp_path, "shared")

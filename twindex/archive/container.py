@@ -28,7 +28,7 @@ from twindex.errors import ArchiveError
 _CHUNK = 1 << 20
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _DRIVE = re.compile(r"[A-Za-z]:")
-# What `zipfile` raises for damaged files; RuntimeError stands for an encrypted entry.
+# What `zipfile` raises for damaged files; RuntimeError means an encrypted entry.
 _ZIP_FAULTS = (
     zipfile.BadZipFile,
     zipfile.LargeZipFile,

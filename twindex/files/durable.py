@@ -46,7 +46,7 @@ def replace(finished: Path, path: Path) -> None:
 def write_file(path: Path, pieces: Iterable[bytes | memoryview], *, mode: int = PRIVATE) -> None:
     """Write a file whole or not at all; a file that has the name is replaced.
 
-    The temporary file has a name of its own, so what a killed process left behind is in nobody's way.
+    Each call uses a new name for its temporary file, so leftovers of killed processes do no harm.
 
     Args:
         path: The file to write.

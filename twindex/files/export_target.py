@@ -38,7 +38,7 @@ def refuse_inside(target: Path, gallery: Path, named: str, remedy: str) -> None:
     """
     if target.resolve().is_relative_to(gallery.resolve()):
         raise UsageError(
-            f"{named} lies in the gallery's own folder, where an erasure must leave nothing of a person; {remedy}."
+            f"{named} lies in the gallery's own folder, where an erasure must leave nothing about a person; {remedy}."
         )
 
 

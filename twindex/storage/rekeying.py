@@ -159,7 +159,7 @@ def _refuse_unsound(new: Path, keys: DerivedKeys | None) -> None:
     if findings:
         raise IntegrityError(
             f"The gallery is damaged and was left unchanged: {findings[0].text} ({len(findings)} findings) "
-            "Run `twindex doctor` first, which says how to mend it."
+            "Run `twindex doctor` first, which says how to repair it."
         )
 
 

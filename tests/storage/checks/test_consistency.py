@@ -1,4 +1,4 @@
-"""Tables that do not agree with each other, and what mends them."""
+"""Tables that contradict each other, and how they are repaired."""
 
 import sqlite3
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from twindex.storage.sqlite.journal import Header, journal_is_unsafe
 
 @pytest.fixture
 def change(store: Store, path: Path) -> Callable[..., None]:
-    """Changes a gallery of three references behind its back; the third one's subject was erased."""
+    """Changes the database of a gallery of three references directly; the third one's subject was erased."""
     store.references.enroll_many([request(number, f"person {number}") for number in (1, 2, 3)], MODEL)
     store.subjects.erase("person 3")
 
@@ -27,7 +27,7 @@ def change(store: Store, path: Path) -> Callable[..., None]:
 
 
 def found(store: Store) -> list[tuple[str, str]]:
-    return [(one.code, one.text) for one in store.inconsistencies()]
+    return [(finding.code, finding.text) for finding in store.inconsistencies()]
 
 
 def test_a_sound_gallery_has_no_inconsistencies(store: Store, change: Callable[..., None]) -> None:
@@ -46,10 +46,10 @@ def test_orphaned_faces_are_found_and_erased(store: Store, change: Callable[...,
 def test_enrolments_missing_from_the_log_are_added(store: Store, change: Callable[..., None]) -> None:
     change("DELETE FROM changes WHERE reference = 1", "INSERT INTO changes VALUES (99, 'erased', 2)")
     assert [code for code, _ in found(store)] == ["change_log"]
-    assert "of 2 references" in found(store)[0][1]
+    assert "list 2 references" in found(store)[0][1]
     store.log_enrolments()
     assert found(store) == []
-    assert [(one.kind, one.reference) for one in store.changes.since(99)] == [("enrolled", 1), ("enrolled", 2)]
+    assert [(change.kind, change.reference) for change in store.changes.since(99)] == [("enrolled", 1), ("enrolled", 2)]
 
 
 def test_no_id_is_given_twice(store: Store, change: Callable[..., None]) -> None:

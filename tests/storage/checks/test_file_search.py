@@ -1,4 +1,4 @@
-"""Searching a gallery's files for what was erased."""
+"""Searching a gallery's files for erased values."""
 
 import os
 import sqlite3
@@ -21,7 +21,7 @@ def journal(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def weaken(monkeypatch: pytest.MonkeyPatch, pragma: str) -> None:
-    """Take a guard away from every connection."""
+    """Remove a safeguard from every connection."""
     connect = Database._connect
 
     def weaker(self: Database, *, read_only: bool) -> sqlite3.Connection:
@@ -117,7 +117,7 @@ def test_an_unreadable_file_is_reported(store: Store, path: Path, monkeypatch: p
     locked.write_bytes(b"?")
     opened = Path.open
 
-    # Whoever runs the tests as root may read anything.
+    # Root may read anything.
     def refuse(self: Path, *arguments: str) -> object:
         if self == locked:
             raise PermissionError("no")

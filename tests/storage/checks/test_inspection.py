@@ -1,4 +1,4 @@
-"""Damage is found and reported, and never an empty success."""
+"""Damage is found and reported, and never passed over in silence."""
 
 import sqlite3
 from contextlib import closing
@@ -97,7 +97,7 @@ def test_a_destroyed_page_is_a_finding_and_the_other_checks_still_run(closed: Pa
 
 def test_an_index_that_disagrees_with_its_table_is_found_by_sqlite(closed: Path) -> None:
     data = bytearray(closed.read_bytes())
-    # An index entry ends with the row id; the fingerprint stands once in the row and once in the index.
+    # An index entry ends with the row id; the fingerprint is once in the row and once in the index.
     data[data.index(MODEL.encode("ascii"))] ^= 0x01
     closed.write_bytes(bytes(data))
     with Store.open(closed) as store:
@@ -145,12 +145,12 @@ def test_text_that_cannot_be_read_is_reported(closed: Path, statement: str, mess
         connection.execute(statement)
         connection.commit()
     with Store.open(closed) as store, pytest.raises(IntegrityError, match=message):
-        [store.subjects.show(one.subject) for one in store.subjects.list()]
+        [store.subjects.show(summary.subject) for summary in store.subjects.list()]
 
 
 def test_a_message_of_sqlite_that_cannot_be_read_is_damage(closed: Path) -> None:
     content = closed.read_bytes()
-    # SQLite repeats the schema's words when it refuses them.
+    # SQLite quotes the schema in its error message.
     assert content.count(b"CREATE TABLE jobs") == 1
     closed.write_bytes(content.replace(b"CREATE TABLE jobs", b"CREATE \xc1\xc1BLE jobs"))
     with pytest.raises(IntegrityError, match=r"a text in it is not UTF-8.*restore a backup"):

@@ -1,4 +1,4 @@
-"""The audit: what is written to it, and that rows stay as they are."""
+"""The audit: what is recorded, and that rows never change."""
 
 import os
 import pwd
@@ -14,7 +14,7 @@ from twindex.errors import UsageError
 from twindex.storage import GenerationSpec, Store, StoredThreshold
 
 
-def told(store: Store) -> list[tuple[str, tuple[int, ...]]]:
+def acts(store: Store) -> list[tuple[str, tuple[int, ...]]]:
     return [(row.action, row.subjects) for row in store.audit.rows()]
 
 
@@ -35,7 +35,7 @@ def test_every_act_has_its_row(path: Path, tmp_path_factory: pytest.TempPathFact
         store.references.add_templates(OTHER_MODEL, *store.references.vectors(MODEL, [1]))
         store.references.drop_templates(OTHER_MODEL)
         store.subjects.erase("Ada")
-        assert told(store) == [
+        assert acts(store) == [
             ("enroll", (1, 2)),
             ("rename", (1,)),
             ("metadata", (1,)),
@@ -84,7 +84,7 @@ def test_an_act_that_fails_leaves_no_row(store: Store) -> None:
         store.subjects.rename("ada", "bob")
     with pytest.raises(UsageError, match="No subject named"):
         store.subjects.erase("cleo")
-    assert told(store) == [("enroll", (1,)), ("enroll", (2,))]
+    assert acts(store) == [("enroll", (1,)), ("enroll", (2,))]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Enrolling: what it stores, what it refuses, and that doing it again changes nothing."""
+"""Enrolling: what is stored, what is refused, and that enrolling again changes nothing."""
 
 import sqlite3
 import unicodedata
@@ -50,7 +50,7 @@ def test_enrolling_again_replaces_a_damaged_crop(store: Store, path: Path, damag
     with closing(sqlite3.connect(path)) as connection:
         connection.execute(f"UPDATE samples SET crop = {damaged}")
         connection.commit()
-    assert [one.code for one in store.check()] == ["crop"]
+    assert [damage.code for damage in store.check()] == ["crop"]
     assert enrol(store, 7, "ada").status == "already_enrolled"
     assert store.check() == []
     assert store.references.crop(reference) == crop_bytes(7)

@@ -1,4 +1,4 @@
-"""Consent and expiry of references: kept, demanded, renewed, and carried out."""
+"""Consent and expiry of references: stored, required, renewed and enforced."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,7 +21,7 @@ def under(store: Store, number: int, subject: str, terms: Terms, job_item: int |
 
 
 def expire(store: Store, *references: int) -> None:
-    """Let time pass."""
+    """Move the clock forward."""
     with store._database.write() as connection:
         past = update(REFERENCES).where(REFERENCES.c.id.in_(references)).values(expires=NOW - timedelta(seconds=1))
         connection.execute(past)
@@ -30,7 +30,10 @@ def expire(store: Store, *references: int) -> None:
 def test_terms_are_kept_with_the_reference(store: Store) -> None:
     under(store, 1, "ada", Terms("form 17", LATER))
     enrol(store, 2, "ada")
-    assert [one.terms for one in store.subjects.show("ada").references] == [Terms("form 17", LATER), NO_TERMS]
+    assert [reference.terms for reference in store.subjects.show("ada").references] == [
+        Terms("form 17", LATER),
+        NO_TERMS,
+    ]
 
 
 def test_enrolling_again_replaces_the_given_terms(store: Store) -> None:
@@ -42,7 +45,7 @@ def test_enrolling_again_replaces_the_given_terms(store: Store) -> None:
     store.references.renew({1: Terms("form 18", LATER), 99: Terms("form 19")})
     assert store.references.get(1).terms == Terms("form 18", LATER)
     store.references.renew({1: Terms("form 18")})
-    # What changed nothing is no act.
+    # A change without effect is not recorded.
     renewals = [(row.details, row.subjects) for row in store.audit.rows() if row.action == "renew"]
     assert renewals == [({"references": [1]}, (1,))] * 3
 
@@ -52,7 +55,7 @@ def test_only_new_faces_need_a_required_consent(store: Store) -> None:
     store.require_consent(True)
     refused = enrol(store, 2, "bob")
     assert refused == Enrolment(None, "consent_required", ())
-    assert [one.subject for one in store.subjects.list()] == ["ada"]
+    assert [summary.subject for summary in store.subjects.list()] == ["ada"]
     assert store.references.count() == 1
     assert enrol(store, 1, "ada").status == "already_enrolled"
     assert enrol(store, 1, "ada", OTHER_MODEL).status == "enrolled"
@@ -106,8 +109,8 @@ def test_planning_again_gives_terms_to_references_without_terms(store: Store) ->
 
 def test_items_no_longer_requested_are_skipped_and_blanked(store: Store, path: Path) -> None:
     job, other = (store.jobs.create("enroll", {}) for _ in range(2))
-    for one in (job, other):
-        store.jobs.add_items(one.id, [("a.jpg", "ada"), ("b.jpg", "bob"), NewItem("c.jpg", "bob", Terms("form of B"))])
+    for each in (job, other):
+        store.jobs.add_items(each.id, [("a.jpg", "ada"), ("b.jpg", "bob"), NewItem("c.jpg", "bob", Terms("form of B"))])
     enrolled, _, gone = store.jobs.items(job.id)
     store.jobs.finish_items([(enrolled.id, "enrolled", None, 7)])
     store.jobs.keep_only(job.id, {("b.jpg", "bob"), ("c.jpg", "ada")})
@@ -123,7 +126,7 @@ def test_erasing_blanks_the_terms_of_job_items(store: Store, path: Path) -> None
     (item,) = store.jobs.items(job.id)
     under(store, 1, "ada", NO_TERMS, item.id)
     store.subjects.erase("ada")
-    assert [one.terms for one in store.jobs.items(job.id)] == [NO_TERMS]
+    assert [item.terms for item in store.jobs.items(job.id)] == [NO_TERMS]
     assert b"Augusta" not in path.read_bytes()
 
 
@@ -133,7 +136,7 @@ def test_an_expired_reference_is_in_no_answer(store: Store) -> None:
     enrol(store, 4, "cleo")
     expire(store, 1, 3)
     assert store.references.owners([1, 2, 3, 4]) == {2: "ada", 4: "cleo"}
-    # Even when a search comes upon the subject by its expired reference.
+    # Even if a search reaches the subject through its expired reference.
     assert store.references.families([1]) == {2: "ada"}
     assert store.references.families([3]) == {}
     store.references.renew({3: Terms(expires=LATER)})
@@ -144,11 +147,11 @@ def test_a_purge_erases_expired_references_and_subjects_left_without_any(store: 
     for number, name in [(1, "ada"), (2, "ada"), (3, "bob"), (4, "cleo")]:
         under(store, number, name, Terms(expires=LATER))
     expire(store, 1, 3)
-    assert [(one.reference, one.subject) for one in store.subjects.expired(NOW)] == [(1, "ada"), (3, "bob")]
+    assert [(expired.reference, expired.subject) for expired in store.subjects.expired(NOW)] == [(1, "ada"), (3, "bob")]
     erasure = store.subjects.erase_expired(NOW, 100)
     assert erasure is not None
     assert (erasure.subjects, erasure.references, erasure.samples) == (("bob",), (1, 3), 2)
-    assert [(one.subject, one.references) for one in store.subjects.list()] == [("ada", 1), ("cleo", 1)]
+    assert [(summary.subject, summary.references) for summary in store.subjects.list()] == [("ada", 1), ("cleo", 1)]
     assert remnants(path.parent, unit_vector(1).tobytes()) == []
     assert remnants(path.parent, unit_vector(2).tobytes()) == [path.name]
     row = store.audit.get(erasure.record)

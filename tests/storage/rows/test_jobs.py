@@ -1,4 +1,4 @@
-"""Batch jobs: resumable, and told apart by what they were asked."""
+"""Batch jobs: they can be resumed, and are recognised by their request."""
 
 from pathlib import Path
 

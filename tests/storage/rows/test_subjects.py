@@ -155,7 +155,7 @@ def test_erase_reports_what_was_erased_and_keeps_shared_faces(store: Store) -> N
 
 @pytest.mark.parametrize("how", ["erase", "expire"])
 def test_a_shared_photo_does_not_keep_the_erased_subjects_path(store: Store, how: str) -> None:
-    """It lay in the erased person's folder when it was first enrolled."""
+    """The photo was in the erased person's folder when it was first enrolled."""
     past = Terms(expires=datetime(2001, 1, 1, tzinfo=UTC))
     job = store.jobs.create("enroll", {})
     items = [
@@ -175,7 +175,7 @@ def test_a_shared_photo_does_not_keep_the_erased_subjects_path(store: Store, how
     else:
         store.references.renew(dict.fromkeys((1, 3, 5), past))
         assert store.subjects.erase_expired(datetime.now(UTC), 10) is not None
-    held = {(one := store.references.get(number)).subject: one.source_name for number in (2, 4, 6)}
+    held = {(record := store.references.get(number)).subject: record.source_name for number in (2, 4, 6)}
     assert held == {"bob": r"bob/\xff.jpg", "cy": "cy/3.jpg", "dee": ""}
 
 
@@ -269,7 +269,7 @@ def test_erased_bytes_are_in_no_file(store: Store, path: Path) -> None:
 
 
 def test_erased_bytes_are_in_no_file_after_many_changes(store: Store, path: Path) -> None:
-    """Rows that move between pages of the tree leave no copy behind."""
+    """No copies of rows are left where pages of the tree were rebalanced."""
     generator = np.random.default_rng(5)
     lengths = {number: int(generator.integers(40, 5000)) for number in range(120)}
     for start in range(0, 120, 30):

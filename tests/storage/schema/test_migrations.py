@@ -1,4 +1,4 @@
-"""The schema: what migrations make is what SQLAlchemy expects, and old files open."""
+"""The schema: migrations make what SQLAlchemy expects, and old files open."""
 
 import os
 import sqlite3
@@ -33,7 +33,7 @@ def from_dump(path: Path, name: str) -> Path:
 
 
 def shape(path: Path) -> dict[str, Any]:
-    """Columns, keys and indexes of every table; SQLite makes no difference between TEXT and VARCHAR."""
+    """Columns, keys and indexes of every table; SQLite does not distinguish TEXT and VARCHAR."""
     engine = create_engine(f"sqlite:///{path}")
     inspector = reflect(engine)
     tables: dict[str, Any] = {
@@ -137,7 +137,7 @@ def test_an_older_file_is_brought_up_to_date_once(golden: Path, monkeypatch: pyt
     monkeypatch.setattr("twindex.storage.schema.migrations.MIGRATIONS", later)
     monkeypatch.setattr("twindex.storage.store.MIGRATIONS", later)
     with monkeypatch.context() as unwritable:
-        # Whoever runs the tests as root may write anywhere.
+        # Root may write anywhere.
         unwritable.setattr("os.access", lambda path, mode: mode != os.W_OK)
         with pytest.raises(UsageError, match="has an older schema and cannot be written; run `twindex doctor`"):
             Store.open(golden, read_only=True)

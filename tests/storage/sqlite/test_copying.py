@@ -1,4 +1,4 @@
-"""A copy is of one moment, whatever others write meanwhile."""
+"""A copy shows one moment, whatever others write meanwhile."""
 
 import sqlite3
 from pathlib import Path
@@ -20,7 +20,7 @@ def test_later_writes_are_not_in_the_copy(path: Path, tmp_path: Path, monkeypatc
     begun: list[int] = []
 
     class Slow(sqlite3.Connection):
-        """Copies page by page, and lets another process enrol after the first of them."""
+        """Copies page by page, and lets another process enrol after the first page."""
 
         def backup(self, target: sqlite3.Connection, *, pages: int) -> None:
             def enrol_once(status: int, remaining: int, total: int) -> None:
@@ -51,7 +51,7 @@ def test_a_copy_is_complete_in_one_file(path: Path, tmp_path: Path) -> None:
         enrol(store, 1, "ada")
         store.copy_to(empty(tmp_path / "copy.sqlite"))
         assert (tmp_path / "gallery.sqlite-wal").stat().st_size > 0
-    assert [one.name for one in tmp_path.glob("copy*")] == ["copy.sqlite"]
+    assert [path.name for path in tmp_path.glob("copy*")] == ["copy.sqlite"]
     assert (tmp_path / "copy.sqlite").read_bytes()[18:20] == b"\x01\x01"  # no write-ahead log is needed to read it
 
 

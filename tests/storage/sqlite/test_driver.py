@@ -1,4 +1,4 @@
-"""The SQLite that encrypts is SQLCipher's own, whatever other one is in the process."""
+"""An encrypted gallery uses SQLCipher's own SQLite, even if the process has loaded another one."""
 
 import os
 import sqlite3
@@ -11,7 +11,7 @@ import pytest
 from twindex.errors import TwindexError
 from twindex.storage.sqlite.driver import sqlcipher
 
-# TensorFlow's SQLite takes the place of any that is loaded later and does not see to it.
+# TensorFlow's SQLite replaces any SQLite that is loaded later without protection.
 _BESIDE_TENSORFLOW = """
 import tensorflow
 from twindex.storage.sqlite.driver import sqlcipher

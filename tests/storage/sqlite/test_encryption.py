@@ -1,4 +1,4 @@
-"""An encrypted database: the same behaviour, nothing to read in its files, and clear words about keys and damage."""
+"""An encrypted database: the same behaviour, nothing readable in its files, clear messages about keys and damage."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -51,7 +51,7 @@ def test_neither_the_database_nor_its_journal_holds_readable_data(
         for number in range(4):
             enrol(store, number, f"{NAME} {number}")
         with store._database.write() as connection:
-            # Pages pushed out of the cache are written, after what they held before, while the journal is there.
+            # With so small a cache, SQLite writes to the journal and to the database before the commit.
             connection.exec_driver_sql("PRAGMA cache_size = 1")
             connection.exec_driver_sql("UPDATE samples SET quality = quality + 1")
             connection.exec_driver_sql("UPDATE templates SET vector = vector")

@@ -1,4 +1,4 @@
-"""A table is read page by page, and a damaged one never for ever."""
+"""A table is read page by page, and reading a damaged one ends with an error."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ _SAMPLES = select(SAMPLES.c.id, SAMPLES.c.source_name)
 
 
 class Repeating:
-    """Stands in for a database whose table was cut short: SQLite gives the same page whatever is asked for."""
+    """Simulates a database with a truncated table, for which SQLite returns the same page again and again."""
 
     def __init__(self) -> None:
         self.asked = 0
