@@ -1,4 +1,4 @@
-"""Sealed files: encrypted with AES-256-GCM in chunks, so that no byte is used before it was checked.
+"""Sealed files: encrypted with AES-256-GCM in chunks, so that no byte is used unchecked.
 
 A sealed file is the 8 bytes "TWSEAL\\x00\\x01", 32 random bytes of salt, and the content in chunks of 1 MiB (the last
 may be shorter, and is empty only where the content is), each encrypted by AES-256-GCM with its 16-byte tag: the key is

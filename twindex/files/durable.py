@@ -116,7 +116,7 @@ def publish(finished: Path, path: Path) -> None:
     except FileExistsError:
         raise
     except OSError:
-        # No hard links on this file system: of two processes that publish at the same instant, one may go unnoticed.
+        # No hard links on this file system: a file that another process publishes at this very instant may be replaced.
         if os.path.lexists(path):
             raise FileExistsError(f"{path} exists") from None
         finished.rename(path)

@@ -107,7 +107,7 @@ class ErasedBytes:
         while chunk := file.read(_CHUNK):
             length += len(chunk)
             found |= self.runs(tail + chunk)
-            # The end of this chunk begins the next one, so that every anchor is seen once with its whole context.
+            # The end of this chunk begins the next one, so that every anchor is seen with its whole context.
             tail = (tail + chunk)[-_CONTEXT:]
         return found, length
 

@@ -166,7 +166,7 @@ class Subjects:
 
 
 def _account(connection: Connection, action: str, erased: Erased, subjects: Sequence[int], gone: int) -> int:
-    """Drop all snapshots and record an erasure in its own transaction; returns the id of the audit's row."""
+    """Drop all snapshots and record the erasure, in its write transaction; returns the id of the audit's row."""
     # Snapshot files hold the vectors. After a kill before they are removed, they are files that nothing lists.
     forget_all_snapshots(connection)
     counts = {"templates": len(erased.templates), "samples": erased.samples, "crops": len(erased.crops)}
