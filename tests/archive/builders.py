@@ -1,4 +1,4 @@
-"""Archives made directly: a small gallery, and archives rewritten with a valid seal, as a stranger could."""
+"""A small gallery, and archives that are rewritten with a valid seal, as a stranger could do."""
 
 import io
 import json
@@ -42,7 +42,7 @@ def sealed(entries: Entries) -> bytes:
 
 
 def resealed(archive: bytes) -> bytes:
-    """The same bytes with the seal that fits them."""
+    """The same bytes with a matching seal."""
     return archive[:-SEAL_LENGTH] + seal_of(io.BytesIO(archive))
 
 

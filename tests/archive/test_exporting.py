@@ -1,4 +1,4 @@
-"""An archive is whole or not there, consistent while others write, and imports as the same gallery."""
+"""An archive appears whole or not at all, is consistent while others write, and imports as the same gallery."""
 
 import io
 import os
@@ -26,7 +26,7 @@ from twindex.storage import Store
 
 
 def rows(database: Path) -> dict[str, list[tuple[object, ...]]]:
-    """Everything that a database holds, but for the record of snapshots and what the audit tells of its travels."""
+    """Everything in a database except the list of snapshots and the audit's rows on export and import."""
     with closing(sqlite3.connect(database)) as opened:
         tables = [name for (name,) in opened.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         content = {table: sorted(opened.execute(f'SELECT * FROM "{table}"'), key=repr) for table in tables}
@@ -45,17 +45,17 @@ def test_an_imported_gallery_is_the_same_one(source: Path, tmp_path: Path) -> No
     made = import_gallery(tmp_path / "a.twindex", tmp_path / "deep" / "copy")
     assert rows(tmp_path / "deep" / "copy" / DATABASE) == rows(source / DATABASE)
     assert made.manifest == written.manifest
-    assert written.manifest.contents.references == 3
+    assert written.manifest.summary.references == 3
     with Store.open(made.gallery / DATABASE) as copy, Store.open(source / DATABASE, read_only=True) as original:
-        assert copy.contents() == original.contents() == written.manifest.contents
-        # No id is given twice, not even that of the erased reference.
-        model = written.manifest.contents.model or ""
+        assert copy.summary() == original.summary() == written.manifest.summary
+        # No id is reused, not even that of the erased reference.
+        model = written.manifest.summary.model or ""
         assert copy.references.enroll_many([request(9, "new")], model)[0].reference == 5
     assert names(tmp_path) == ["a.twindex", "deep"]
     assert names(tmp_path / "deep") == ["copy"]
 
 
-def test_the_recorded_snapshots_stay_behind(tmp_path: Path) -> None:
+def test_snapshots_are_not_exported(tmp_path: Path) -> None:
     gallery = make_gallery(tmp_path / "g")
     with closing(sqlite3.connect(gallery / DATABASE)) as opened:
         snapshot = '{"file":"a.twdx","length":1,"sha256":"00","revision":4,"count":3,"recall":null}'
@@ -82,7 +82,7 @@ def test_a_file_that_exists_is_not_replaced(source: Path, tmp_path: Path, monkey
     (tmp_path / "a").write_bytes(b"mine")
     with pytest.raises(UsageError, match="exists already"):
         export_gallery(source, tmp_path / "a")
-    # Also not one that comes meanwhile.
+    # Not even one that is made meanwhile.
     real = exporting.write_archive
 
     def meanwhile(stream: io.BytesIO, *rest: object) -> None:
@@ -122,7 +122,7 @@ def test_a_damaged_gallery_is_not_exported(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("point", ["described_file", "publish_archive"])
-def test_a_kill_leaves_no_archive_and_no_obstacle(source: Path, tmp_path: Path, point: str) -> None:
+def test_a_kill_leaves_no_archive_and_does_not_hinder_the_next_export(source: Path, tmp_path: Path, point: str) -> None:
     code = (
         "import os, signal, sys; from pathlib import Path; from twindex.archive import exporting\n"
         f"exporting.{point} = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
@@ -205,7 +205,7 @@ def test_the_bytes_do_not_depend_on_the_time(source: Path, tmp_path: Path) -> No
 def test_an_archive_beyond_the_limits_of_plain_zip(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # What `zipfile` writes from 2 GiB on, with the limit moved.
+    # What `zipfile` writes above 2 GiB, with a lower limit.
     monkeypatch.setattr("zipfile.ZIP64_LIMIT", 1_000)
     written = export_gallery(source, tmp_path / "a")
     data = (tmp_path / "a").read_bytes()
@@ -213,7 +213,7 @@ def test_an_archive_beyond_the_limits_of_plain_zip(
     assert check_archive(io.BytesIO(data)) == written.manifest
 
 
-def test_a_model_travels_if_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_is_exported_on_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TWINDEX_HOME", str(tmp_path / "home"))
     gallery = make_gallery(tmp_path / "g")
     written = export_gallery(gallery, tmp_path / "a", with_model=True)
@@ -225,11 +225,11 @@ def test_a_model_travels_if_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("twindex.embedder.model.registry._shipped_dir", lambda: tmp_path / "nothing")
     made = import_gallery(tmp_path / "a", tmp_path / "copy")
     assert made.model_installed
-    assert [path.name for path in models_dir().iterdir()] == [written.manifest.contents.model]
-    assert find_model(written.manifest.contents.model or "").card.fingerprint == written.manifest.contents.model
+    assert [path.name for path in models_dir().iterdir()] == [written.manifest.summary.model]
+    assert find_model(written.manifest.summary.model or "").card.fingerprint == written.manifest.summary.model
 
 
-def test_a_gallery_without_a_model_has_none_to_travel(tmp_path: Path) -> None:
+def test_a_gallery_without_a_model_has_none_to_export(tmp_path: Path) -> None:
     Store.create(tmp_path / "gallery.sqlite").close()
     (tmp_path / "out").mkdir()
     with pytest.raises(UsageError, match="no active model"):

@@ -1,4 +1,4 @@
-"""What is refused, by its code; and that nothing is left behind then."""
+"""Archives that are refused, by error code, without leaving anything behind."""
 
 import hashlib
 import io
@@ -29,12 +29,12 @@ from twindex.config import DATABASE
 from twindex.embedder.model.registry import find_model
 from twindex.encryption.keys import GalleryKey
 from twindex.errors import ARCHIVE_REASONS, ArchiveError, EncryptionKeyError, ModelMismatchError, UsageError
-from twindex.files.work_folder import partial_folders
+from twindex.files.work_folder import work_folders
 from twindex.storage import Store
 
 
 def refused(archive: bytes, folder: Path, code: str, match: str) -> None:
-    """The archive is refused with that code, and leaves nothing but itself."""
+    """Check that the archive is refused with that code, and that nothing is left besides it."""
     file = folder / "archive"
     file.write_bytes(archive)
     with pytest.raises(ArchiveError, match=match) as error:
@@ -52,10 +52,10 @@ def entry(name: str, **changed: object) -> zipfile.ZipInfo:
 
 
 def with_database(archive: bytes, folder: Path, *statements: str) -> bytes:
-    """The archive with a database that a stranger changed, everything else fitting it."""
+    """The archive with a database that a stranger changed, and everything else adapted to it."""
     entries = read_entries(archive)
     database = folder / "changed.sqlite"
-    database.write_bytes({one.filename: content for one, content in entries}["gallery.sqlite"])
+    database.write_bytes({entry.filename: content for entry, content in entries}["gallery.sqlite"])
     with closing(sqlite3.connect(database, isolation_level=None)) as opened:
         for statement in statements:
             opened.execute(statement)
@@ -65,7 +65,7 @@ def with_database(archive: bytes, folder: Path, *statements: str) -> bytes:
 
 
 def with_file(entries: Entries, content: bytes) -> bytes:
-    replaced = [(one, content if one.filename == "gallery.sqlite" else old) for one, old in entries]
+    replaced = [(entry, content if entry.filename == "gallery.sqlite" else old) for entry, old in entries]
 
     def describe(manifest: dict[str, Any]) -> None:
         manifest["files"][0] |= {"length": len(content), "sha256": hashlib.sha256(content).hexdigest()}
@@ -80,16 +80,16 @@ def test_every_reason_is_known() -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"a", b"PK\x03\x04" + bytes(500), b"text " * 100, b"SQLite format 3\0" * 50])
-def test_what_is_no_archive(content: bytes, tmp_path: Path) -> None:
-    refused(content, tmp_path, "not_an_archive", "no gallery archive")
+def test_a_file_that_is_not_an_archive_is_refused(content: bytes, tmp_path: Path) -> None:
+    refused(content, tmp_path, "not_an_archive", "not a gallery archive")
 
 
-def test_a_plain_zip_file_is_none(exported: bytes, tmp_path: Path) -> None:
+def test_a_plain_zip_file_is_not_an_archive(exported: bytes, tmp_path: Path) -> None:
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as opened:
         for one, content in read_entries(exported):
             opened.writestr(one.filename, content)
-    refused(stream.getvalue(), tmp_path, "not_an_archive", "does not end as one does")
+    refused(stream.getvalue(), tmp_path, "not_an_archive", "does not end as an archive does")
 
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.3, 0.6, 0.999])
@@ -98,25 +98,25 @@ def test_a_flipped_bit_and_a_cut_are_noticed(exported: bytes, tmp_path: Path, sh
     flipped = bytearray(exported)
     flipped[place] ^= 0x20
     refused(bytes(flipped), tmp_path, "archive_changed", "SHA-256 at its end differs")
-    refused(exported[:place], tmp_path, "not_an_archive", "no gallery archive")
+    refused(exported[:place], tmp_path, "not_an_archive", "not a gallery archive")
 
 
 @pytest.mark.parametrize(
     "name",
     ["../gallery.sqlite", "/etc/passwd", "a/../../b", "C:gallery.sqlite", "C:\\gallery.sqlite", "..\\b", "model/"],
 )
-def test_an_entry_that_would_be_written_elsewhere(exported: bytes, tmp_path: Path, name: str) -> None:
+def test_an_entry_outside_the_folder_is_refused(exported: bytes, tmp_path: Path, name: str) -> None:
     refused(
         sealed([*read_entries(exported), (entry(name), b"x")]), tmp_path, "unsafe_entry", "written outside its folder"
     )
 
 
-def test_a_link(exported: bytes, tmp_path: Path) -> None:
+def test_a_link_is_refused(exported: bytes, tmp_path: Path) -> None:
     link = entry("model/card.json", create_system=3, external_attr=(stat.S_IFLNK | 0o777) << 16)
     refused(sealed([*read_entries(exported), (link, b"/etc/passwd")]), tmp_path, "unsafe_entry", "is a link")
 
 
-def test_two_entries_of_one_name(exported: bytes, tmp_path: Path) -> None:
+def test_two_entries_with_the_same_name_are_refused(exported: bytes, tmp_path: Path) -> None:
     entries = read_entries(exported)
     with pytest.warns(UserWarning, match="Duplicate name"):
         doubled = sealed([*entries, entries[1]])
@@ -125,7 +125,7 @@ def test_two_entries_of_one_name(exported: bytes, tmp_path: Path) -> None:
     refused(other_case, tmp_path, "unsafe_entry", "two entries of one name")
 
 
-def test_entries_that_are_not_listed_or_missing(exported: bytes, tmp_path: Path) -> None:
+def test_unlisted_and_missing_entries_are_refused(exported: bytes, tmp_path: Path) -> None:
     entries = read_entries(exported)
     refused(sealed([*entries, (entry("more"), b"x")]), tmp_path, "archive_manifest", "other files than its manifest")
     refused(sealed(entries[:1]), tmp_path, "archive_manifest", "other files than its manifest")
@@ -140,8 +140,8 @@ def test_a_bomb_is_refused_before_it_is_unpacked(exported: bytes, tmp_path: Path
     refused(bomb, tmp_path, "unsafe_entry", "is compressed")
 
 
-def test_sizes_that_the_file_does_not_have(exported: bytes, tmp_path: Path) -> None:
-    # The directory's entry of the database: both sizes a gigabyte.
+def test_entries_larger_than_the_file_are_refused(exported: bytes, tmp_path: Path) -> None:
+    # Claim a gigabyte for both sizes in the directory's entry of the database.
     data = bytearray(exported)
     place = data.rindex(b"gallery.sqlite") - 46
     assert data[place : place + 4] == b"PK\x01\x02"
@@ -149,19 +149,19 @@ def test_sizes_that_the_file_does_not_have(exported: bytes, tmp_path: Path) -> N
     refused(resealed(bytes(data)), tmp_path, "archive_too_large", "claims 107")
 
 
-def test_a_directory_of_many_entries(tmp_path: Path) -> None:
+def test_a_directory_of_many_entries_is_refused(tmp_path: Path) -> None:
     many = sealed([(entry(f"e{number}"), b"") for number in range(5_000)])
     refused(many, tmp_path, "not_an_archive", "directory of 5000 entries")
 
 
-def test_something_before_the_first_entry(exported: bytes, tmp_path: Path) -> None:
-    refused(resealed(b"#!/bin/sh\n" + exported), tmp_path, "not_an_archive", "no gallery archive")
+def test_bytes_before_the_first_entry_are_refused(exported: bytes, tmp_path: Path) -> None:
+    refused(resealed(b"#!/bin/sh\n" + exported), tmp_path, "not_an_archive", "not a gallery archive")
 
 
-def test_a_manifest_that_is_too_long(exported: bytes, tmp_path: Path) -> None:
+def test_a_manifest_that_is_too_long_is_refused(exported: bytes, tmp_path: Path) -> None:
     entries = read_entries(exported)
     longer = sealed([(entries[0][0], b" " * (LARGEST_MANIFEST + 1)), entries[1]])
-    refused(longer, tmp_path, "archive_too_large", "longer than any")
+    refused(longer, tmp_path, "archive_too_large", "too long")
 
 
 @pytest.mark.parametrize(
@@ -186,8 +186,8 @@ def test_manifests_that_are_refused(
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"nul", b"[" * 100_000, b'{"schema": NaN}', b"\xff", b"1" * 5_000])
-def test_manifests_that_are_no_objects(content: bytes) -> None:
-    with pytest.raises(ArchiveError, match="not as Twindex writes it") as error:
+def test_manifests_that_are_not_objects_are_refused(content: bytes) -> None:
+    with pytest.raises(ArchiveError, match="not what Twindex writes") as error:
         decode_manifest(content)
     assert error.value.code == "archive_manifest"
 
@@ -197,7 +197,7 @@ def test_a_manifest_is_read_as_it_was_written(exported: bytes) -> None:
     assert decode_manifest(encode_manifest(manifest)) == manifest
 
 
-def test_counts_and_hashes_that_differ(exported: bytes, tmp_path: Path) -> None:
+def test_other_counts_and_hashes_are_refused(exported: bytes, tmp_path: Path) -> None:
     def fewer(manifest: dict[str, Any]) -> None:
         manifest["gallery"]["references"] = 2
 
@@ -229,20 +229,20 @@ def test_counts_and_hashes_that_differ(exported: bytes, tmp_path: Path) -> None:
         ("UPDATE samples SET crop = 'text' WHERE id = 2", "crop of sample 2"),
         ("PRAGMA application_id = 1", "not a gallery"),
         ("PRAGMA user_version = 99", "a newer Twindex made it"),
-        ("PRAGMA user_version = -1", "which no gallery has"),
+        ("PRAGMA user_version = -1", "which does not belong to a gallery"),
         (
             "CREATE TRIGGER t AFTER UPDATE ON generations BEGIN DELETE FROM subjects; END",
-            "a trigger 't', which no gallery",
+            "a trigger 't', which does not belong to a gallery",
         ),
-        ("CREATE VIEW v AS SELECT 1", "a view 'v', which no gallery has"),
-        ("DROP INDEX references_subject", "lacks the index 'references_subject'"),
-        ("DROP TABLE job_items", "lacks the .*job_items"),
+        ("CREATE VIEW v AS SELECT 1", "a view 'v', which does not belong to a gallery"),
+        ("DROP INDEX references_subject", "index 'references_subject' is missing"),
+        ("DROP TABLE job_items", "job_items.* is missing from the database"),
         (
             "INSERT INTO samples VALUES (9, 'aa', 'b', 0, NULL, 1.0, NULL, NULL)",
             "1 captured faces belong to no reference",
         ),
         ("UPDATE samples SET quality = 'high' WHERE id = 2", "samples.quality are not of type real"),
-        ("UPDATE samples SET face = '{' WHERE id = 2", "JSON that is damaged"),
+        ("UPDATE samples SET face = '{' WHERE id = 2", "damaged JSON"),
         ("UPDATE samples SET face = '{}' WHERE id = 2", "'samples' cannot be read"),
         ("UPDATE subjects SET created = 'yesterday'", "the time 'yesterday', expected ISO 8601"),
         ("UPDATE subjects SET name = '' WHERE id = 2", "'subjects' cannot be read"),
@@ -251,7 +251,7 @@ def test_counts_and_hashes_that_differ(exported: bytes, tmp_path: Path) -> None:
         ("UPDATE \"references\" SET expires = '2030-01-01T00:00:00'", "expected ISO 8601 in UTC"),
         (
             "INSERT INTO audit SELECT max(id) + 1, '2030-01-01T00:00:00+00:00', 'a', 'b', '[]', '{ 1' FROM audit",
-            "JSON that is damaged",
+            "damaged JSON",
         ),
         (
             "INSERT INTO audit SELECT max(id) + 1, '2030-01-01T00:00:00+00:00', 'a', 'b', '[]', '[7]' FROM audit",
@@ -262,8 +262,8 @@ def test_counts_and_hashes_that_differ(exported: bytes, tmp_path: Path) -> None:
             'UPDATE generations SET snapshot = \'{"file":"../x","length":1,"sha256":"","revision":1,"count":1}\'',
             "not named by a plain file name",
         ),
-        ("DELETE FROM changes WHERE reference = 2", "does not say of 1 references"),
-        ("UPDATE sqlite_sequence SET seq = 1 WHERE name = 'references'", "counter of references stands at 1, but 4"),
+        ("DELETE FROM changes WHERE reference = 2", "does not list 1 references"),
+        ("UPDATE sqlite_sequence SET seq = 1 WHERE name = 'references'", "counter of references is at 1, but id 4"),
     ],
 )
 def test_databases_that_are_refused(exported: bytes, tmp_path: Path, statement: str, match: str) -> None:
@@ -271,7 +271,7 @@ def test_databases_that_are_refused(exported: bytes, tmp_path: Path, statement: 
 
 
 @pytest.mark.parametrize("content", [b"", b"SQLite format 3\0", b"SQLite format 3\0" + bytes(5_000), b"text" * 2_000])
-def test_files_that_are_no_databases(exported: bytes, tmp_path: Path, content: bytes) -> None:
+def test_files_that_are_not_databases_are_refused(exported: bytes, tmp_path: Path, content: bytes) -> None:
     refused(with_file(read_entries(exported), content), tmp_path, "archive_database", "archive's database is refused")
 
 
@@ -285,7 +285,7 @@ def test_an_older_schema_is_brought_up_to_date(tmp_path: Path) -> None:
     export_gallery(tmp_path / "g", tmp_path / "a")
     made = import_gallery(tmp_path / "a", tmp_path / "copy", without_model=True)
     with Store.open(made.gallery / DATABASE) as copy:
-        assert [one.subject for one in copy.subjects.list()] == ["ada", "zoë"]
+        assert [summary.subject for summary in copy.subjects.list()] == ["ada", "zoë"]
 
 
 def test_a_gallery_is_never_replaced(exported: bytes, source: Path, tmp_path: Path) -> None:
@@ -321,7 +321,7 @@ def test_a_folder_with_other_files_may_become_a_gallery(exported: bytes, tmp_pat
     assert sorted(path.name for path in (tmp_path / "g").iterdir()) == [DATABASE, "notes.txt"]
 
 
-def test_no_archive_is_a_usage_error(tmp_path: Path) -> None:
+def test_a_missing_archive_is_a_usage_error(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(UsageError, match="There is no archive"):
         import_gallery(tmp_path / "none", tmp_path / "g")
@@ -331,7 +331,7 @@ def test_no_archive_is_a_usage_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("point", ["_check_database", "publish"])
-def test_a_killed_import_is_given_again(exported: bytes, tmp_path: Path, point: str) -> None:
+def test_a_killed_import_can_be_repeated(exported: bytes, tmp_path: Path, point: str) -> None:
     (tmp_path / "a").write_bytes(exported)
     code = (
         "import os, signal, sys; from pathlib import Path; from twindex.archive import importing\n"
@@ -340,70 +340,72 @@ def test_a_killed_import_is_given_again(exported: bytes, tmp_path: Path, point: 
     )
     killed = subprocess.run([sys.executable, "-c", code, tmp_path / "a", tmp_path / "g"], check=False)
     assert killed.returncode == -signal.SIGKILL
-    assert len(partial_folders(tmp_path / "g")) == 1
+    assert len(work_folders(tmp_path / "g")) == 1
     import_gallery(tmp_path / "a", tmp_path / "g")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "g"]
     assert [path.name for path in (tmp_path / "g").iterdir()] == [DATABASE]
 
 
 @pytest.mark.parametrize(
-    ("key", "told"),
+    ("key", "message"),
     [
         (None, r"The archive '.*/a' is encrypted: give its key in TWINDEX_KEY, .*TWINDEX_KEY_FILE or --key-file\."),
         (OTHER_KEY, r"The key from TWINDEX_KEY is not what the archive '.*/a' was encrypted with: give its key in"),
     ],
 )
 def test_without_the_right_key_the_archive_is_named_not_its_copy(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: GalleryKey | None, told: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: GalleryKey | None, message: str
 ) -> None:
     monkeypatch.setenv("TWINDEX_KEY", KEY.secret.decode())
     export_gallery(make_gallery(tmp_path / "encrypted"), tmp_path / "a")
     monkeypatch.delenv("TWINDEX_KEY")
     if key is not None:
         monkeypatch.setenv("TWINDEX_KEY", key.secret.decode())
-    with pytest.raises(EncryptionKeyError, match=told) as error:
+    with pytest.raises(EncryptionKeyError, match=message) as error:
         import_gallery(tmp_path / "a", tmp_path / "g")
     assert "partial" not in str(error.value)
     assert not (tmp_path / "g").exists()
 
 
-def test_a_key_for_an_archive_that_needs_none(exported: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_for_an_unencrypted_archive_is_refused(
+    exported: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "a").write_bytes(exported)
     monkeypatch.setenv("TWINDEX_KEY", KEY.secret.decode())
     with pytest.raises(EncryptionKeyError, match=r"The archive '.*/a' is not encrypted, but there is a key"):
         import_gallery(tmp_path / "a", tmp_path / "g")
 
 
-def test_a_model_that_is_installed_with_another_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_installed_with_another_card_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     export_gallery(make_gallery(tmp_path / "g"), tmp_path / "a", with_model=True)
     edited = tmp_path / "shipped" / "edited"
     shutil.copytree(find_model("default").path, edited)
     card = json.loads((edited / "card.json").read_text("utf-8"))
     (edited / "card.json").write_text(json.dumps({**card, "head_weight": -1.0}), "utf-8")
     monkeypatch.setattr("twindex.embedder.model.registry._shipped_dir", lambda: tmp_path / "shipped")
-    told = "archive's model cannot be installed: .* differ in head_weight; .*import with --without-model"
-    with pytest.raises(UsageError, match=told):
+    message = "archive's model cannot be installed: .* differ in head_weight; .*import with --without-model"
+    with pytest.raises(UsageError, match=message):
         import_gallery(tmp_path / "a", tmp_path / "copy")
     assert not (tmp_path / "copy").exists()
     assert not import_gallery(tmp_path / "a", tmp_path / "copy", without_model=True).model_installed
 
 
-def test_a_model_that_is_not_installed(tmp_path: Path) -> None:
+def test_a_gallery_whose_model_is_not_installed_is_refused(tmp_path: Path) -> None:
     export_gallery(make_gallery(tmp_path / "g", fingerprint=MODEL), tmp_path / "a")
     with pytest.raises(ModelMismatchError, match=rf"model {MODEL}, .*`twindex models install FOLDER`") as error:
         import_gallery(tmp_path / "a", tmp_path / "copy")
     assert error.value.exit_code == 5
     assert not (tmp_path / "copy").exists()
-    assert import_gallery(tmp_path / "a", tmp_path / "copy", without_model=True).manifest.contents.model == MODEL
+    assert import_gallery(tmp_path / "a", tmp_path / "copy", without_model=True).manifest.summary.model == MODEL
 
 
-def test_a_model_that_is_not_the_gallerys(tmp_path: Path, random_bundle: Any) -> None:
+def test_a_model_other_than_the_gallerys_is_refused(tmp_path: Path, random_bundle: Any) -> None:
     export_gallery(make_gallery(tmp_path / "g"), tmp_path / "a", with_model=True)
     replaced: dict[str, bytes] = {
         "model/card.json": (random_bundle.path / "card.json").read_bytes(),
         "model/weights.safetensors": (random_bundle.path / "weights.safetensors").read_bytes(),
     }
-    entries = [(one, replaced.get(one.filename, old)) for one, old in read_entries((tmp_path / "a").read_bytes())]
+    entries = [(entry, replaced.get(entry.filename, old)) for entry, old in read_entries((tmp_path / "a").read_bytes())]
 
     def describe(manifest: dict[str, Any]) -> None:
         for file in manifest["files"]:

@@ -86,7 +86,7 @@ def test_what_has_another_name_is_not_overwritten(run: Run, folder: Path, tmp_pa
         backup.hardlink_to(folder / name)
         before = backup.read_bytes()
         refused = run("--gallery", folder, "rekey", "--new-key-file", key)
-        assert (refused.status, "has another name" in refused.err) == (2, True)
+        assert (refused.status, "has a second name" in refused.err) == (2, True)
         assert backup.read_bytes() == before
         backup.unlink()
     backup.hardlink_to(folder / DATABASE)

@@ -30,7 +30,7 @@ def test_the_newline_that_ends_a_key_file_does_not_count(key_file: Path, ending:
     assert read_key_file(key_file).secret == RANDOM
 
 
-def test_only_one_newline_is_taken_away(key_file: Path) -> None:
+def test_only_one_newline_is_removed(key_file: Path) -> None:
     key_file.write_bytes(b" a passphrase with a newline \n\n")
     assert read_key_file(key_file).secret == b" a passphrase with a newline \n"
 
@@ -49,7 +49,7 @@ def test_a_key_file_open_to_others_is_refused(key_file: Path, mode: int) -> None
     key_file.write_bytes(RANDOM)
     key_file.chmod(mode)
     with pytest.raises(
-        EncryptionKeyError, match=rf"others may read or change it \(permissions {mode:o}\); run `chmod 600`"
+        EncryptionKeyError, match=rf"others may read or change the file \(permissions {mode:o}\); run `chmod 600`"
     ):
         read_key_file(key_file)
 
@@ -61,7 +61,7 @@ def test_a_group_may_read_a_key_file(key_file: Path, mode: int) -> None:
     assert read_key_file(key_file).secret == RANDOM
 
 
-def test_a_key_file_that_is_none_is_told_by_its_very_path(tmp_path: Path) -> None:
+def test_an_unusable_key_file_is_named_by_its_exact_path(tmp_path: Path) -> None:
     with pytest.raises(EncryptionKeyError, match=r"cannot be read from the key file '.*/NoSuch\.Key': No such file"):
         read_key_file(tmp_path / "NoSuch.Key")
     with pytest.raises(EncryptionKeyError, match=r"cannot be read from .*: Is a directory"):
@@ -80,14 +80,14 @@ def test_the_environment_gives_a_key_or_names_its_file(key_file: Path, monkeypat
     assert environment_key() == GalleryKey(b"correct horse battery staple", "TWINDEX_KEY")
 
 
-def test_an_empty_variable_is_a_mistake_and_not_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_variable_is_an_error_not_a_missing_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TWINDEX_KEY", "")
     with pytest.raises(EncryptionKeyError, match="The key from TWINDEX_KEY has 0 bytes"):
         environment_key()
 
 
 @pytest.mark.parametrize("secret", [RANDOM, b"correct horse battery staple", "Schlüsselwörter".encode("latin-1") * 2])
-def test_a_key_opens_what_it_closed_and_no_other_does(secret: bytes) -> None:
+def test_only_the_right_key_opens_a_database(secret: bytes) -> None:
     key = GalleryKey(secret, "here")
     made = new_keys(key)
     assert is_encrypted(made.header)
@@ -96,13 +96,13 @@ def test_a_key_opens_what_it_closed_and_no_other_does(secret: bytes) -> None:
         matching_keys(DATABASE, made.header, GalleryKey(secret + b"!", "there"))
 
 
-def test_two_galleries_of_one_key_are_encrypted_differently() -> None:
+def test_two_galleries_with_the_same_key_are_encrypted_differently() -> None:
     key = GalleryKey(RANDOM, "here")
-    one, two = new_keys(key), new_keys(key)
-    assert len({one.header, two.header, one.database, two.database, one.files, two.files}) == 6
+    first, second = new_keys(key), new_keys(key)
+    assert len({first.header, second.header, first.database, second.database, first.files, second.files}) == 6
 
 
-def test_a_key_too_many_and_a_key_too_few() -> None:
+def test_a_superfluous_key_and_a_missing_key_are_refused() -> None:
     key = GalleryKey(RANDOM, "here")
     assert matching_keys(DATABASE, None, None) is None
     with pytest.raises(EncryptionKeyError, match=r"is not encrypted, but there is a key from here.*`twindex rekey`"):
@@ -111,8 +111,8 @@ def test_a_key_too_many_and_a_key_too_few() -> None:
         matching_keys(DATABASE, new_keys(key).header, None)
 
 
-def test_what_is_derived_never_changes() -> None:
-    """What was encrypted by an earlier release must open: written down once, not computed here."""
+def test_derived_keys_never_change() -> None:
+    """Galleries from earlier releases must open: these values were written down once, not computed here."""
     salt = bytes(range(8))
     random = matching_keys(DATABASE, b"TWE\x01" + salt + bytes.fromhex("6aace022"), GalleryKey(RANDOM, "here"))
     assert random is not None

@@ -1,4 +1,4 @@
-"""Sealed files: the same bytes again, or a refusal."""
+"""Sealed files: opening one returns the same bytes, or is refused."""
 
 import sys
 
@@ -31,7 +31,7 @@ def opened(data: bytes, associated: bytes = b"what it is", key: bytes = KEY) -> 
 
 @settings(max_examples=60)
 @given(st.lists(st.binary(max_size=3 * CHUNK), max_size=5))
-def test_the_pieces_come_back_as_one(pieces: list[bytes]) -> None:
+def test_the_pieces_are_returned_joined(pieces: list[bytes]) -> None:
     whole = b"".join(pieces)
     data = b"".join(FileSealer(KEY).seal(pieces, b"a"))
     chunks = max(1, -(-len(whole) // CHUNK))
@@ -40,12 +40,12 @@ def test_the_pieces_come_back_as_one(pieces: list[bytes]) -> None:
 
 
 @pytest.mark.parametrize("length", [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 3 * CHUNK + 7])
-def test_every_length_around_a_chunk_comes_back(length: int) -> None:
+def test_content_of_any_length_around_a_chunk_is_returned(length: int) -> None:
     content = bytes(number % 251 for number in range(length))
     assert opened(sealed(content)) == content
 
 
-def test_the_same_content_is_never_sealed_alike() -> None:
+def test_the_same_content_is_sealed_differently_each_time() -> None:
     assert sealed(b"the same") != sealed(b"the same")
 
 
@@ -75,16 +75,16 @@ def test_chunks_cannot_be_left_out_swapped_or_added() -> None:
             opened(head + chunks)
 
 
-def test_another_key_or_another_meaning_is_refused() -> None:
+def test_another_key_or_other_associated_bytes_are_refused() -> None:
     data = sealed(b"content")
     with pytest.raises(IntegrityError, match=r"a\.twdx cannot be opened.*another key"):
         opened(data, key=bytes(32))
-    with pytest.raises(IntegrityError, match="sealed as something else"):
+    with pytest.raises(IntegrityError, match="belongs elsewhere"):
         opened(data, b"what it is not")
 
 
-def test_what_is_not_sealed_is_told_so() -> None:
-    with pytest.raises(IntegrityError, match=r"a\.twdx is not sealed, as every index file of an encrypted gallery is"):
+def test_a_file_that_is_not_sealed_is_refused_as_such() -> None:
+    with pytest.raises(IntegrityError, match=r"a\.twdx is not sealed, unlike every index file of an encrypted gallery"):
         opened(b"TWINDEX\x01" + bytes(100))
 
 

@@ -128,20 +128,20 @@ GUARDS = (
     Guard(
         "I3",
         "an index is in its file, synced, before the file has its name",
-        "files/atomic_file.py",
-        "write_atomically",
-        "            os.fsync(file.fileno())\n",
+        "files/durable.py",
+        "replace",
+        "    _synchronise(finished)\n",
         "",
-        "index/test_atomic_file.py::test_content_is_on_disk_before_the_name_and_the_name_before_returning",
+        "files/test_durable.py::test_content_is_on_disk_before_the_name_and_the_name_before_returning",
     ),
     Guard(
         "I3",
         "a snapshot is written beside its name, then renamed",
-        "files/atomic_file.py",
-        "write_atomically",
-        "    temporary = Path(name)\n",
-        "    temporary = path\n    os.close(descriptor)\n    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT)\n",
-        "index/test_atomic_file.py::test_a_kill_before_the_rename_leaves_the_old_file_and_no_obstacle",
+        "files/durable.py",
+        "write_file",
+        '    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}{_SUFFIX}")\n',
+        "    temporary = path\n    path.unlink(missing_ok=True)\n",
+        "files/test_durable.py::test_a_kill_before_the_rename_leaves_the_old_file_and_no_obstacle",
     ),
     Guard(
         "I3",
@@ -384,7 +384,7 @@ GUARDS = (
         "create_database",
         '.{secrets.token_hex(8)}.new"',
         '.new"',
-        "storage/test_store.py::test_what_a_killed_creation_left_is_in_nobodys_way",
+        "storage/test_store.py::test_leftovers_of_a_killed_creation_do_no_harm",
     ),
     Guard(
         "Damage is reported",
@@ -461,11 +461,11 @@ GUARDS = (
     Guard(
         "A full disk loses nothing",
         "a snapshot that cannot be written leaves no half of it",
-        "files/atomic_file.py",
-        "write_atomically",
+        "files/durable.py",
+        "write_file",
         "        temporary.unlink(missing_ok=True)\n        raise\n",
         "        raise\n",
-        "index/test_atomic_file.py::test_no_room_is_an_error_that_leaves_the_old_file",
+        "files/test_durable.py::test_no_room_is_an_error_that_leaves_the_old_file",
     ),
 )
 

@@ -1,4 +1,4 @@
-"""Folders of unfinished work: a dead process's are removed at once, a living one's never."""
+"""Folders of unfinished work: those of dead processes are removed at once, those of living ones never."""
 
 import errno
 import fcntl
@@ -12,26 +12,26 @@ from pathlib import Path
 
 import pytest
 
-from twindex.files.work_folder import partial_folder, partial_folders, remove_abandoned
+from twindex.files.work_folder import remove_abandoned, work_folder, work_folders
 
 
 def left_by_a_killed_process(target: Path) -> Path:
     code = (
-        "import os, signal, sys; from pathlib import Path; from twindex.files.work_folder import partial_folder\n"
-        "with partial_folder(Path(sys.argv[1])) as folder:\n"
+        "import os, signal, sys; from pathlib import Path; from twindex.files.work_folder import work_folder\n"
+        "with work_folder(Path(sys.argv[1])) as folder:\n"
         "    (folder / 'faces').write_text('faces')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)"
     )
     killed = subprocess.run([sys.executable, "-c", code, target], capture_output=True, check=False)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    (left,) = partial_folders(target)
+    (left,) = work_folders(target)
     return left
 
 
-def test_partial_folders_are_removed_whatever_happens(tmp_path: Path) -> None:
+def test_a_work_folder_is_removed_whatever_happens(tmp_path: Path) -> None:
     def work() -> None:
-        with partial_folder(tmp_path / "a[b]*") as folder:
-            assert partial_folders(tmp_path / "a[b]*") == [folder]
+        with work_folder(tmp_path / "a[b]*") as folder:
+            assert work_folders(tmp_path / "a[b]*") == [folder]
             assert stat.S_IMODE(folder.stat().st_mode) == 0o700
             raise KeyError("killed")
 
@@ -43,14 +43,14 @@ def test_partial_folders_are_removed_whatever_happens(tmp_path: Path) -> None:
 def test_names_of_any_length(tmp_path: Path) -> None:
     target = tmp_path / ("ä" * 127)
     target.touch()
-    with partial_folder(target) as folder:
-        assert partial_folders(target) == [folder]
-        assert partial_folders(tmp_path / ("ä" * 126)) == []
+    with work_folder(target) as folder:
+        assert work_folders(target) == [folder]
+        assert work_folders(tmp_path / ("ä" * 126)) == []
 
 
-def test_the_dead_is_told_from_the_living_whatever_their_age(tmp_path: Path) -> None:
+def test_a_dead_process_is_told_from_a_living_one_whatever_the_age(tmp_path: Path) -> None:
     dead = left_by_a_killed_process(tmp_path / "a")
-    with partial_folder(tmp_path / "a") as living:
+    with work_folder(tmp_path / "a") as living:
         os.utime(living, (0, 0))
         remove_abandoned(tmp_path / "a")
         assert (dead.exists(), living.exists()) == (False, True)
@@ -73,8 +73,8 @@ def test_a_folder_removed_before_it_is_locked_is_made_again(tmp_path: Path, monk
         return made[-1]
 
     monkeypatch.setattr(tempfile, "mkdtemp", overtaken)
-    with partial_folder(tmp_path / "a") as folder:
-        assert [folder] == partial_folders(tmp_path / "a") == [Path(made[1])]
+    with work_folder(tmp_path / "a") as folder:
+        assert [folder] == work_folders(tmp_path / "a") == [Path(made[1])]
 
 
 def test_a_folder_removed_while_it_is_locked_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,25 +82,25 @@ def test_a_folder_removed_while_it_is_locked_is_made_again(tmp_path: Path, monke
 
     def overtaken(descriptor: int, operation: int) -> None:
         if not removed:
-            removed.extend(partial_folders(tmp_path / "a"))
+            removed.extend(work_folders(tmp_path / "a"))
             removed[0].rmdir()
         real(descriptor, operation)
 
     monkeypatch.setattr(fcntl, "flock", overtaken)
-    with partial_folder(tmp_path / "a") as folder:
+    with work_folder(tmp_path / "a") as folder:
         assert folder.exists()
         assert folder not in removed
 
 
-def test_without_locks_an_hour_tells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_locks_a_folder_is_abandoned_after_an_hour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def none_here(descriptor: int, operation: int) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
     left = left_by_a_killed_process(tmp_path / "a")
     monkeypatch.setattr(fcntl, "flock", none_here)
-    with partial_folder(tmp_path / "a") as living:
+    with work_folder(tmp_path / "a") as living:
         remove_abandoned(tmp_path / "a")
-        assert partial_folders(tmp_path / "a") == sorted([left, living])
+        assert work_folders(tmp_path / "a") == sorted([left, living])
         os.utime(left, (0, 0))
         remove_abandoned(tmp_path / "a")
-        assert partial_folders(tmp_path / "a") == [living]
+        assert work_folders(tmp_path / "a") == [living]

@@ -1,4 +1,4 @@
-"""One FAISS thread: graphs come out the same at every run, and small tests do not wait for each other."""
+"""A single FAISS thread, so that graphs are the same in every run and small tests do not wait for each other."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Made-up galleries: vectors in clusters, as faces of several people are, and a comparison with the oracle."""
+"""Made-up galleries: vectors in clusters, like the faces of several people, and comparisons with the oracle."""
 
 from collections.abc import Iterator
 
@@ -25,8 +25,8 @@ QUANTISED_SPECS = (
 )
 ALL_SPECS = EXACT_SPECS + QUANTISED_SPECS
 
-# How far an estimated distance may be from the true one, half as far again as was ever seen. "IVF,SQ8" codes what lies
-# beyond its cell's centre, in the range of what it was trained with: what is added later may lie outside.
+# The largest allowed error of an estimated distance: one and a half times the largest error ever measured. "IVF,SQ8"
+# codes the difference to the cell's centre, within the range of its training vectors; later vectors may exceed it.
 DISTANCE_BOUNDS = {
     "SQ8": 0.02,
     "IVF16,SQ8": 0.12,
@@ -38,7 +38,8 @@ DISTANCE_BOUNDS = {
     "PCAR32,PQ16x4fs": 0.5,
     "PCA24,Flat": 0.5,
 }
-# FAISS multiplies matrices for larger batches of probes, and float32 products cancel: squares are good to this.
+# For larger batches of probes FAISS multiplies matrices in float32; cancellation limits the accuracy of squares to
+# this.
 SQUARE_TOLERANCE = 2e-6
 
 
@@ -55,7 +56,7 @@ def people(count: int, seed: int, spread: float = 0.4) -> Float32:
 
 
 def ids(count: int, seed: int = 0) -> Int64:
-    """Distinct ids in no order, beyond 32 bits."""
+    """Distinct ids beyond 32 bits, in random order."""
     return np.random.default_rng(seed).permutation(count).astype(np.int64) * 3 + 2**40
 
 
@@ -77,7 +78,7 @@ def oracle(references: Int64, vectors: Float32) -> ExactIndex:
 
 
 def assert_exact(hits: Hits, truth: ExactIndex, probes: Float32) -> None:
-    """The hits are the oracle's: the same ids in the same order, but for ties, and the same distances."""
+    """Check that the hits are the oracle's: the same distances, and the same ids in the same order, except in ties."""
     k = hits.references.shape[1]
     expected = truth.search(probes, k)
     assert (hits.references == -1).tolist() == (expected.references == -1).tolist()
@@ -93,7 +94,7 @@ def assert_exact(hits: Hits, truth: ExactIndex, probes: Float32) -> None:
 
 
 def assert_near(hits: Hits, truth: ExactIndex, probes: Float32, bound: float) -> None:
-    """Every hit is live, named once, in order, and its distance is the true one give or take the bound."""
+    """Check that every hit is live, unique and in order, and that its distance is right within the bound."""
     assert (np.diff(hits.distances[:, : min(hits.distances.shape[1], truth.count)], axis=1) >= 0).all()
     for row, known in enumerate(true_distances(truth, probes)):
         named = hits.references[row][hits.references[row] != -1].tolist()

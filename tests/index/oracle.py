@@ -1,4 +1,4 @@
-"""The exact search in NumPy: slow, obviously right, and the oracle that FAISS is tested against."""
+"""Exact search in NumPy, slow but obviously right: the oracle that FAISS is tested against."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,8 +59,8 @@ class ExactIndex:
         distances = np.empty((len(probes), found), dtype=np.float32)
         references = np.empty((len(probes), found), dtype=np.int64)
         gallery = self._vectors.astype(np.float64)
-        # One probe at a time, by differences: identical vectors get identical distances, which a matrix product
-        # does not promise.
+        # One probe at a time, by differences: unlike a matrix product, this gives identical vectors identical
+        # distances.
         for row, probe in enumerate(probes.astype(np.float64)):
             every = np.sqrt(np.square(gallery - probe).sum(axis=1)).astype(np.float32)
             nearest = np.lexsort((self._references, every))[:found]

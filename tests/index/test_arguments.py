@@ -1,4 +1,4 @@
-"""What every index refuses, and that a refusal changes nothing."""
+"""Arguments that every index refuses without changing anything."""
 
 from collections.abc import Callable
 
@@ -60,12 +60,12 @@ def test_add_refuses_and_adds_nothing(
         ("must be an int64 array", lambda index: index.contains(np.array([[1]], np.int64))),
     ],
 )
-def test_refuses_malformed_questions(index: VectorIndex, reason: str, ask: Callable[[VectorIndex], object]) -> None:
+def test_malformed_searches_are_refused(index: VectorIndex, reason: str, ask: Callable[[VectorIndex], object]) -> None:
     with pytest.raises(ValueError, match=reason):
         ask(index)
 
 
-def test_takes_arrays_in_any_layout(index: VectorIndex) -> None:
+def test_arrays_in_any_layout_are_accepted(index: VectorIndex) -> None:
     wide = np.repeat(people(3, seed=5), 2, axis=1)
     wide.flags.writeable = False
     index.add(np.arange(6, dtype=np.int64)[::2], wide[:, ::2])

@@ -1,4 +1,4 @@
-"""The index "auto": exact while small, quantised above, within the memory that was allowed."""
+"""The index "auto": exact for small galleries, quantised for larger ones, within the allowed memory."""
 
 import pytest
 
@@ -14,7 +14,7 @@ from twindex.index.spec import parse_spec
         ("AUTO", EXACT_UP_TO, "Flat"),
         ("auto", EXACT_UP_TO + 1, "PCAR128,PQ64x4fs"),
         ("auto", 10_000_000, "PCAR128,PQ64x4fs"),
-        # 128 floats and an id in two places are 528 bytes; 64 half bytes and the same are 48; 32 half bytes 32.
+        # With an id stored twice, 128 floats take 528 bytes, 64 half bytes take 48, and 32 half bytes take 32.
         ("auto,6MB", 10_000, "Flat"),
         ("auto,5MB", 10_000, "PCAR128,PQ64x4fs"),
         ("auto, 48 MB", 1_000_000, "PCAR128,PQ64x4fs"),
@@ -24,7 +24,7 @@ from twindex.index.spec import parse_spec
         ("PQ16", 5, "PQ16"),
     ],
 )
-def test_the_rule(text: str, count: int, expected: str) -> None:
+def test_the_rule_chooses_by_size_and_memory(text: str, count: int, expected: str) -> None:
     assert chosen_spec(text, count, 128) == parse_spec(expected, count)
 
 
@@ -37,7 +37,7 @@ def test_every_length_of_template_has_a_choice(dim: int, expected: str) -> None:
     spec.check_dim(dim)
 
 
-def test_a_gallery_that_outgrew_its_memory_has_the_smallest_index_and_a_sentence() -> None:
+def test_a_gallery_beyond_its_memory_limit_gets_the_smallest_index_and_a_message() -> None:
     assert chosen_spec("auto,31MB", 1_000_000, 128).text == "PCAR128,PQ32x4fs"
     assert shortage("auto,31MB", 1_000_000, 128) == (
         "1000000 references need at least 32 MB for an index, 31 MB were allowed."
@@ -45,7 +45,7 @@ def test_a_gallery_that_outgrew_its_memory_has_the_smallest_index_and_a_sentence
     assert shortage("auto,32MB", 1_000_000, 128) == shortage("auto", 10**9, 128) == shortage("Flat", 10**9, 128) == ""
 
 
-def test_what_the_command_asks_for_is_what_is_read() -> None:
+def test_the_commands_spec_is_read_as_meant() -> None:
     assert [auto_spec("Auto"), auto_spec("auto", 64), auto_spec("auto, 64 mb"), auto_spec("auto,64MB", 32)] == [
         "auto",
         "auto,64MB",

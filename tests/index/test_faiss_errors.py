@@ -12,7 +12,7 @@ from twindex.index.faiss_errors import wrap_faiss
         (MemoryError(), "MemoryError"),
     ],
 )
-def test_faiss_errors_become_ours_with_their_text(failure: Exception, reason: str) -> None:
+def test_faiss_errors_are_translated_with_their_text(failure: Exception, reason: str) -> None:
     with (
         pytest.raises(IntegrityError, match=f"^FAISS failed while reading: {reason}. Rebuild.$") as caught,
         wrap_faiss("reading", IntegrityError, "Rebuild."),
@@ -21,6 +21,6 @@ def test_faiss_errors_become_ours_with_their_text(failure: Exception, reason: st
     assert caught.value.__cause__ is failure
 
 
-def test_other_errors_pass() -> None:
+def test_other_errors_are_not_translated() -> None:
     with pytest.raises(KeyError, match="gone"), wrap_faiss("reading", TwindexError, "Rebuild."):
         raise KeyError("gone")

@@ -1,4 +1,4 @@
-"""Every structure against the exact oracle: ids, order, distances; removal and adding again."""
+"""Every structure against the exact oracle: ids, order and distances, also after removing and adding again."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -33,7 +33,7 @@ PROBES = people(40, seed=2)
 
 @pytest.mark.parametrize("text", EXACT_SPECS)
 @pytest.mark.parametrize("probes", [PROBES, PROBES[:3], VECTORS[:40]], ids=["batch", "few", "enrolled"])
-def test_exact_structures_give_the_oracles_answer(text: str, probes: np.ndarray) -> None:
+def test_exact_structures_agree_with_the_oracle(text: str, probes: np.ndarray) -> None:
     assert_exact(build(text, IDS, VECTORS).search(probes, 25), oracle(IDS, VECTORS), probes)
 
 
@@ -94,7 +94,7 @@ def _compare(index: FaissIndex, truth: ExactIndex) -> None:
 
 
 @pytest.mark.parametrize("text", ALL_SPECS)
-def test_emptied_index_answers_with_padding_and_fills_again(text: str) -> None:
+def test_an_emptied_index_returns_padding_and_can_be_filled_again(text: str) -> None:
     index = build(text, IDS, VECTORS)
     assert index.remove(IDS) == COUNT
     assert index.count == 0
@@ -178,7 +178,7 @@ def test_threads_may_search_at_once(text: str) -> None:
 
 
 def test_distances_that_rounding_leaves_below_zero_are_zero() -> None:
-    # A codebook that holds every vector exactly: the table sums of FAISS then come out at some -1e-11.
+    # With a codebook that holds every vector exactly, FAISS's table sums are about -1e-11.
     vectors = np.repeat(people(12, seed=1), 50, axis=0)
     hits = build("IVF16,PQ16", ids(600), vectors).search(vectors[::7], 20)
     np.testing.assert_allclose(hits.distances, 0, atol=1e-3)

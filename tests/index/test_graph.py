@@ -1,4 +1,4 @@
-"""Tombstones of HNSW graphs, and searches that they stand in the way of."""
+"""Tombstones of HNSW graphs, and searches that they obstruct."""
 
 import numpy as np
 
@@ -15,13 +15,13 @@ def test_stale_share_counts_tombstones() -> None:
     assert build("HNSW32", ids(0), people(1, seed=0)[:0]).stale_share == 0.0
 
 
-def test_structures_that_really_remove_are_never_stale() -> None:
+def test_structures_without_tombstones_are_never_stale() -> None:
     index = build("Flat", ids(20), people(20, seed=1))
     index.remove(ids(20)[:10])
     assert index.stale_share == 0.0
 
 
-def test_an_erased_crowd_does_not_hide_who_is_left() -> None:
+def test_many_tombstones_do_not_hide_live_references() -> None:
     random = np.random.default_rng(4)
     centre = random.normal(size=DIM)
     crowd = unit(centre + 0.02 * random.normal(size=(2000, DIM)))

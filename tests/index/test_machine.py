@@ -15,7 +15,7 @@ from twindex.index.snapshot import SnapshotIdentity, read_snapshot, write_snapsh
 from twindex.index.spec import parse_spec
 
 START = 300
-# A graph may miss a neighbour for probes that nobody chose; its recall is measured in test_graph.
+# A graph may miss a neighbour of an arbitrary probe; its recall is measured in test_graph.
 EXHAUSTIVE = ("Flat", "IVF16,Flat")
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -26,7 +26,7 @@ def _started(text: str) -> bytes:
 
 
 class IndexMachine(RuleBasedStateMachine):
-    """One index and its oracle, in step."""
+    """An index and its oracle, which get the same operations."""
 
     text = "Flat"
 

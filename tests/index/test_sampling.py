@@ -20,12 +20,12 @@ def test_same_sample_however_the_vectors_are_batched(cuts: list[int], size: int)
     assert len(np.unique(sample)) == size
 
 
-def test_fewer_vectors_than_places_are_all_kept() -> None:
+def test_if_there_are_fewer_vectors_than_places_all_are_kept() -> None:
     np.testing.assert_array_equal(reservoir([_numbered(0, 3), _numbered(3, 5)], 1, 10, seed=0), _numbered(0, 5))
     assert reservoir([], 4, 10, seed=0).shape == (0, 4)
 
 
-def test_every_vector_has_the_same_chance() -> None:
+def test_every_vector_has_the_same_probability() -> None:
     drawn = np.zeros(20)
     for seed in range(2000):
         drawn[reservoir([_numbered(0, 7), _numbered(7, 20)], 1, 5, seed)[:, 0].astype(int)] += 1

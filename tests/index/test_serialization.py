@@ -1,4 +1,4 @@
-"""Bytes to index: what FAISS reads without complaint is still checked."""
+"""Bytes to index: even what FAISS reads without an error is checked."""
 
 from collections.abc import Callable
 
@@ -28,7 +28,7 @@ def _relabelled(labels: list[int]) -> faiss.Index:
 
 
 @pytest.mark.parametrize("text", ALL_SPECS)
-def test_what_is_read_answers_as_what_was_written(text: str) -> None:
+def test_a_structure_read_back_gives_the_same_answers(text: str) -> None:
     index = build(text, IDS, VECTORS)
     index.remove(IDS[:70])
     copy = FaissIndex.deserialize(index.spec, index.serialize(), DIM, 330)
@@ -44,7 +44,7 @@ def test_what_is_read_answers_as_what_was_written(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["IVF16,Flat", "PQ16", "SQ8", "PCA24,Flat"])
-def test_the_exact_stand_in_is_read_as_such(text: str) -> None:
+def test_the_exact_stand_in_is_accepted(text: str) -> None:
     index = build(text, IDS[:3], VECTORS[:3])
     assert FaissIndex.deserialize(index.spec, index.serialize(), DIM, 3).exact_structure
 
@@ -62,7 +62,7 @@ def _untrained() -> faiss.Index:
         ("is not a", lambda: _identified(faiss.IndexFlatIP(DIM))),
         ("is not a", lambda: faiss.IndexFlatL2(DIM)),
         ("is not a", lambda: _identified(faiss.IndexHNSWFlat(DIM, 16))),
-        ("parts of the stored index disagree", _untrained),
+        ("parts of the stored index hold different numbers", _untrained),
         ("repeated or negative", lambda: _relabelled([1, 2, 3, 1])),
         ("repeated or negative", lambda: _relabelled([1, 2, -1, 3])),
         ("holds 5 references, expected 4", lambda: _identified(faiss.IndexFlatL2(DIM), 5)),
@@ -90,16 +90,16 @@ def test_truncated_bytes_are_refused(text: str) -> None:
             FaissIndex.deserialize(index.spec, data[:length], DIM, 400)
 
 
-def test_a_length_that_the_file_cannot_hold_is_refused_unread() -> None:
+def test_a_length_beyond_the_file_is_refused_before_reading() -> None:
     data = bytearray(build("Flat", IDS, VECTORS).serialize())
-    # The number of floats stands before them; claim a gigabyte.
+    # The floats are preceded by their number; claim a gigabyte.
     place = data.index((400 * DIM).to_bytes(8, "little"))
     data[place : place + 8] = (2**28).to_bytes(8, "little")
     with pytest.raises(IntegrityError, match=r"reading an index.*deserialization_vector_byte_limit"):
         FaissIndex.deserialize(parse_spec("flat", 400), bytes(data), DIM, 400)
 
 
-def test_the_byte_limit_of_the_process_is_put_back() -> None:
+def test_the_byte_limit_of_the_process_is_restored() -> None:
     before = faiss.get_deserialization_vector_byte_limit()
     index = build("IVF16,PQ16", IDS, VECTORS)
     FaissIndex.deserialize(index.spec, index.serialize(), DIM, 400)

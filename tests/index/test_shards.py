@@ -1,4 +1,4 @@
-"""Several structures as one: the answers are those of a single one, whatever is added, removed, written and read."""
+"""Several structures answer like a single one, whatever is added, removed, written and read."""
 
 import faiss
 import numpy as np
@@ -24,7 +24,7 @@ def single(request: pytest.FixtureRequest) -> FaissIndex:
 
 @pytest.fixture
 def shared(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> FaissIndex:
-    """The same in several, because this gallery counts as large."""
+    """The same references in several structures, because this gallery counts as large."""
     monkeypatch.setattr(shards, "SHARED_FROM", 100)
     return build(request.param, IDS, VECTORS)
 
@@ -37,7 +37,7 @@ def _structures(index: FaissIndex) -> int:
 
 
 def _assert_same(hits: Hits, expected: Hits) -> None:
-    """The same distances; the same references but where distances are equal, at the end of a row for instance."""
+    """Check for the same distances, and the same references except where distances are equal."""
     np.testing.assert_allclose(hits.distances, expected.distances, atol=1e-6)
     inner = expected.distances < expected.distances[:, -1:] - 1e-6
     for mine, theirs, kept in zip(hits.references, expected.references, inner, strict=True):
@@ -55,14 +55,14 @@ def _assert_same(hits: Hits, expected: Hits) -> None:
         ("HNSW32", 10_000_000, 1),
     ],
 )
-def test_large_indexes_whose_codes_are_all_scanned_are_shared(text: str, count: int, expected: int) -> None:
+def test_only_large_indexes_that_scan_all_codes_are_split(text: str, count: int, expected: int) -> None:
     assert shard_count(parse_spec(text, count), count) == expected
 
 
 @both
 @pytest.mark.parametrize("probes", [1, SHARDS, 30])
 @pytest.mark.parametrize("k", [1, 20, 150, 500])
-def test_answers_are_those_of_one_structure(single: FaissIndex, shared: FaissIndex, probes: int, k: int) -> None:
+def test_several_structures_answer_like_one(single: FaissIndex, shared: FaissIndex, probes: int, k: int) -> None:
     assert (_structures(single), _structures(shared)) == (1, SHARDS)
     _assert_same(shared.search(PROBES[:probes], k), single.search(PROBES[:probes], k))
 
@@ -80,7 +80,7 @@ def test_removal_and_addition_reach_every_structure(single: FaissIndex, shared: 
 
 
 @both
-def test_what_is_read_answers_as_what_was_written(single: FaissIndex, shared: FaissIndex) -> None:
+def test_a_structure_read_back_gives_the_same_answers(single: FaissIndex, shared: FaissIndex) -> None:
     shared.remove(IDS[:7])
     single.remove(IDS[:7])
     copy = FaissIndex.deserialize(shared.spec, shared.serialize(), DIM, 393)
@@ -99,14 +99,14 @@ def test_an_index_can_lose_all_of_its_references(single: FaissIndex, shared: Fai
 
 
 @pytest.mark.parametrize(("single", "shared"), [("PQ16x4fs", "PQ16x4fs")], indirect=True)
-def test_the_threads_of_faiss_are_as_many_as_before(single: FaissIndex, shared: FaissIndex) -> None:
+def test_a_search_restores_the_number_of_faiss_threads(single: FaissIndex, shared: FaissIndex) -> None:
     faiss.omp_set_num_threads(3)
     shared.search(PROBES[:1], 5)
     assert faiss.omp_get_max_threads() == 3
     faiss.omp_set_num_threads(1)
 
 
-def test_what_is_added_goes_to_the_smallest_structure_first() -> None:
+def test_new_references_go_to_the_smallest_structure_first() -> None:
     structures = [faiss.IndexIDMap(faiss.IndexFlatL2(DIM)) for _ in range(3)]
     together = Shards(structures)
     for number in range(7):
@@ -126,7 +126,7 @@ def test_several_structures_where_one_is_expected_are_refused(text: str) -> None
         FaissIndex.deserialize(index.spec, twice, DIM, 800)
 
 
-def test_structures_of_two_makes_are_refused() -> None:
+def test_structures_of_different_kinds_are_refused() -> None:
     index = build("PQ16x4fs", IDS, VECTORS)
     mixed = index.serialize() + build("PQ16x4fs", IDS[:3] + 1, VECTORS[:3]).serialize()
     with pytest.raises(IntegrityError, match="2 structures, expected one"):

@@ -1,4 +1,4 @@
-"""Snapshot files: the same index again, or a refusal."""
+"""Snapshot files: reading one gives the same index, or is refused."""
 
 import hashlib
 import json
@@ -45,7 +45,7 @@ def test_round_trip_keeps_every_answer(text: str, tmp_path: Path) -> None:
     assert copy.spec == index.spec
 
 
-def test_an_alias_is_read_as_the_structure_it_stood_for(tmp_path: Path) -> None:
+def test_an_alias_is_read_as_the_structure_it_stands_for(tmp_path: Path) -> None:
     index = build("ivf", IDS[:200], VECTORS[:200])
     index.add(IDS[200:], VECTORS[200:])
     path = tmp_path / "a.twdx"
@@ -144,7 +144,7 @@ def _forged(header: bytes, payload: bytes = b"", magic: bytes = b"TWINDEX\x01", 
         ("is of 1, expected", _forged(b'{"identity":1,"structure":"Flat"}')),
     ],
 )
-def test_a_recorded_file_that_is_no_snapshot_is_refused(reason: str, content: bytes, tmp_path: Path) -> None:
+def test_a_recorded_file_that_is_not_a_snapshot_is_refused(reason: str, content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "a.twdx"
     path.write_bytes(content)
     with pytest.raises(IntegrityError, match=reason):
@@ -153,7 +153,7 @@ def test_a_recorded_file_that_is_no_snapshot_is_refused(reason: str, content: by
 
 @pytest.mark.parametrize(
     ("structure", "reason"),
-    [("nonsense", "names an index that is none"), ("PQ7", "names an index that is none"), ("HNSW32", "is not a")],
+    [("nonsense", "names an unknown index"), ("PQ7", "names an unknown index"), ("HNSW32", "is not a")],
 )
 def test_a_recorded_file_with_a_wrong_structure_is_refused(structure: str, reason: str, tmp_path: Path) -> None:
     index = build("flat", IDS[:2], VECTORS[:2])
@@ -186,7 +186,7 @@ def test_a_sealed_snapshot_is_the_same_index(text: str, tmp_path: Path) -> None:
     assert b"gallery-" not in path.read_bytes()
 
 
-def test_a_sealed_snapshot_is_refused_if_anything_is_not_as_it_was(tmp_path: Path) -> None:
+def test_a_changed_sealed_snapshot_is_refused(tmp_path: Path) -> None:
     index = build("Flat", IDS[:20], VECTORS[:20])
     path, sealer = tmp_path / "a.twdx", FileSealer(b"k" * 32)
     identity = _identity(index)
@@ -199,11 +199,11 @@ def test_a_sealed_snapshot_is_refused_if_anything_is_not_as_it_was(tmp_path: Pat
         replace(identity, revision=18),
         replace(identity, fingerprint="e" * 64),
     ):
-        with pytest.raises(IntegrityError, match=r"cannot be opened.*sealed as something else"):
+        with pytest.raises(IntegrityError, match=r"cannot be opened.*belongs elsewhere"):
             read_snapshot(path, written, other, sealer)
     with pytest.raises(IntegrityError, match=r"no readable snapshot header|not a snapshot"):
         read_snapshot(path, written, identity)
-    # Whoever can write to the folder cannot write to the database; a record that fits proves the seal alone.
+    # The record is made to fit, so that only the seal can reveal the change.
     for changed in (content[:-1], content[:1000] + bytes([content[1000] ^ 1]) + content[1001:], content + b"\0"):
         path.write_bytes(changed)
         with pytest.raises(IntegrityError, match=r"the SHA-256|bytes, expected"):
@@ -212,7 +212,7 @@ def test_a_sealed_snapshot_is_refused_if_anything_is_not_as_it_was(tmp_path: Pat
             read_snapshot(path, _file_of(changed), identity, sealer)
 
 
-def test_a_plain_snapshot_is_refused_where_a_sealed_one_is_due(tmp_path: Path) -> None:
+def test_an_unsealed_snapshot_is_refused_in_an_encrypted_gallery(tmp_path: Path) -> None:
     index = build("Flat", IDS[:20], VECTORS[:20])
     path = tmp_path / "a.twdx"
     written = write_snapshot(index, path, _identity(index))

@@ -21,6 +21,6 @@ def test_the_functions_are_those_of_sets(left: set[int], right: set[int]) -> Non
     assert without(_ascending(left), _ascending(right)).tolist() == sorted(left - right)
 
 
-def test_results_cannot_be_written() -> None:
+def test_results_are_read_only() -> None:
     with pytest.raises(ValueError, match="read-only"):
         frozen_ids(np.zeros(1, np.int64))[0] = 1

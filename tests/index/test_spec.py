@@ -52,7 +52,7 @@ def test_reads_aliases_and_factory_strings_in_any_case(text: str, expected: Inde
         "../Flat",
     ],
 )
-def test_refuses_what_is_no_index_with_examples(text: str) -> None:
+def test_an_unknown_index_is_refused_with_examples(text: str) -> None:
     with pytest.raises(UsageError, match=f'"{text}" is not an index.* expected one like {EXAMPLES}'):
         parse_spec(text, count=10)
 
@@ -75,7 +75,7 @@ def test_refuses_numbers_out_of_range(text: str, bounds: str) -> None:
 
 
 @given(st.text(alphabet="ivfhnswpqsopca0123456789,_x4flat8r ", max_size=20))
-def test_what_is_read_reads_the_same_again(text: str) -> None:
+def test_a_parsed_spec_parses_to_itself(text: str) -> None:
     try:
         spec = parse_spec(text, count=5000)
     except UsageError:
@@ -86,7 +86,7 @@ def test_what_is_read_reads_the_same_again(text: str) -> None:
 @pytest.mark.parametrize(
     ("count", "cells"), [(0, 1), (38, 1), (78, 2), (1000, 25), (10_000, 256), (40_000, 800), (1_000_000, 4000)]
 )
-def test_ivf_has_four_cells_a_root_but_39_references_a_cell(count: int, cells: int) -> None:
+def test_ivf_has_about_four_cells_a_root_and_39_references_a_cell(count: int, cells: int) -> None:
     assert suggested_cells(count) == cells
     assert parse_spec("ivf", count).text == f"IVF{cells},Flat"
 
@@ -106,7 +106,7 @@ def test_ivf_has_four_cells_a_root_but_39_references_a_cell(count: int, cells: i
         ("PCA100,Flat", 100),
     ],
 )
-def test_minimum_is_what_training_needs(text: str, least: int) -> None:
+def test_the_minimum_is_what_training_needs(text: str, least: int) -> None:
     spec = parse_spec(text, count=0)
     assert spec.minimum_references == least
     assert spec.needs_training == (least > 0)

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 from PIL import Image
@@ -36,8 +37,12 @@ def test_a_second_run_keeps_the_crops_and_follows_the_folder(tmp_path: Path) -> 
     root, reader = some_photos(tmp_path / "photos"), FaceReader()
     write_crops(list(plan_paths([root], None)), reader, tmp_path / "crops", lambda: None)
     before = {crop: crop.stat().st_mtime_ns for crop in (tmp_path / "crops").rglob("*.jpg")}
+    leftover = tmp_path / "crops" / "ada" / ".0123456789abcdef.jpg.ab.twindex-partial"
+    leftover.write_bytes(b"half a crop")
+    os.utime(leftover, (0, 0))
     (root / "ada" / "1.jpg").rename(root / "ada" / "renamed.jpg")
     (root / "ben" / "1.jpg").unlink()
     write_crops(list(plan_paths([root], None)), reader, tmp_path / "crops", lambda: None)
     after = {crop: crop.stat().st_mtime_ns for crop in (tmp_path / "crops").rglob("*.jpg")}
     assert after == {crop: time for crop, time in before.items() if crop.parent.name == "ada"}
+    assert not leftover.exists()

@@ -132,5 +132,5 @@ def test_a_manifest_may_name_terms(tmp_path: Path) -> None:
     ]
     assert [photo.terms for photo in plan_manifest(file)][1:] == [NO_TERMS, NO_TERMS]
     file.write_text("path,subject,expires\n1.jpg,ada,2999-12-31\n2.jpg,bob,soon\n", encoding="utf-8")
-    with pytest.raises(UsageError, match=r"staff\.csv, line 3: 'soon' is no date"):
+    with pytest.raises(UsageError, match=r"staff\.csv, line 3: 'soon' is not a date"):
         list(plan_manifest(file))

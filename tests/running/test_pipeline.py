@@ -39,7 +39,7 @@ def test_batches_keep_order_and_the_rest() -> None:
     assert list(batched(range(7), 3)) == [[0, 1, 2], [3, 4, 5], [6]]
 
 
-def test_reading_goes_on_while_a_batch_is_embedded() -> None:
+def test_reading_continues_while_a_batch_is_embedded() -> None:
     later_item_read = threading.Event()
     committed: list[list[int]] = []
 

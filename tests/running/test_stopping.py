@@ -64,7 +64,7 @@ def test_a_signal_waits_for_the_end_of_the_outermost_block() -> None:
         steps.append("later")
 
 
-def test_another_thread_s_block_holds_nothing_up() -> None:
+def test_a_block_in_another_thread_delays_nothing() -> None:
     inside, done = threading.Event(), threading.Event()
 
     def work() -> None:
@@ -90,7 +90,7 @@ def test_a_stop_in_the_middle_of_a_transaction_leaves_no_lock(store: Store, monk
     with pytest.raises(StoppedError, match=r"^$"):
         enrol(store, 1, "ada")
     monkeypatch.undo()
-    # What had begun is whole, and the next transaction waits for nobody.
+    # The transaction is complete, and the next one does not have to wait.
     assert store.references.count() == 1
     assert enrol(store, 2, "bob").status == "enrolled"
 

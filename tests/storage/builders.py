@@ -1,4 +1,4 @@
-"""Samples and vectors for tests, each decided by a number alone; no crop is a picture of anybody."""
+"""Samples and vectors for tests, each made from a number; no crop shows a person."""
 
 import hashlib
 from pathlib import Path
@@ -49,7 +49,7 @@ def enrol(store: Store, number: int, subject: str, model: str = MODEL) -> Enrolm
 
 
 def acknowledged(lines: list[str]) -> dict[int, int]:
-    """What an enrolling process has acknowledged: the reference of each numbered face."""
+    """The enrolments that a process has acknowledged: the reference of each numbered face."""
     pairs = [line.split() for line in lines]
     return {int(number): int(reference) for number, reference in pairs}
 

@@ -1,4 +1,4 @@
-"""Fixtures of the storage tests: a real SQLite file each."""
+"""Fixtures of the storage tests: a real SQLite file for each test."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,5 +21,5 @@ def store(path: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def wal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Use a write-ahead log whatever SQLite is linked; the bug that forbids it needs two writers at once."""
+    """Use a write-ahead log with any SQLite; the bug that rules it out needs two writers at once."""
     monkeypatch.setattr("twindex.storage.sqlite.database.journal_mode", lambda version: "wal")

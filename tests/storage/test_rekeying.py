@@ -1,4 +1,4 @@
-"""Another key for a gallery's database: all of it, or nothing changed."""
+"""Another key for a gallery's database: the whole file is encrypted with it, or nothing changes."""
 
 import os
 import sqlite3
@@ -14,13 +14,13 @@ from twindex.encryption.keys import GalleryKey
 from twindex.errors import EncryptionKeyError, IntegrityError, UsageError
 from twindex.storage import GenerationSpec, Snapshot, Store
 from twindex.storage.rekeying import rekey_database
-from twindex.storage.sqlite.gallery_lock import Occupancy
+from twindex.storage.sqlite.gallery_lock import GalleryLock
 
 FACES = 6
 
 
 def nothing() -> None:
-    """What there is to discard."""
+    """Nothing to discard."""
 
 
 def made(path: Path, key: GalleryKey | None) -> Path:
@@ -46,7 +46,7 @@ def assert_whole(path: Path, key: GalleryKey | None) -> None:
         ]
         assert store.references.crop(1) == crop_bytes(0)
         assert [change.kind for change in store.changes.since(0)] == ["enrolled"] * FACES + ["erased"]
-        # The id of the erased reference is not given again.
+        # The id of the erased reference is not reused.
         assert enrol(store, 100, "new").reference == FACES + 1
 
 
@@ -59,7 +59,7 @@ def secrets() -> list[bytes]:
     [(None, KEY), (KEY, OTHER_KEY), (KEY, KEY), (KEY, None)],
     ids=["first", "new", "same", "none"],
 )
-def test_everything_is_there_under_the_new_key(
+def test_everything_is_readable_with_the_new_key(
     path: Path, present: GalleryKey | None, wanted: GalleryKey | None
 ) -> None:
     with Store.open(made(path, present), key=present) as store:
@@ -84,8 +84,8 @@ def test_everything_is_there_under_the_new_key(
             Store.open(path, key=present)
 
 
-def test_the_journal_of_a_killed_writer_shows_nobody_afterwards(path: Path) -> None:
-    """It holds pages, but its head is zero until it is synced: SQLite neither rolls it back nor removes it."""
+def test_after_a_rekeying_a_killed_writers_journal_shows_nobody(path: Path) -> None:
+    """The journal holds pages, but until it is synced its header is zero, and SQLite neither applies nor removes it."""
     journal = made(path, None).with_name(f"{path.name}-journal")
     with closing(sqlite3.connect(path, isolation_level=None)) as killed:
         killed.execute("PRAGMA journal_mode = TRUNCATE")
@@ -100,7 +100,7 @@ def test_the_journal_of_a_killed_writer_shows_nobody_afterwards(path: Path) -> N
     assert_whole(path, KEY)
 
 
-def test_nothing_that_a_kill_could_leave_lies_beside_the_database_meanwhile(path: Path) -> None:
+def test_a_kill_could_leave_nothing_beside_the_database(path: Path) -> None:
     with Store.create(path) as store:
         faces = [request(number, "ada", crop_length=20_000) for number in range(300)]
         store.references.enroll_many(faces, MODEL)
@@ -123,7 +123,7 @@ def test_nothing_that_a_kill_could_leave_lies_beside_the_database_meanwhile(path
     assert seen - folders <= {path.name, f"{path.name}-journal"}
 
 
-def test_the_old_file_is_overwritten_where_it_lies(path: Path, tmp_path: Path) -> None:
+def test_the_old_file_is_overwritten_in_place(path: Path, tmp_path: Path) -> None:
     made(path, None)
     kept = tmp_path / "kept"
     os.link(path, kept)
@@ -145,7 +145,7 @@ def test_a_gallery_in_use_is_left_alone(path: Path, present: GalleryKey | None, 
     assert_whole(path, wanted)
 
 
-def test_a_gallery_that_is_given_another_key_cannot_be_opened_meanwhile(path: Path) -> None:
+def test_a_gallery_cannot_be_opened_during_a_rekeying(path: Path) -> None:
     refused = []
 
     def use() -> None:
@@ -157,7 +157,7 @@ def test_a_gallery_that_is_given_another_key_cannot_be_opened_meanwhile(path: Pa
     assert refused == [True]
 
 
-def test_whatever_stops_it_leaves_the_old_gallery(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rekeying_that_fails_leaves_the_old_gallery(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(*_: object) -> None:
         raise OSError("No space left on device")
 
@@ -173,7 +173,7 @@ def test_whatever_stops_it_leaves_the_old_gallery(path: Path, monkeypatch: pytes
     assert_whole(path, None)
 
 
-def test_what_a_kill_leaves_is_removed_by_the_next_writer(path: Path) -> None:
+def test_leftovers_of_a_kill_are_removed_by_the_next_writer(path: Path) -> None:
     left = path.with_name(f".{path.name}.0123456789abcdef.rekey")
     made(path, None)
     left.mkdir()
@@ -184,12 +184,12 @@ def test_what_a_kill_leaves_is_removed_by_the_next_writer(path: Path) -> None:
     assert not left.exists()
 
 
-def test_a_damaged_gallery_is_refused_and_left(path: Path) -> None:
+def test_a_damaged_gallery_is_refused_and_left_unchanged(path: Path) -> None:
     with Store.open(made(path, KEY), key=KEY) as store, store._database.write() as connection:
         connection.exec_driver_sql("UPDATE templates SET vector = zeroblob(64) WHERE id = 2")
     before = path.read_bytes()
     with pytest.raises(
-        IntegrityError, match=r"damaged, and is as it was: The template of reference 2.*`twindex doctor"
+        IntegrityError, match=r"damaged and was left unchanged: The template of reference 2.*`twindex doctor"
     ):
         rekey_database(path, KEY, OTHER_KEY, nothing)
     with Store.open(path, key=KEY) as store:
@@ -207,23 +207,23 @@ def test_keys_that_do_not_fit_are_refused(path: Path) -> None:
 
 
 def test_the_lock_of_a_folder(tmp_path: Path) -> None:
-    one, two = Occupancy(tmp_path, "shared"), Occupancy(tmp_path, "shared")
-    one.close()
-    one.close()
+    first, second = GalleryLock(tmp_path, "shared"), GalleryLock(tmp_path, "shared")
+    first.close()
+    first.close()
     with pytest.raises(UsageError, match="Another program has the gallery"):
-        Occupancy(tmp_path, "exclusive")
-    two.close()
-    alone = Occupancy(tmp_path, "exclusive")
+        GalleryLock(tmp_path, "exclusive")
+    second.close()
+    alone = GalleryLock(tmp_path, "exclusive")
     with pytest.raises(UsageError, match="is being given another key"):
-        Occupancy(tmp_path, "shared")
+        GalleryLock(tmp_path, "shared")
     alone.close()
-    Occupancy(tmp_path, "shared").close()
+    GalleryLock(tmp_path, "shared").close()
     with pytest.raises(UsageError, match="cannot be read"):
-        Occupancy(tmp_path / "nowhere", "shared")
+        GalleryLock(tmp_path / "nowhere", "shared")
 
 
-def test_where_there_are_no_locks_nobody_is_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_locks_no_process_gets_an_exclusive_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("twindex.storage.sqlite.gallery_lock.lock_folder", lambda folder, kind: None)
-    Occupancy(tmp_path, "shared").close()
+    GalleryLock(tmp_path, "shared").close()
     with pytest.raises(UsageError, match="cannot be locked"):
-        Occupancy(tmp_path, "exclusive")
+        GalleryLock(tmp_path, "exclusive")

@@ -25,7 +25,7 @@ def execute(path: Path, *statements: str) -> None:
     connection.close()
 
 
-def test_a_new_gallery_is_empty_and_says_what_it_is(path: Path) -> None:
+def test_a_new_gallery_is_empty_and_has_its_record(path: Path) -> None:
     before = datetime.now(UTC)
     with Store.create(path, keep_crops=False) as store:
         gallery = store.gallery()
@@ -40,7 +40,7 @@ def test_a_new_gallery_is_empty_and_says_what_it_is(path: Path) -> None:
     assert gallery.created.utcoffset() == timedelta(0)
 
 
-def test_what_is_stored_is_there_after_reopening(path: Path) -> None:
+def test_stored_values_are_there_after_reopening(path: Path) -> None:
     with Store.create(path) as store:
         gallery_id = store.gallery().gallery_id
         store.set_threshold(THRESHOLD)
@@ -92,7 +92,7 @@ def test_create_refuses_an_existing_file_and_leaves_it_alone(path: Path) -> None
     assert file_names(path.parent) == [path.name]
 
 
-def test_of_two_that_create_at_once_one_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_if_two_processes_create_at_once_one_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     link = os.link
 
     def other_was_faster(source: Path, target: Path) -> None:
@@ -106,7 +106,7 @@ def test_of_two_that_create_at_once_one_is_refused(path: Path, monkeypatch: pyte
     assert file_names(path.parent) == [path.name]
 
 
-def test_what_a_killed_creation_left_is_in_nobodys_way(path: Path) -> None:
+def test_leftovers_of_a_killed_creation_do_no_harm(path: Path) -> None:
     (path.parent / f".{path.name}.new").write_bytes(b"half a database")
     with Store.create(path) as store:
         assert store.check() == []
@@ -141,7 +141,7 @@ def test_open_refuses_a_folder(tmp_path: Path) -> None:
     ("content", "message"),
     [(b"", "zero length"), (b"SQLite format 3\x00", "header is wrong"), (b"GIF89a" * 100, "header is wrong")],
 )
-def test_open_refuses_what_is_no_database(path: Path, content: bytes, message: str) -> None:
+def test_open_refuses_a_file_that_is_not_a_database(path: Path, content: bytes, message: str) -> None:
     path.write_bytes(content)
     with pytest.raises(IntegrityError, match=message):
         Store.open(path)
@@ -165,7 +165,7 @@ def test_open_refuses_a_newer_schema(path: Path) -> None:
 def test_open_refuses_missing_tables(path: Path) -> None:
     Store.create(path).close()
     execute(path, "DROP TABLE changes", "DROP TABLE templates")
-    with pytest.raises(IntegrityError, match="lacks the tables changes, templates"):
+    with pytest.raises(IntegrityError, match="is missing the tables changes, templates"):
         Store.open(path)
 
 

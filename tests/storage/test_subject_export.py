@@ -1,4 +1,4 @@
-"""What a person gets: everything that is held about them, and nothing about anybody else."""
+"""A person's export: everything held about them, and nothing about anybody else."""
 
 import json
 import os
@@ -15,7 +15,7 @@ import pytest
 
 from tests.storage.builders import MODEL, OTHER_MODEL, crop_bytes, enrol, sample, source_sha256, unit_vector
 from twindex.errors import UsageError
-from twindex.files import export_target as outgoing
+from twindex.files import export_target
 from twindex.storage import EnrolmentRequest, NewItem, Store, subject_export
 from twindex.storage.values.terms import Terms
 
@@ -68,14 +68,14 @@ def test_everything_is_in_the_archive(held: Store, tmp_path: Path) -> None:
     assert np.float32(first["face"]["landmarks"]).tolist() == sample(1).face.landmarks.tolist()
     assert first["quality"] == 1.0
     assert first["crop"] == "crops/1.jpg"
-    assert [(one["model"], np.float32(one["values"]).tobytes()) for one in first["templates"]] == [
+    assert [(template["model"], np.float32(template["values"]).tobytes()) for template in first["templates"]] == [
         (MODEL, unit_vector(1).tobytes()),
         (OTHER_MODEL, unit_vector(4).tobytes()),
     ]
     assert [(item["path"], item["subject"], item["status"]) for item in value["job_items"]] == [
         ("caf\\xe9.jpg", "ada", "enrolled")
     ]
-    # Also what was done to the subject that was merged into this one, but nothing that was done to others alone.
+    # Including acts on the subject that was merged into this one, but none that concern only others.
     actions = [row["action"] for row in value["audit"]]
     assert actions == ["enroll", "enroll", "rename", "merge", "metadata", "export"]
     assert all(2 not in row["subjects"] for row in value["audit"])
@@ -91,7 +91,7 @@ def test_a_gallery_without_crops_exports_the_rest(path: Path, tmp_path: Path) ->
     assert value["references"][0]["crop"] is None
 
 
-def test_no_file_is_written_over_and_none_left_of_a_refusal(held: Store, tmp_path: Path) -> None:
+def test_no_file_is_overwritten_and_a_refusal_leaves_none(held: Store, tmp_path: Path) -> None:
     file = tmp_path / "ada.zip"
     file.write_text("mine")
     with pytest.raises(UsageError, match=r"ada\.zip' exists already; an archive never replaces a file"):
@@ -119,11 +119,11 @@ def test_nothing_is_written_into_the_gallery(held: Store, tmp_path: Path, target
         held.export_subject("ada", tmp_path / "none" / "ada.zip")
 
 
-def test_the_audit_and_the_disk_have_it_before_it_has_its_name(
+def test_the_archive_is_audited_and_on_disk_before_it_is_published(
     held: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced: set[int] = set()
-    sync, publish = os.fsync, outgoing.publish
+    sync, publish = os.fsync, export_target.publish
     published = []
 
     def noted(descriptor: int) -> None:
@@ -139,15 +139,13 @@ def test_the_audit_and_the_disk_have_it_before_it_has_its_name(
         published.append(target)
 
     monkeypatch.setattr(os, "fsync", noted)
-    monkeypatch.setattr(outgoing, "publish", looked_at)
+    monkeypatch.setattr(export_target, "publish", looked_at)
     held.export_subject("ada", tmp_path / "ada.zip")
     assert published == [tmp_path / "ada.zip"]
     assert read(tmp_path / "ada.zip")[1].keys() == {"crops/1.jpg", "crops/3.jpg"}
 
 
-def test_a_file_that_comes_meanwhile_is_not_replaced(
-    held: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_made_meanwhile_is_not_replaced(held: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = subject_export._held
 
     def meanwhile(*arguments: Any) -> Any:
@@ -158,11 +156,11 @@ def test_a_file_that_comes_meanwhile_is_not_replaced(
     with pytest.raises(UsageError, match="exists already"):
         held.export_subject("ada", tmp_path / "ada.zip")
     assert (tmp_path / "ada.zip").read_text() == "theirs"
-    assert sorted(one.name for one in tmp_path.iterdir()) == ["ada.zip", "gallery"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ada.zip", "gallery"]
 
 
 @pytest.mark.parametrize(("point", "audited"), [("select_crop", 1), ("publish_archive", 2)])
-def test_a_killed_export_is_given_again(held: Store, path: Path, tmp_path: Path, point: str, audited: int) -> None:
+def test_a_killed_export_can_be_repeated(held: Store, path: Path, tmp_path: Path, point: str, audited: int) -> None:
     code = (
         "import os, signal, sys; from pathlib import Path; from twindex.storage import Store, subject_export\n"
         f"subject_export.{point} = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
@@ -172,8 +170,8 @@ def test_a_killed_export_is_given_again(held: Store, path: Path, tmp_path: Path,
     killed = subprocess.run([sys.executable, "-c", code, path, file], capture_output=True, check=False)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert not file.exists()
-    (left,) = (one for one in tmp_path.iterdir() if one.name != "gallery")
+    (left,) = (path for path in tmp_path.iterdir() if path.name != "gallery")
     assert left.stat().st_mode & 0o777 == 0o700
     assert held.export_subject("ada", file) == 2
-    assert sorted(one.name for one in tmp_path.iterdir()) == ["ada.zip", "gallery"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ada.zip", "gallery"]
     assert [row.action for row in held.audit.rows()].count("export") == audited

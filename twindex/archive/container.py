@@ -1,6 +1,6 @@
-"""Writing and reading an archive's zip file. Nothing is believed that the bytes themselves do not show.
+"""Writing and reading an archive's zip file, without trusting anything the file claims about itself.
 
-Entries are stored, not compressed: templates and JPEG crops hardly shrink, and what is not compressed cannot be a bomb.
+Entries are stored, not compressed: templates and JPEG crops hardly shrink, and only compressed data can be a zip bomb.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ from twindex.errors import ArchiveError
 _CHUNK = 1 << 20
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _DRIVE = re.compile(r"[A-Za-z]:")
-# What `zipfile` raises on damaged files; RuntimeError is an encrypted entry's.
+# What `zipfile` raises for damaged files; RuntimeError means an encrypted entry.
 _ZIP_FAULTS = (
     zipfile.BadZipFile,
     zipfile.LargeZipFile,
@@ -46,9 +46,9 @@ def write_archive(stream: BinaryIO, manifest: Manifest, files: Mapping[str, Path
     """Write an archive.
 
     Args:
-        stream: Empty, open for reading and writing, seekable.
-        manifest: Describes `files` exactly.
-        files: For each name in the archive the file with its content.
+        stream: An empty, seekable stream, open for reading and writing.
+        manifest: The exact description of `files`.
+        files: For each name in the archive, the file with its content.
     """
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr(_entry(MANIFEST_ENTRY), encode_manifest(manifest))
@@ -72,16 +72,16 @@ def described_file(name: str, path: Path) -> ArchivedFile:
 
 
 class Archive:
-    """An archive open for reading, whose directory and manifest were checked.
+    """An open archive whose directory and manifest have been checked.
 
     Args:
         stream: A seekable file.
 
     Attributes:
-        manifest: What it says of itself.
+        manifest: The archive's description of itself.
 
     Raises:
-        ArchiveError: It is no archive, was changed, or holds other entries than its manifest lists.
+        ArchiveError: The file is not an archive, was changed, or holds other entries than its manifest lists.
     """
 
     def __init__(self, stream: BinaryIO) -> None:
@@ -93,9 +93,7 @@ class Archive:
         if MANIFEST_ENTRY not in self._entries:
             raise ArchiveError("archive_manifest", f"The archive has no {MANIFEST_ENTRY}. Export it again.")
         if self._entries[MANIFEST_ENTRY].file_size > LARGEST_MANIFEST:
-            raise ArchiveError(
-                "archive_too_large", f"The archive's {MANIFEST_ENTRY} is longer than any. Export it again."
-            )
+            raise ArchiveError("archive_too_large", f"The archive's {MANIFEST_ENTRY} is too long. Export it again.")
         with _zip_faults():
             content = self._zip.read(self._entries[MANIFEST_ENTRY])
         self.manifest = decode_manifest(content)
@@ -107,14 +105,14 @@ class Archive:
             )
 
     def extract(self, file: ArchivedFile, write: Callable[[bytes], object]) -> None:
-        """Read one listed file, piece by piece, comparing it with the manifest.
+        """Read one listed file in pieces and compare it with the manifest.
 
         Args:
             file: From the manifest.
-            write: Given each piece; what it has got is worth nothing until this returns.
+            write: Called with each piece. The pieces must not be used before this method returns.
 
         Raises:
-            ArchiveError: Length or SHA-256 differ from what the manifest says.
+            ArchiveError: Length or SHA-256 differ from the manifest.
         """
         entry, length, digest = self._entries[file.name], 0, hashlib.sha256()
         if entry.file_size != file.length:
@@ -131,13 +129,13 @@ class Archive:
 
 
 def check_archive(stream: BinaryIO) -> Manifest:
-    """Read an archive from end to end, keeping nothing: all that can be checked without its database.
+    """Read a whole archive and check everything that can be checked without opening its database.
 
     Args:
-        stream: A seekable file; any bytes.
+        stream: A seekable file with any content.
 
     Raises:
-        ArchiveError: It is not an archive as `twindex export` writes it.
+        ArchiveError: The file is not an archive as `twindex export` writes it.
     """
     archive = Archive(stream)
     for file in archive.manifest.files:
@@ -146,14 +144,14 @@ def check_archive(stream: BinaryIO) -> Manifest:
 
 
 def _entry(name: str) -> zipfile.ZipInfo:
-    """An entry for its owner alone, whose bytes do not depend on the time."""
+    """An entry that only its owner may read, and whose bytes do not depend on the time."""
     entry = zipfile.ZipInfo(name, _EPOCH)
     entry.external_attr = (stat.S_IFREG | 0o600) << 16
     return entry
 
 
 def _checked_entries(entries: list[zipfile.ZipInfo], length: int) -> dict[str, zipfile.ZipInfo]:
-    """The entries by name; refused is whatever would be written elsewhere, twice, or larger than it is here."""
+    """The entries by name, after refusing any that are unsafe, doubled, or larger than the archive."""
     for entry in entries:
         _check_name(entry.orig_filename)
         mode = entry.external_attr >> 16
@@ -185,7 +183,7 @@ def _check_name(name: str) -> None:
 
 @contextmanager
 def _zip_faults() -> Iterator[None]:
-    """Turn what reading a damaged zip file raises into an archive's error."""
+    """Translate the errors of reading a damaged zip file into an `ArchiveError`."""
     try:
         yield
     except _ZIP_FAULTS as error:

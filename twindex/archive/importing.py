@@ -1,4 +1,4 @@
-"""Making a gallery from an archive: everything is checked in a folder beside before anything has the gallery's name."""
+"""Importing a gallery from an archive: everything is checked in a work folder before the gallery appears."""
 
 import os
 from dataclasses import asdict, dataclass, replace
@@ -11,15 +11,15 @@ from twindex.embedder.model.bundle import load_bundle
 from twindex.embedder.model.registry import install_model, list_models
 from twindex.encryption.keys import environment_key, matching_keys
 from twindex.errors import ArchiveError, EncryptionKeyError, ModelMismatchError, TwindexError, UsageError
-from twindex.files.publishing import private_file, publish
-from twindex.files.work_folder import partial_folder, remove_abandoned
+from twindex.files.durable import private_file, publish
+from twindex.files.work_folder import remove_abandoned, work_folder
 from twindex.storage import Store
 from twindex.storage.sqlite.journal import read_header
 
 
 @dataclass(frozen=True)
 class Imported:
-    """A gallery that was made, the manifest of its archive, and whether a model was installed with it."""
+    """An imported gallery, the manifest of its archive, and whether a model was installed with it."""
 
     gallery: Path
     manifest: Manifest
@@ -27,21 +27,21 @@ class Imported:
 
 
 def import_gallery(archive: Path, gallery: Path, *, without_model: bool = False) -> Imported:
-    """Make a gallery from an archive; it keeps its id.
+    """Make a gallery from an archive. The gallery keeps its id.
 
     Args:
-        archive: What `export_gallery` wrote.
-        gallery: The folder to make; it may exist, but hold no gallery.
-        without_model: Take no model from the archive, and go on although the one that answers is not installed.
+        archive: An archive that `export_gallery` wrote.
+        gallery: The folder to make. It may exist, but must not hold a gallery.
+        without_model: Ignore the archive's model, and import even if the gallery's active model is not installed.
 
     Raises:
-        UsageError: There is no such archive, a gallery in that folder, or the archive's model with another card is
-            installed.
-        ArchiveError: The archive is not as it was written, or was never one; nothing is left of it.
-        ModelMismatchError: The model that answers is not installed and not in the archive.
+        UsageError: The archive does not exist, the folder holds a gallery, or the archive's model is installed with
+            another card.
+        ArchiveError: The file was changed, or never was an archive; nothing is left of the import.
+        ModelMismatchError: The active model is neither installed nor in the archive.
         OSError: The gallery cannot be written.
     """
-    # Also where this is refused: one that was killed at its very end left a gallery and more.
+    # Clean up even if we refuse below: an import killed at the very end leaves both its gallery and its work folder.
     remove_abandoned(gallery.absolute())
     if os.path.lexists(gallery / DATABASE):
         raise _holds_one(gallery)
@@ -54,7 +54,7 @@ def import_gallery(archive: Path, gallery: Path, *, without_model: bool = False)
         if not without_model:
             _refuse_unknown_model(opened.manifest)
         gallery.absolute().parent.mkdir(parents=True, exist_ok=True)
-        with partial_folder(gallery.absolute()) as folder:
+        with work_folder(gallery.absolute()) as folder:
             _unpack(opened, folder)
             _check_database(folder / DATABASE_ENTRY, opened.manifest, archive)
             installed = not without_model and _install(folder / "model", opened.manifest)
@@ -79,21 +79,21 @@ def _publish(database: Path, gallery: Path) -> None:
 
 
 def _check_database(path: Path, manifest: Manifest, archive: Path) -> None:
-    """Refuse a database that is not a sound gallery's, or not the one that the manifest describes.
+    """Refuse a database that is not a sound gallery, or not the one that the manifest describes.
 
-    Snapshots do not travel, so none stays recorded.
+    An archive holds no snapshots, so the database's list of snapshots is cleared.
     """
     try:
-        # Asked for here, so that messages about it name the file that the user knows.
+        # Check the key here, so that messages about it name the archive, which is the file that the user knows.
         matching_keys(archive, read_header(path).encryption, environment_key(), what="archive")
-        # Reading alone first: nothing that a stranger defined may run, not even while the schema is brought up to date.
+        # Check the schema before anything is written: a stranger's triggers must not run, not even during migration.
         wrong = Store.foreign_definitions(path)
         if not wrong:
             with Store.open(path) as store:
                 wrong = store.unsound() or _differences(store, manifest)
                 if not wrong:
                     store.forget_snapshots()
-                    store.audit.add("import", manifest.contents.counts())
+                    store.audit.add("import", manifest.summary.counts())
     except EncryptionKeyError:
         raise
     except TwindexError as error:
@@ -106,9 +106,9 @@ def _check_database(path: Path, manifest: Manifest, archive: Path) -> None:
 
 
 def _differences(store: Store, manifest: Manifest) -> list[str]:
-    # Opening has brought an older schema up to date.
-    found = asdict(replace(store.contents(), schema=manifest.contents.schema))
-    described = asdict(manifest.contents)
+    # Opening the database has migrated an older schema, so leave its version out of the comparison.
+    found = asdict(replace(store.summary(), schema=manifest.summary.schema))
+    described = asdict(manifest.summary)
     return [
         f"{name} is {found[name]}, its manifest says {described[name]}."
         for name in found
@@ -117,7 +117,7 @@ def _differences(store: Store, manifest: Manifest) -> list[str]:
 
 
 def _refuse_unknown_model(manifest: Manifest) -> None:
-    wanted = manifest.contents.model
+    wanted = manifest.summary.model
     if wanted is None or manifest.holds_model or wanted in {model.fingerprint for model in list_models()}:
         return
     raise ModelMismatchError(
@@ -128,11 +128,11 @@ def _refuse_unknown_model(manifest: Manifest) -> None:
 
 
 def _install(folder: Path, manifest: Manifest) -> bool:
-    """Install the model that came with the archive; False where none did, or it was installed already."""
+    """Install the archive's model; False if the archive has none, or the model was installed before."""
     if not manifest.holds_model:
         return False
     bundle = load_bundle(folder)
-    if bundle.card.fingerprint != manifest.contents.model:
+    if bundle.card.fingerprint != manifest.summary.model:
         raise ArchiveError(
             "archive_manifest",
             f"The archive holds model {bundle.card.fingerprint[:12]}, but its gallery answers with another; "

@@ -1,7 +1,7 @@
-"""What an archive says of itself.
+"""An archive's description of itself.
 
 `manifest.json` is one UTF-8 JSON object: "schema" 1, "created" (ISO 8601, UTC), "twindex" (the version that wrote it),
-"gallery" (an object with the fields of `Contents`; "templates" maps fingerprints to counts) and "files" (a list of
+"gallery" (an object with the fields of `Summary`; "templates" maps fingerprints to counts) and "files" (a list of
 objects {"name", "length" in bytes, "sha256" in hex digits}).
 """
 
@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, NoReturn
 
 from twindex.errors import ArchiveError
-from twindex.storage import Contents
+from twindex.storage import Summary
 
 SCHEMA = 1
 MANIFEST_ENTRY = "manifest.json"
@@ -34,18 +34,18 @@ class ArchivedFile:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What an archive says of itself.
+    """An archive's description of itself.
 
     Attributes:
         created: When it was written, ISO 8601, UTC.
         twindex: The version that wrote it.
-        contents: Of the gallery's database.
-        files: What it holds besides the manifest: the database, and a model where one travels with it.
+        summary: The gallery's database in numbers.
+        files: All files but the manifest: the database, and the model's files if a model is included.
     """
 
     created: str
     twindex: str
-    contents: Contents
+    summary: Summary
     files: tuple[ArchivedFile, ...]
 
     @property
@@ -58,7 +58,7 @@ class Manifest:
             "schema": SCHEMA,
             "created": self.created,
             "twindex": self.twindex,
-            "gallery": asdict(self.contents),
+            "gallery": asdict(self.summary),
             "files": [asdict(file) for file in self.files],
         }
 
@@ -69,13 +69,13 @@ def encode_manifest(manifest: Manifest) -> bytes:
 
 
 def decode_manifest(content: bytes) -> Manifest:
-    """Read what `encode_manifest` wrote.
+    """Read a manifest that `encode_manifest` wrote.
 
     Args:
         content: Any bytes.
 
     Raises:
-        ArchiveError: It is no manifest, of another schema, or lists files that an archive cannot hold.
+        ArchiveError: The content is not a manifest, has another schema, or lists files that an archive cannot hold.
     """
     try:
         values = json.loads(content, parse_constant=_refuse_constant)
@@ -86,26 +86,26 @@ def decode_manifest(content: bytes) -> Manifest:
     _keys(values, {"schema", "created", "twindex", "gallery", "files"}, "the manifest")
     if not isinstance(values["files"], list):
         raise _wrong("expected a list of files")
-    files = tuple(_file(one) for one in values["files"])
+    files = tuple(_file(value) for value in values["files"])
     names = sorted(file.name for file in files)
     if names not in ([DATABASE_ENTRY], sorted((DATABASE_ENTRY, *MODEL_ENTRIES))):
         raise _wrong(
-            f"it lists the files {names}; expected {DATABASE_ENTRY}, and the model's where one travels with it"
+            f"it lists the files {names}; expected {DATABASE_ENTRY}, and the model's files if a model is included"
         )
     texts = [_text(values[name], name) for name in ("created", "twindex")]
-    return Manifest(texts[0], texts[1], _contents(values["gallery"]), files)
+    return Manifest(texts[0], texts[1], _summary(values["gallery"]), files)
 
 
-def _contents(value: Any) -> Contents:
+def _summary(value: Any) -> Summary:
     given = _object(value, "gallery")
-    _keys(given, {field.name for field in fields(Contents)}, "gallery")
+    _keys(given, {field.name for field in fields(Summary)}, "gallery")
     numbers = {name: _number(given[name], name) for name in ("schema", "revision", "subjects", "samples", "references")}
     templates = {
         _fingerprint(name): _number(count, "templates")
         for name, count in _object(given["templates"], "templates").items()
     }
     model = None if given["model"] is None else _fingerprint(given["model"])
-    return Contents(gallery_id=_text(given["gallery_id"], "gallery_id"), templates=templates, model=model, **numbers)
+    return Summary(gallery_id=_text(given["gallery_id"], "gallery_id"), templates=templates, model=model, **numbers)
 
 
 def _file(value: Any) -> ArchivedFile:
@@ -146,10 +146,10 @@ def _fingerprint(value: Any) -> str:
 
 
 def _refuse_constant(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not a number of JSON")
+    raise ValueError(f"{constant} is not a JSON number")
 
 
 def _wrong(what: str) -> ArchiveError:
     return ArchiveError(
-        "archive_manifest", f"The archive's {MANIFEST_ENTRY} is not as Twindex writes it: {what}. Export it again."
+        "archive_manifest", f"The archive's {MANIFEST_ENTRY} is not what Twindex writes: {what}. Export it again."
     )

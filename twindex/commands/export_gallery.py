@@ -29,7 +29,7 @@ def export_gallery(context: click.Context, file: Path, with_model: bool) -> None
 
     settings = settings_of(context)
     written = write(settings.gallery, file, with_model=with_model)
-    contents = written.manifest.contents
+    contents = written.manifest.summary
     value = {
         "archive": str(written.path),
         "bytes": written.length,

@@ -30,7 +30,7 @@ def import_gallery(context: click.Context, file: Path, without_model: bool) -> N
 
     settings = settings_of(context)
     made = make(file, settings.gallery, without_model=without_model)
-    contents = made.manifest.contents
+    contents = made.manifest.summary
     value = {
         "gallery": str(made.gallery),
         "gallery_id": contents.gallery_id,

@@ -1,9 +1,9 @@
 """The gallery's key: where it is read from, and what is derived from it.
 
 A key is either 64 hexadecimal digits, that is 256 random bits (`openssl rand -hex 32`), or a passphrase of at least 16
-bytes, which is stretched by scrypt first. An encrypted database begins with 16 public bytes, where SQLCipher keeps its
-salt: "TWE\\x01", 8 random bytes that are the salt of everything derived, and 4 derived bytes by which a wrong key is
-told from damage.
+bytes, which is first stretched by scrypt. An encrypted database begins with 16 public bytes in the place of SQLCipher's
+salt: "TWE\\x01", 8 random bytes that salt every derived key, and 4 derived bytes that distinguish a wrong key from
+damage.
 """
 
 import hashlib
@@ -34,14 +34,14 @@ _GIVE_KEY = f"give its key in {KEY_VARIABLE}, or a file that holds it in {KEY_FI
 
 @dataclass(frozen=True)
 class GalleryKey:
-    """What opens an encrypted gallery.
+    """The key to an encrypted gallery.
 
     Attributes:
         secret: The key as it was given.
         source: Where it came from, for messages.
 
     Raises:
-        EncryptionKeyError: It is too short or too long.
+        EncryptionKeyError: The key is too short or too long.
     """
 
     secret: bytes = field(repr=False)
@@ -57,12 +57,12 @@ class GalleryKey:
 
 @dataclass(frozen=True)
 class DerivedKeys:
-    """What a gallery's files are encrypted with.
+    """The keys that a gallery's files are encrypted with.
 
     Attributes:
         header: The first 16 bytes of the database, public.
-        database: 32 bytes, for SQLCipher.
-        files: 32 bytes, for every other file.
+        database: SQLCipher's key, 32 bytes.
+        files: The key for every other file, 32 bytes.
     """
 
     header: bytes
@@ -71,10 +71,10 @@ class DerivedKeys:
 
 
 def environment_key() -> GalleryKey | None:
-    """The key that the environment gives or whose file it names; None if it says nothing.
+    """The key from the environment, given directly or as the name of a file; None if there is none.
 
     Raises:
-        EncryptionKeyError: It says both, or what it names is no usable key.
+        EncryptionKeyError: Both variables are set, or the key is not usable.
     """
     given, named = os.environ.get(KEY_VARIABLE), os.environ.get(KEY_FILE_VARIABLE)
     if given is not None and named is not None:
@@ -85,10 +85,10 @@ def environment_key() -> GalleryKey | None:
 
 
 def read_key_file(path: Path) -> GalleryKey:
-    """The key in a file, whose last newline does not count.
+    """The key in a file, without a newline at its end.
 
     Raises:
-        EncryptionKeyError: It cannot be read, is open to others, or holds no usable key.
+        EncryptionKeyError: The file cannot be read, others may access it, or it holds no usable key.
     """
     source = f"the key file {str(path)!r}"
     try:
@@ -97,22 +97,22 @@ def read_key_file(path: Path) -> GalleryKey:
             secret = file.read(_LONGEST + 3)
     except OSError as error:
         raise EncryptionKeyError(f"The key cannot be read from {source}: {error.strerror}; check the path.") from error
-    # Windows has no such bits; a group may read, because that is how containers are given secrets.
+    # Windows has no permission bits. The group may read the file, because containers get their secrets that way.
     if os.name != "nt" and stat.S_ISREG(mode) and mode & (stat.S_IWGRP | stat.S_IRWXO):
         raise EncryptionKeyError(
-            f"The key is not taken from {source}: others may read or change it (permissions "
+            f"The key from {source} was refused: others may read or change the file (permissions "
             f"{stat.S_IMODE(mode):o}); run `chmod 600` on it, or name the right file."
         )
     return GalleryKey(_without_newline(secret), source)
 
 
 def is_encrypted(start: bytes) -> bool:
-    """Whether a database that starts with these bytes is one that `new_keys` encrypted."""
+    """Whether a database that starts with these bytes is encrypted with keys from `new_keys`."""
     return start.startswith(_MAGIC)
 
 
 def new_keys(key: GalleryKey) -> DerivedKeys:
-    """What a new gallery is encrypted with."""
+    """The keys for a new gallery, derived with a new salt."""
     salt = os.urandom(_SALT_BYTES)
     root = _root(key, salt)
     return _derive(root, salt)
@@ -121,25 +121,25 @@ def new_keys(key: GalleryKey) -> DerivedKeys:
 def matching_keys(
     path: Path, header: bytes | None, key: GalleryKey | None, *, what: str = "gallery's database"
 ) -> DerivedKeys | None:
-    """What opens an existing database.
+    """The keys to an existing database.
 
     Args:
-        path: Of the database, or of what holds it, for messages.
-        header: Its first 16 bytes if it is encrypted, else None.
-        key: What the user gave, if anything.
+        path: The database, or the file that contains it, for messages.
+        header: The first 16 bytes of an encrypted database; None if it is not encrypted.
+        key: The user's key, if there is one.
         what: What messages call the file.
 
     Returns:
-        None for a database that is not encrypted.
+        The keys; None for a database that is not encrypted.
 
     Raises:
-        EncryptionKeyError: A key is missing, wrong, or given where none is needed.
+        EncryptionKeyError: The key is missing or wrong, or there is a key but the database is not encrypted.
     """
     if header is None:
         if key is not None:
             raise EncryptionKeyError(
-                f"The {what} {str(path)!r} is not encrypted, but there is a key from {key.source}: leave "
-                "it away, or encrypt the gallery with `twindex rekey`."
+                f"The {what} {str(path)!r} is not encrypted, but there is a key from {key.source}: "
+                "remove the key, or encrypt the gallery with `twindex rekey`."
             )
         return None
     if key is None:
@@ -170,5 +170,5 @@ def _derive(root: bytes, salt: bytes) -> DerivedKeys:
 
 
 def _without_newline(secret: bytes) -> bytes:
-    """Without the newline that an editor or `echo` ends a file with."""
+    """The secret without the newline that an editor or `echo` puts at the end of a file."""
     return secret.removesuffix(b"\n").removesuffix(b"\r")

@@ -1,11 +1,11 @@
-"""Sealed files: AES-256-GCM over chunks, so that a file of any size is checked before its bytes are used.
+"""Sealed files: encrypted with AES-256-GCM in chunks, so that no byte is used unchecked.
 
 A sealed file is the 8 bytes "TWSEAL\\x00\\x01", 32 random bytes of salt, and the content in chunks of 1 MiB (the last
 may be shorter, and is empty only where the content is), each encrypted by AES-256-GCM with its 16-byte tag: the key is
 HKDF-SHA-256 of the sealer's key with that salt and the info "twindex sealed file", the nonce is the chunk's number as
 11 big-endian bytes and one byte that is 1 for the last chunk and 0 for the others, and the associated data is the
-caller's. It is the STREAM construction (Hoang, Reyhanitabar, Rogaway and Vizar, CRYPTO 2015) as age-encryption.org has
-it.
+caller's. This is the STREAM construction (Hoang, Reyhanitabar, Rogaway and Vizar, CRYPTO 2015) in the form that
+age-encryption.org uses.
 """
 
 import os
@@ -24,7 +24,7 @@ _TAG_BYTES = 16
 
 
 class FileSealer:
-    """Encrypts whole files under one key, and refuses those that are not what was encrypted.
+    """Encrypts whole files under one key, and refuses to open files that were changed.
 
     Args:
         key: 32 secret bytes.
@@ -38,7 +38,7 @@ class FileSealer:
 
         Args:
             pieces: The content.
-            associated: What the file is; it is not stored, and must be said again to open it.
+            associated: Describes what the file is. It is not stored; the same bytes are needed to open the file.
         """
         salt = os.urandom(_SALT_BYTES)
         cipher = self._cipher(salt)
@@ -51,17 +51,18 @@ class FileSealer:
 
         Args:
             content: The sealed file's bytes.
-            associated: As when it was sealed.
-            name: Of the file, for the message.
+            associated: The same bytes as when it was sealed.
+            name: The file's name, for the message.
 
         Raises:
-            IntegrityError: Not a sealed file, changed, cut short, of another key, or sealed as something else.
+            IntegrityError: The file is not sealed, was changed or cut short, or was sealed with another key or other
+                associated bytes.
         """
         from cryptography.exceptions import InvalidTag
 
         start = len(_MAGIC) + _SALT_BYTES
         if content[: len(_MAGIC)] != _MAGIC or len(content) < start + _TAG_BYTES:
-            raise IntegrityError(f"The file {name} is not sealed, as every index file of an encrypted gallery is.")
+            raise IntegrityError(f"The file {name} is not sealed, unlike every index file of an encrypted gallery.")
         cipher = self._cipher(bytes(content[len(_MAGIC) : start]))
         size = _CHUNK + _TAG_BYTES
         opened = bytearray()
@@ -71,8 +72,8 @@ class FileSealer:
                 opened += cipher.decrypt(_nonce(number, last), content[begin : begin + size], associated)
         except InvalidTag as error:
             raise IntegrityError(
-                f"The sealed file {name} cannot be opened: it was changed, or sealed as something else or with another "
-                "key."
+                f"The sealed file {name} cannot be opened: it was changed, belongs elsewhere, or was sealed with "
+                "another key."
             ) from error
         return bytes(opened)
 
@@ -93,17 +94,17 @@ def derived(secret: bytes, salt: bytes, purpose: str, length: int = 32) -> bytes
         from cryptography.hazmat.primitives.hashes import SHA256
         from cryptography.hazmat.primitives.kdf.hkdf import HKDF
     except ImportError as error:
-        raise lacking_extra(error) from error
+        raise missing_extra(error) from error
     return HKDF(SHA256(), length, salt, purpose.encode()).derive(secret)
 
 
-def lacking_extra(error: ImportError) -> UsageError:
-    """What to say where a package for encryption is not installed."""
+def missing_extra(error: ImportError) -> UsageError:
+    """The error for a missing package for encryption."""
     return UsageError(f"Encryption needs packages that are not installed ({error}): pip install 'twindex[encryption]'.")
 
 
 def _chunks(pieces: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
-    """The content in chunks, each with whether it is the last."""
+    """The content in chunks, each with a flag that marks the last."""
     whole = _whole_chunks(pieces)
     before = next(whole)
     for chunk in whole:
@@ -118,7 +119,7 @@ def _whole_chunks(pieces: Iterable[bytes]) -> Iterator[bytes]:
         view = memoryview(piece)
         for start in range(0, len(view), _CHUNK):
             waiting += view[start : start + _CHUNK]
-            # One that is full is kept back too: it may be the last.
+            # Keep even a full chunk back: it may be the last one.
             if len(waiting) > _CHUNK:
                 yield bytes(waiting[:_CHUNK])
                 del waiting[:_CHUNK]

@@ -1,21 +1,21 @@
-"""Archives that leave a gallery: where none may be written, and how a finished one gets its name."""
+"""Where an archive of a gallery may be written, and how a finished archive gets its name."""
 
 import os
 from pathlib import Path
 
 from twindex.errors import UsageError
-from twindex.files.publishing import publish
+from twindex.files.durable import publish
 
 
 def refuse_target(target: Path, gallery: Path) -> None:
-    """Refuse what an archive of a gallery may not be written to.
+    """Refuse a place where an archive of a gallery must not be written.
 
     Args:
         target: The archive to make.
         gallery: The gallery's folder.
 
     Raises:
-        UsageError: There is something of that name, its folder is missing, or it lies in the gallery's.
+        UsageError: The target exists, its folder is missing, or it lies in the gallery's folder.
     """
     if os.path.lexists(target):
         raise _exists(target)
@@ -30,15 +30,15 @@ def refuse_inside(target: Path, gallery: Path, named: str, remedy: str) -> None:
     Args:
         target: The file to make.
         gallery: The gallery's folder.
-        named: How the message calls the file.
+        named: The file's name in the message.
         remedy: What to do instead.
 
     Raises:
-        UsageError: It lies there.
+        UsageError: The file lies in the gallery's folder.
     """
     if target.resolve().is_relative_to(gallery.resolve()):
         raise UsageError(
-            f"{named} lies in the gallery's own folder, where an erasure must leave nothing of a person; {remedy}."
+            f"{named} lies in the gallery's own folder, where an erasure must leave nothing about a person; {remedy}."
         )
 
 
@@ -46,8 +46,8 @@ def publish_archive(archive: Path, target: Path) -> None:
     """Give a finished archive its name; see `publish`.
 
     Raises:
-        UsageError: There is something of that name by now.
-        OSError: The name cannot be given.
+        UsageError: Something has taken the name meanwhile.
+        OSError: The archive cannot take the name.
     """
     try:
         publish(archive, target)

@@ -1,4 +1,4 @@
-"""Locks on folders. The system gives a lock back when the process that holds it ends, however it ends."""
+"""Locks on folders. The system releases a lock when the process that holds it ends, however it ends."""
 
 import os
 from pathlib import Path
@@ -8,17 +8,17 @@ LockKind = Literal["shared", "exclusive"]
 
 
 def lock_folder(folder: Path, kind: LockKind) -> int | None:
-    """Lock a folder, without waiting, until the descriptor that is returned is closed.
+    """Lock a folder until the returned descriptor is closed; never waits.
 
     Args:
-        folder: On a network file system the lock tells only this machine's processes of each other.
-        kind: Any number may hold a "shared" lock at once; an "exclusive" one is held alone.
+        folder: What to lock. On a network file system only processes of this computer may see the lock.
+        kind: Any number of processes can hold a "shared" lock; an "exclusive" lock excludes every other.
 
     Returns:
-        An open descriptor; None where there is no such lock, as on Windows and on some file systems.
+        An open descriptor, or None if folders cannot be locked, as on Windows and on some file systems.
 
     Raises:
-        BlockingIOError: Somebody holds the other kind, or an exclusive one.
+        BlockingIOError: Another process holds an exclusive lock, or any lock if `kind` is "exclusive".
         OSError: The folder cannot be opened.
     """
     if os.name == "nt":

@@ -1,7 +1,7 @@
-"""Folders for work that is not finished: beside what it will be, for their owner alone, known again when left over.
+"""Folders for unfinished work: private, beside the file or folder to be made, and recognisable if left over.
 
-Whoever works in one holds a shared lock on it, so what a killed process left is told from what a living one is writing.
-Where there are no locks, age tells.
+The process that works in such a folder holds a shared lock on it. A folder without a lock was left behind by a killed
+process. On file systems without locks, a folder counts as left behind after an hour.
 """
 
 import hashlib
@@ -16,16 +16,16 @@ from pathlib import Path
 from twindex.files.folder_lock import lock_folder
 
 _SUFFIX = ".twindex-partial"
-_LONGEST_NAME = 200  # bytes; file systems allow 255, and 26 come on top
+_LONGEST_NAME = 200  # bytes; file systems allow 255, and prefix and suffix take 26
 _ABANDONED_AFTER_S = 3600.0
 
 
 @contextmanager
-def partial_folder(target: Path) -> Iterator[Path]:
-    """A new folder beside `target`, removed at the end.
+def work_folder(target: Path) -> Iterator[Path]:
+    """A new private folder beside `target`, removed when the block ends.
 
     Raises:
-        OSError: No folder can be made there.
+        OSError: The folder cannot be made.
     """
     folder, lock = _locked_folder(target)
     try:
@@ -37,27 +37,27 @@ def partial_folder(target: Path) -> Iterator[Path]:
             _unlock(lock)
 
 
-def partial_folders(target: Path) -> list[Path]:
-    """What unfinished work on `target` there is, or was when its process was killed."""
-    # Compared as text: a name may hold what a pattern would take for a wildcard.
-    begins = _prefix(target)
+def work_folders(target: Path) -> list[Path]:
+    """The work folders for `target`: those in use and those that killed processes left behind."""
+    # Compare as text: in a pattern, parts of the name could act as wildcards.
+    prefix = _prefix(target)
     return sorted(
         path
         for path in target.absolute().parent.glob(f".*{_SUFFIX}")
-        if path.name.startswith(begins)
-        and "." not in path.name[len(begins) : -len(_SUFFIX)]  # else it is of `target`.zip, say
+        if path.name.startswith(prefix)
+        and "." not in path.name[len(prefix) : -len(_SUFFIX)]  # otherwise it belongs to `target`.zip, say
         and path.is_dir()
         and not path.is_symlink()
     )
 
 
 def remove_abandoned(target: Path) -> None:
-    """Remove what killed processes left of work on `target`, and nothing that a living one is writing.
+    """Remove the work folders for `target` that killed processes left behind, and none that is in use.
 
-    Where folders cannot be locked, what is younger than an hour stays.
+    Where folders cannot be locked, those younger than an hour stay.
     """
-    for folder in partial_folders(target):
-        # Living, gone meanwhile, or another user's.
+    for folder in work_folders(target):
+        # In use, already removed, or another user's.
         with suppress(BlockingIOError, FileNotFoundError, PermissionError):
             lock = lock_folder(folder, "exclusive")
             try:
@@ -70,7 +70,7 @@ def remove_abandoned(target: Path) -> None:
 def _locked_folder(target: Path) -> tuple[Path, int | None]:
     while True:
         folder = Path(tempfile.mkdtemp(prefix=_prefix(target), suffix=_SUFFIX, dir=target.parent))
-        # Whoever comes between making and locking takes it for abandoned: then another is made.
+        # Another process may delete the folder before we lock it; if so, try again.
         with suppress(BlockingIOError, FileNotFoundError):
             lock = lock_folder(folder, "shared")
             if folder.exists():

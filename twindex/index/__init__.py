@@ -1,4 +1,4 @@
-"""Nearest references by Euclidean distance: FAISS behind one small interface, an exact oracle, and snapshots.
+"""Nearest references by Euclidean distance: FAISS behind one small interface, and snapshots of it in files.
 
-Import from the modules, not from here: `spec`, `protocol` and `exact` load no FAISS.
+Import from the modules, not from this package: `spec`, `protocol` and `choice` do not load FAISS.
 """

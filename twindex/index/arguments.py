@@ -1,6 +1,6 @@
-"""Checks of what an index is given, so that no back-end sees what it would silently accept.
+"""Checks of an index's arguments, so that no back-end gets values that it would silently accept.
 
-FAISS takes repeated ids and NaN without a word, and answers wrongly from then on.
+FAISS accepts repeated ids and NaN without an error, and gives wrong answers afterwards.
 """
 
 import numpy as np
@@ -9,7 +9,7 @@ from twindex.types import Float32, Int64
 
 
 def checked_ids(references: Int64) -> Int64:
-    """References as ids to look up.
+    """Check ids to look up.
 
     Args:
         references: (n,) int64.
@@ -18,7 +18,7 @@ def checked_ids(references: Int64) -> Int64:
         The same.
 
     Raises:
-        ValueError: Not a one-dimensional int64 array.
+        ValueError: It is not a one-dimensional int64 array.
     """
     if references.dtype != np.int64 or references.ndim != 1:
         raise ValueError(
@@ -28,11 +28,11 @@ def checked_ids(references: Int64) -> Int64:
 
 
 def checked_new_ids(references: Int64, count: int) -> Int64:
-    """References as ids to add.
+    """Check ids to add.
 
     Args:
         references: (n,) int64, not negative, distinct.
-        count: How many vectors come with them.
+        count: How many vectors are to be added with them.
 
     Returns:
         The same.
@@ -53,7 +53,7 @@ def checked_new_ids(references: Int64, count: int) -> Int64:
 
 
 def checked_vectors(vectors: Float32, dim: int) -> Float32:
-    """Vectors or probes, laid out as FAISS reads them.
+    """Check vectors or probes, and lay them out as FAISS reads them.
 
     Args:
         vectors: (n, dim) float32, finite.
@@ -76,10 +76,10 @@ def checked_vectors(vectors: Float32, dim: int) -> Float32:
 
 
 def checked_k(k: int) -> int:
-    """How many candidates a search is to find.
+    """Check how many candidates a search is to find.
 
     Raises:
-        ValueError: Below 1.
+        ValueError: It is below 1.
     """
     if k < 1:
         raise ValueError(f"A search needs k of at least 1, got {k}.")

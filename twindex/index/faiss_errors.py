@@ -1,4 +1,4 @@
-"""FAISS's errors as ours, in the one place where they are mapped."""
+"""The one place that translates FAISS's errors into Twindex's."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,13 +8,13 @@ from twindex.errors import TwindexError
 
 @contextmanager
 def wrap_faiss(doing: str, error: type[TwindexError], remedy: str) -> Iterator[None]:
-    """Raise what FAISS raises as an error of ours.
+    """Translate FAISS's errors inside the block.
 
-    FAISS has RuntimeError for everything but a failed allocation, which is MemoryError.
+    FAISS raises MemoryError for a failed allocation and RuntimeError for everything else.
 
     Args:
-        doing: What was under way: "adding 3 vectors".
-        error: What to raise.
+        doing: What FAISS is doing, such as "adding 3 vectors".
+        error: The error to raise.
         remedy: What to do about it, as a sentence.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The index that a gallery searches: any FAISS structure of `spec.py`, or several alike, behind `VectorIndex`."""
+"""The index that a gallery searches: one or several FAISS structures of `spec.py` behind `VectorIndex`."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -21,7 +21,7 @@ from twindex.index.structure import describe, empty_structure, exhaustive_struct
 from twindex.types import Float32, Int64
 
 Batches = Callable[[], Iterator[tuple[Int64, Float32]]]
-"""Goes through all references anew at each call: batches of (n,) ids and (n, dim) unit-length float32 vectors."""
+"""Each call starts again from the first reference: batches of (n,) ids and (n, dim) unit-length float32 vectors."""
 
 _SEED = 20_160
 _REMEDY = "Rebuild the index from the store; if that fails too, choose another index."
@@ -30,20 +30,20 @@ _REMEDY = "Rebuild the index from the store; if that fails too, choose another i
 class FaissIndex:
     """A `VectorIndex` over a FAISS structure.
 
-    Distances of Flat, HNSW and IVF,Flat structures are those of the vectors, their squares good to 2e-6; those of
-    SQ8, PQ and OPQ or PCA structures are estimates, which the caller replaces by exact ones.
+    Flat, HNSW and IVF,Flat structures give the distances of the vectors; their squares are accurate to 2e-6. SQ8, PQ
+    and OPQ or PCA structures give estimates, which the caller replaces by exact distances.
 
-    FAISS uses as many threads as OpenMP gives it. A search gives the same result on any number of them. So does
-    building, except for HNSW (nodes are linked in the order in which threads come by) and for OPQ and PCA (LAPACK).
+    FAISS uses as many threads as OpenMP gives it. A search gives the same result with any number of threads. So does
+    building, except for HNSW (threads link nodes in no fixed order) and for OPQ and PCA (which use LAPACK).
 
     Threads: see `VectorIndex`.
 
     Args:
-        spec: What the structure was built as.
-        structures: Of `structure.py`, trained, of one make; owned by this object from now on.
+        spec: The specification the structures were built from.
+        structures: Trained structures of `structure.py`, all of the same kind; this object owns them from now on.
 
     Raises:
-        IntegrityError: A reference occurs twice in the structures, or an id is negative.
+        IntegrityError: A reference is in the structures twice, or an id is negative.
     """
 
     def __init__(self, spec: IndexSpec, structures: Sequence[faiss.Index]) -> None:
@@ -53,7 +53,7 @@ class FaissIndex:
         self.exact_structure = spec.needs_training and describe(structures[0]) == describe(
             exhaustive_structure(self.dim)
         )
-        """Whether it searches exactly because there were fewer references than training needs."""
+        """Whether the search is exact because there were fewer references than training needs."""
         ids = np.sort(self._shards.ids())
         if self._is_graph:
             ids = ids[np.searchsorted(ids, 0) :]
@@ -65,18 +65,18 @@ class FaissIndex:
     def build(
         cls, spec: IndexSpec, dim: int, batches: Batches, count: int, training: Batches | None = None
     ) -> "FaissIndex":
-        """Train a structure on a sample of the references, then add all of them, a batch at a time.
+        """Train a structure on a sample of the references, then add all of them in batches.
 
-        With fewer references than `spec.minimum_references` the structure is an exact one, on purpose: erasing a
-        gallery down to three people must not break its index. `exact_structure` tells.
+        With fewer references than `spec.minimum_references` an exact structure is built instead, so that a gallery with
+        only three people left still has an index. `exact_structure` shows this.
 
         Args:
             spec: What to build.
             dim: Length of a vector.
-            batches: The references; asked for twice where the spec needs training and there is no `training`.
-            count: How many there are, about: whether a training sample is worth drawing, and how large it can be.
-            training: Some of the references, `spec.training_points` at least, to draw the training sample from where
-                reading all of them twice would take long; None for all.
+            batches: The references; read twice if the spec needs training and `training` is None.
+            count: About how many references there are; this decides whether to train, and on how large a sample.
+            training: Some of the references, at least `spec.training_points`, to draw the training sample from if
+                reading all references twice would take too long; None to draw it from all.
 
         Returns:
             An index of all references.
@@ -95,19 +95,19 @@ class FaissIndex:
 
     @classmethod
     def deserialize(cls, spec: IndexSpec, data: bytes | memoryview, dim: int, count: int) -> "FaissIndex":
-        """An index from what `serialize` gave.
+        """An index from the bytes that `serialize` returned.
 
         Args:
-            spec: What it was built as.
-            data: The bytes, whose checksum was compared: FAISS would not notice most damage.
+            spec: The specification it was built from.
+            data: The bytes; the caller must have compared a checksum, because FAISS does not detect most damage.
             dim: Length of a vector.
-            count: Live references that it must have.
+            count: How many live references it must have.
 
         Returns:
             The index, equal to the one that was serialised.
 
         Raises:
-            IntegrityError: Damaged, or not what spec, dim and count say.
+            IntegrityError: The bytes are damaged, or do not fit spec, dim and count.
         """
         index = cls(spec, from_bytes(spec, data, dim))
         if index.count != count:
@@ -115,7 +115,7 @@ class FaissIndex:
         return index
 
     def serialize(self) -> bytes:
-        """The structures in FAISS's format, one after another, tombstones included.
+        """The structures in FAISS's format, one after another, including tombstones.
 
         Raises:
             TwindexError: FAISS failed.
@@ -134,12 +134,12 @@ class FaissIndex:
 
     @property
     def is_exhaustive(self) -> bool:
-        """Whether a search compares every vector itself: its candidates are the exact nearest references."""
+        """Whether a search compares every vector, so that its candidates are the exact nearest references."""
         return self.exact_structure or self.spec.text == "Flat"
 
     @property
     def stale_share(self) -> float:
-        """Share of entries that are removed but still present (HNSW only), from 0 to 1; rebuilding makes it 0."""
+        """Share of entries that are removed but still stored (HNSW only), from 0 to 1; rebuilding makes it 0."""
         entries = self._shards.entries
         return (entries - self.count) / entries if entries else 0.0
 
@@ -205,12 +205,12 @@ class FaissIndex:
                 squared, references = search_graph(self._shards.structures[0], probes, wanted)
             else:
                 squared, references = self._shards.search(probes, wanted)
-        # FAISS gives squared distances, and for a vector and itself rounding can leave them a little below zero.
+        # FAISS returns squared distances; rounding can make that of a vector to itself slightly negative.
         return Hits.ranked(np.sqrt(np.maximum(squared, 0)), references, k)
 
 
 def _ready_structure(spec: IndexSpec, dim: int, batches: Batches, count: int) -> faiss.Index:
-    """A structure that takes vectors: as the spec says, or exact where there are too few to train it."""
+    """A structure ready for vectors: the spec's, or an exact one if there are too few references to train it."""
     sample = np.empty((0, dim), dtype=np.float32)
     if spec.needs_training and count >= spec.minimum_references:
         vectors = (checked_vectors(batch, dim) for _, batch in batches())

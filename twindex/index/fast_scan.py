@@ -1,8 +1,8 @@
 """Removal from fast-scan codes (PQmx4fs), made safe for adding again.
 
-FAISS packs these codes in blocks of 32 and adds to a block with a bitwise or, taking unused places to be zero. Its
-`remove_ids` leaves the last codes where they were, so that what is added next is mixed with them and found at wrong
-distances (measured with faiss-cpu 1.15.1, and kept out by the tests). Blanking the unused places is the remedy.
+FAISS packs these codes in blocks of 32 and adds to a block with a bitwise or, which assumes that unused places are
+zero. But `remove_ids` leaves the last codes in place, so that the codes added next are mixed with them and give wrong
+distances (measured with faiss-cpu 1.15.1; the tests cover it). Zeroing the unused places solves this.
 """
 
 import faiss
@@ -13,10 +13,10 @@ from twindex.types import Int64
 
 
 def remove_codes(structure: faiss.Index, references: Int64) -> None:
-    """Remove references from a structure whose leaf is a fast-scan one.
+    """Remove references from a structure whose innermost part uses fast-scan codes.
 
     Args:
-        structure: Of `structure.py`, changed in place.
+        structure: A structure of `structure.py`, changed in place.
         references: (n,) int64, all present.
     """
     leaf = parts(structure)[-1]
@@ -37,7 +37,7 @@ def _list_sizes(lists: faiss.InvertedLists) -> Int64:
 
 
 def _blank_unused_places(packer: faiss.CodePacker, codes: object, used: int) -> None:
-    """Zero the places of the last block from `used` on; a block that is full, or none at all, has no such places."""
+    """Zero the places after `used` in the last block, if that block is not full."""
     start = used % packer.nvec
     if start == 0:
         return

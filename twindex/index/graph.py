@@ -1,7 +1,7 @@
-"""What FAISS leaves to its users for HNSW graphs: removal, and searching past what was removed.
+"""What FAISS does not offer for HNSW graphs: removal, and searching past removed nodes.
 
-A removed node stays in the graph as a tombstone, because its neighbours are reached through it: its entry in the id
-map becomes -1. Searches pass over such results, and the id itself is free to be added again.
+A removed node stays in the graph as a tombstone, because its neighbours are reached through it; only its entry in the
+id map becomes -1. Searches skip tombstones, and the id can be added again.
 """
 
 import faiss
@@ -13,7 +13,7 @@ from twindex.types import Float32, Int64
 
 _LEAST_BREADTH = 128
 _BREADTH_GROWTH = 4
-# Following a graph this broadly costs about as much as comparing with every vector of a large gallery.
+# A graph search this broad costs about as much as comparing every vector of a large gallery.
 _MOST_BREADTH = 8192
 
 
@@ -32,9 +32,9 @@ def bury(structure: faiss.Index, references: Int64) -> None:
 def search_graph(structure: faiss.Index, probes: Float32, k: int) -> tuple[Float32, Int64]:
     """The nearest live references of each probe, found along the graph.
 
-    A search brings max(128, 2 k) nodes, tombstones among them, and is trusted for the nearer half of them. A probe
-    without k live ones there, because an erased crowd is nearer or because duplicates wall it in, is searched again
-    four times as broadly, and in the end compared with every node; so is any probe of a graph no larger than that.
+    A search returns max(128, 2 k) nodes, including tombstones; only the nearer half of them is reliable. If that half
+    has fewer than k live nodes, because of many tombstones or many duplicates, the search is repeated four times as
+    broadly. As a last resort, and in any graph smaller than the search is broad, the probe is compared with every node.
 
     Args:
         structure: `IndexIDMap` over a graph.
@@ -52,7 +52,7 @@ def search_graph(structure: faiss.Index, probes: Float32, k: int) -> tuple[Float
         following = faiss.SearchParametersHNSW(efSearch=breadth)
         near, ids = structure.search(probes[pending], breadth, params=following)
         enough = (ids[:, : breadth // 2] != NO_REFERENCE).sum(axis=1) >= k
-        # Results come nearest first, and a stable sort keeps them so: live ones, then tombstones.
+        # Live nodes first, then tombstones; a stable sort keeps the nearest first in both groups.
         first = np.argsort(ids[enough] == NO_REFERENCE, axis=1, kind="stable")[:, :k]
         squared[pending[enough]] = np.take_along_axis(near[enough], first, axis=1)
         references[pending[enough]] = np.take_along_axis(ids[enough], first, axis=1)
@@ -64,7 +64,7 @@ def search_graph(structure: faiss.Index, probes: Float32, k: int) -> tuple[Float
 
 
 def _compare_all(structure: faiss.Index, probes: Float32, k: int) -> tuple[Float32, Int64]:
-    """The k nearest live references by the distance of every one; FAISS keeps the vectors of a graph beside it."""
+    """The k nearest live references by exact comparison; FAISS stores a graph's vectors beside the graph."""
     live = faiss.IDSelectorNot(faiss.IDSelectorRange(NO_REFERENCE, NO_REFERENCE + 1))
     by_position = faiss.IDSelectorTranslated(structure.id_map, live)
     storage = faiss.downcast_index(parts(structure)[-1].storage)

@@ -1,4 +1,4 @@
-"""What every index does, and what a search gives back."""
+"""The interface of every index, and the result of a search."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from twindex.types import Float32, Int64
 
 NO_REFERENCE = -1
-"""Stands in `Hits.references` where there are fewer references than were asked for; its distance is infinite."""
+"""Fills `Hits.references` if fewer references were found than requested; its distance is infinite."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,8 +17,8 @@ class Hits:
     """The nearest references of each probe, nearest first.
 
     Attributes:
-        distances: (q, k) float32, Euclidean (not squared), ascending; infinite where `references` has none.
-        references: (q, k) int64 ids; equal distances are ordered by id; `NO_REFERENCE` at the end of a row where
+        distances: (q, k) float32, Euclidean (not squared), ascending; infinite beside `NO_REFERENCE`.
+        references: (q, k) int64 ids, ordered by id if distances are equal; `NO_REFERENCE` fills the end of a row if
             fewer than k references were found.
     """
 
@@ -38,12 +38,12 @@ class Hits:
 
     @classmethod
     def ranked(cls, distances: Float32, references: Int64, k: int) -> "Hits":
-        """Put each row in order and pad it to `k` columns.
+        """Sort each row and pad it to `k` columns.
 
         Args:
             distances: (q, m) float32 with m <= k, in any order.
             references: (q, m) int64; `NO_REFERENCE` marks an entry to ignore, whatever its distance.
-            k: Columns of the result.
+            k: How many columns the result has.
 
         Returns:
             Hits of shape (q, k).
@@ -61,7 +61,8 @@ class Hits:
 class VectorIndex(Protocol):
     """Unit-length vectors under integer ids, searched by Euclidean distance.
 
-    Several threads may search at once. `add` and `remove` need the caller's lock: nothing else may run beside them.
+    Several threads may search at once. Around `add` and `remove` the caller must hold a lock: nothing else may run
+    then.
     """
 
     @property
@@ -71,7 +72,7 @@ class VectorIndex(Protocol):
 
     @property
     def count(self) -> int:
-        """Live references: added and not removed."""
+        """Number of live references: those added and not removed."""
         ...
 
     def add(self, references: Int64, vectors: Float32) -> None:
@@ -83,12 +84,12 @@ class VectorIndex(Protocol):
 
         Raises:
             ValueError: A wrong shape or dtype, an id that is negative, repeated or present, or a vector that is
-                not finite. Nothing was added.
+                not finite. Then nothing was added.
         """
         ...
 
     def remove(self, references: Int64) -> int:
-        """Make references unfindable; ids that are absent are ignored.
+        """Remove references; absent ids are ignored.
 
         Args:
             references: (n,) int64.

@@ -1,4 +1,4 @@
-"""A uniform sample of vectors that arrive in batches, in memory that does not grow with their number."""
+"""A uniform sample of vectors that arrive in batches, in bounded memory."""
 
 from collections.abc import Iterable
 
@@ -8,13 +8,13 @@ from twindex.types import Float32
 
 
 def reservoir(batches: Iterable[Float32], dim: int, size: int, seed: int) -> Float32:
-    """Draw vectors so that each had the same chance (Vitter, "Random sampling with a reservoir", 1985, algorithm R).
+    """Draw vectors, each with the same probability (Vitter, "Random sampling with a reservoir", 1985, algorithm R).
 
     Args:
         batches: Arrays (n, dim) float32.
         dim: Length of a vector.
-        size: Most vectors to keep.
-        seed: Same seed and same vectors in the same order, however batched: same sample.
+        size: How many vectors to keep at most.
+        seed: The same seed and the same vectors in the same order give the same sample, however they are batched.
 
     Returns:
         (m, dim) float32; m is `size`, or the number of vectors when that is smaller.
@@ -29,7 +29,7 @@ def reservoir(batches: Iterable[Float32], dim: int, size: int, seed: int) -> Flo
         ranks = np.arange(seen + len(filling), seen + len(batch))
         slots = random.integers(0, ranks + 1)
         chosen = slots < size
-        # A slot drawn twice takes the later vector: NumPy assigns repeated indices in order.
+        # A slot that is drawn twice gets the later vector, because NumPy assigns repeated indices in order.
         kept[slots[chosen]] = rest[chosen]
         seen += len(batch)
     return kept[: min(seen, size)]

@@ -1,4 +1,4 @@
-"""FAISS structures to bytes and back, in bounded memory and with what comes back checked."""
+"""FAISS structures to bytes and back, in bounded memory and with checks on reading."""
 
 import threading
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ def to_bytes(structures: Sequence[faiss.Index]) -> bytes:
     """Structures in FAISS's format, one after another.
 
     Raises:
-        TwindexError: FAISS failed, for want of memory for instance.
+        TwindexError: FAISS failed, for instance because there was not enough memory.
     """
     with wrap_faiss("writing an index to memory", TwindexError, "Free some memory and try again."):
         writer = faiss.VectorIOWriter()
@@ -35,22 +35,23 @@ def from_bytes(spec: IndexSpec, data: bytes | memoryview, dim: int) -> list[fais
     """Structures from FAISS's format.
 
     Args:
-        spec: What each was built as; the exact structure that stands in below the training minimum is accepted too.
-        data: What `to_bytes` gave. FAISS's format has no checksum: whoever calls has compared one.
+        spec: The specification of each structure. The exact structure that replaces it below the training minimum is
+            accepted too.
+        data: Bytes from `to_bytes`. FAISS's format has no checksum, so the caller must have compared one.
         dim: Length of a vector.
 
     Returns:
-        The structures, one at least, ready to search.
+        At least one structure, ready to search.
 
     Raises:
-        IntegrityError: Damaged, or of another make, metric or length of vector.
+        IntegrityError: The bytes are damaged, or hold another kind of structure, metric or length of vector.
     """
     with wrap_faiss("reading an index", IntegrityError, _REMEDY):
         expected = describe(empty_structure(spec, dim))
         structures = _limited_read(np.frombuffer(data, dtype=np.uint8), _table_bytes(spec))
     for structure in structures:
         _check(structure, spec, expected, dim)
-    if len(structures) > 1 and not (shareable(spec) and len({describe(one) for one in structures}) == 1):
+    if len(structures) > 1 and not (shareable(spec) and len({describe(structure) for structure in structures}) == 1):
         raise IntegrityError(f'The stored index is {len(structures)} structures, expected one "{spec.text}". {_REMEDY}')
     return structures
 
@@ -63,11 +64,11 @@ def _check(structure: faiss.Index, spec: IndexSpec, expected: Description, dim: 
             f'The stored index is not a "{spec.text}" of {dim} dimensions: expected {expected}, got {found}. {_REMEDY}'
         )
     if not all(part.is_trained and part.ntotal == structure.ntotal for part in parts(structure)):
-        raise IntegrityError(f"The parts of the stored index disagree on what they hold. {_REMEDY}")
+        raise IntegrityError(f"The parts of the stored index hold different numbers of references. {_REMEDY}")
 
 
 def _limited_read(data: np.ndarray[tuple[int], np.dtype[np.uint8]], extra: int) -> list[faiss.Index]:
-    """Deserialise; nothing in the file may claim more memory than the file has bytes, its tables excepted."""
+    """Deserialise; apart from its tables, nothing may claim more memory than the data has bytes."""
     with _limit_lock:
         before = faiss.get_deserialization_vector_byte_limit()
         faiss.set_deserialization_vector_byte_limit(len(data) + extra)
@@ -83,8 +84,8 @@ def _limited_read(data: np.ndarray[tuple[int], np.dtype[np.uint8]], extra: int) 
 
 
 def _table_bytes(spec: IndexSpec) -> int:
-    """Bytes of the tables that FAISS computes on reading an IVF with a product quantiser: a float a codeword and cell.
+    """Bytes of the tables that FAISS computes when it reads an IVF with a product quantiser.
 
-    FAISS wants them strictly below its limit, hence one float more.
+    They hold one float for each codeword and cell. FAISS wants them strictly below its limit, hence one more float.
     """
     return 4 * (spec.cells * spec.segments * spec.codewords + 1)

@@ -1,8 +1,8 @@
-"""Several FAISS structures as one, so that a single probe keeps more than one core busy.
+"""Several FAISS structures that act as one, so that a single probe keeps more than one core busy.
 
-FAISS spreads probes over cores, but scans all codes for one probe with one core. With the references in two structures
-side by side the scan takes two thirds of the time on two cores (docs/speed.md). FAISS's `IndexShards` does the same,
-but can be neither written nor have references removed, and its threads wait for each other in busy loops.
+FAISS spreads probes over cores, but scans all codes for one probe on one core. With the references split into two
+structures, a scan on two cores takes two thirds of the time (docs/speed.md). FAISS's own `IndexShards` cannot be
+written to a file or have references removed, and its threads wait for each other in busy loops.
 """
 
 import os
@@ -20,11 +20,11 @@ from twindex.types import Float32, Int64
 
 SHARDS = 2
 SHARED_FROM = 400_000
-"""References; with fewer, handing the work over takes as long as it saves."""
+"""Number of references; with fewer, handing work to another thread takes as long as it saves."""
 
 
 def shareable(spec: IndexSpec) -> bool:
-    """Whether several structures may share an index's references: where a search scans all codes."""
+    """Whether several structures may share an index's references: only if a search scans all codes."""
     return spec.fast_scan and not spec.cells
 
 
@@ -32,17 +32,17 @@ def shard_count(spec: IndexSpec, count: int) -> int:
     """How many structures share the references.
 
     Args:
-        spec: What each of them is.
-        count: References in all.
+        spec: The specification of each structure.
+        count: The total number of references.
     """
     return SHARDS if shareable(spec) and count >= SHARED_FROM else 1
 
 
 class Shards:
-    """FAISS structures of one make, each with a part of the references. Threads: see `VectorIndex`.
+    """FAISS structures of the same kind, each with a part of the references. Threads: see `VectorIndex`.
 
     Args:
-        structures: Of `structure.py`, trained on the same vectors; at least one.
+        structures: At least one structure of `structure.py`, all trained on the same vectors.
     """
 
     def __init__(self, structures: Sequence[faiss.Index]) -> None:
@@ -55,7 +55,7 @@ class Shards:
 
     @property
     def entries(self) -> int:
-        """Of all structures, tombstones included."""
+        """Number of entries in all structures, including tombstones."""
         return sum(int(structure.ntotal) for structure in self.structures)
 
     def ids(self) -> Int64:
@@ -63,7 +63,7 @@ class Shards:
         return np.concatenate([stored_ids(structure) for structure in self.structures])
 
     def add(self, references: Int64, vectors: Float32) -> None:
-        """Give each structure its part, the smallest one first.
+        """Split new references between the structures, beginning with the smallest one.
 
         Args:
             references: (n,) int64, none of them present.
@@ -82,19 +82,19 @@ class Shards:
             k: At least 1 and at most the number of entries.
 
         Returns:
-            (q, k) float32 squared distances and (q, k) int64 references, in no particular order where there are
-            several structures.
+            (q, k) float32 squared distances and (q, k) int64 references; with several structures, in no particular
+            order.
         """
         if len(self.structures) == 1:
             squared, references = self.structures[0].search(probes, k)
             return squared, references
-        # As many probes as structures keep the cores busy without help.
+        # With at least as many probes as structures, FAISS keeps the cores busy itself.
         if len(probes) < len(self.structures):
             found = _side_by_side(self.structures, probes, k)
         else:
             found = [structure.search(probes, k) for structure in self.structures]
         references = np.concatenate([ids for _, ids in found], axis=1)
-        # A structure with fewer than k references fills its rows with no reference, at any distance.
+        # A structure with fewer than k references fills up its rows with -1, at any distance.
         squared = np.concatenate([distances for distances, _ in found], axis=1)
         squared[references == NO_REFERENCE] = np.inf
         nearest = np.argpartition(squared, k - 1, axis=1)[:, :k]
@@ -102,7 +102,7 @@ class Shards:
 
 
 def _side_by_side(structures: Sequence[faiss.Index], probes: Float32, k: int) -> list[tuple[Float32, Int64]]:
-    """Search each structure in a thread of its own, the first one in this; no FAISS thread helps any of them."""
+    """Search each structure in its own thread, the first one in this thread, without any additional FAISS threads."""
     first, *others = structures
     elsewhere = [_threads().submit(other.search, probes, k) for other in others]
     usual = faiss.omp_get_max_threads()
@@ -116,5 +116,5 @@ def _side_by_side(structures: Sequence[faiss.Index], probes: Float32, k: int) ->
 
 @cache
 def _threads() -> ThreadPoolExecutor:
-    """For all searches of the process. The number of FAISS's threads is each thread's own setting."""
+    """The threads for all searches of the process. Each sets FAISS's thread count for itself."""
     return ThreadPoolExecutor(os.cpu_count(), "search", initializer=lambda: faiss.omp_set_num_threads(1))

@@ -1,9 +1,9 @@
-"""Snapshots: an index in a file that is opened only if it is, byte for byte, the one that was recorded.
+"""Snapshots: index files that are opened only if they match their record byte for byte.
 
 A snapshot file is the 8 bytes "TWINDEX\\x01", the length of the header as an unsigned 32-bit and of the payload as an
 unsigned 64-bit little-endian integer, the header (a JSON object in UTF-8, keys sorted, no spaces: "identity" with the
 fields of `SnapshotIdentity`, and "structure", the FAISS factory string), and the payload (FAISS's serialised index).
-An encrypted gallery's is all of that, sealed (`encryption/sealing.py`) with the identity, as the header has it, for
+In an encrypted gallery all of that is sealed (`encryption/sealing.py`), with the identity as in the header as
 associated data.
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 
 from twindex.encryption.sealing import FileSealer
 from twindex.errors import IntegrityError, UsageError
-from twindex.files.atomic_file import write_atomically
+from twindex.files.durable import write_file
 from twindex.index.faiss_index import FaissIndex
 from twindex.index.spec import parse_spec
 
@@ -31,13 +31,13 @@ class SnapshotIdentity:
     """Which state of which gallery a snapshot holds.
 
     Attributes:
-        gallery_id: Of the gallery.
-        generation: Id of the generation.
-        fingerprint: Of the model whose templates are indexed.
+        gallery_id: The gallery's id.
+        generation: The generation's id.
+        fingerprint: The fingerprint of the model whose templates are indexed.
         spec_text: The generation's index specification, as the user gave it.
         dim: Length of a template.
-        revision: Last change that the index has seen.
-        count: Live references.
+        revision: The last change that the index includes.
+        count: How many live references it has.
     """
 
     gallery_id: str
@@ -51,7 +51,7 @@ class SnapshotIdentity:
 
 @dataclass(frozen=True)
 class SnapshotFile:
-    """What is recorded of a snapshot file, to know it again: its length in bytes and its SHA-256 as hex digits."""
+    """What identifies a snapshot file: its length in bytes and its SHA-256 in hex digits."""
 
     length: int
     sha256: str
@@ -63,17 +63,17 @@ def write_snapshot(
     """Write an index to a file, whole or not at all.
 
     Args:
-        index: What to write; nothing may change it meanwhile.
-        path: Replaced in one step if it exists.
-        identity: What the index is; its dim and count must be the index's.
-        sealer: What encrypts the file, in an encrypted gallery.
+        index: The index; nothing may change it meanwhile.
+        path: The file; if it exists, it is replaced in one step.
+        identity: What the index holds; dim and count must be those of the index.
+        sealer: Encrypts the file, in an encrypted gallery.
 
     Returns:
-        What to record, and to give to `read_snapshot`.
+        The record of the file, which `read_snapshot` needs.
 
     Raises:
-        ValueError: The identity is not this index's.
-        OSError: The file cannot be written, on a full disk for instance; `path` is as it was.
+        ValueError: The identity does not fit the index.
+        OSError: The file cannot be written, for instance because the disk is full; then `path` is unchanged.
         TwindexError: FAISS failed.
     """
     if (identity.dim, identity.count) != (index.dim, index.count):
@@ -95,26 +95,27 @@ def write_snapshot(
             length += len(piece)
             yield piece
 
-    write_atomically(path, written())
+    write_file(path, written())
     return SnapshotFile(length, digest.hexdigest())
 
 
 def read_snapshot(
     path: Path, expected: SnapshotFile, identity: SnapshotIdentity, sealer: FileSealer | None = None
 ) -> FaissIndex:
-    """Open a snapshot, if it is the one expected in every respect.
+    """Open a snapshot if it is exactly the expected one.
 
     Args:
         path: The file.
-        expected: What was recorded when it was written.
-        identity: What it must hold.
-        sealer: What decrypts the file, in an encrypted gallery.
+        expected: The record made when the file was written.
+        identity: What the snapshot must hold.
+        sealer: Decrypts the file, in an encrypted gallery.
 
     Returns:
         The index, equal to the one that was written.
 
     Raises:
-        IntegrityError: Missing, unreadable, changed, of another identity, or not an index. Rebuild from the store.
+        IntegrityError: The file is missing, unreadable, changed, of another identity, or not an index; the index must
+            be rebuilt from the store.
     """
     content = memoryview(_recorded_bytes(path, expected))
     if sealer is not None:
@@ -124,14 +125,14 @@ def read_snapshot(
         spec = parse_spec(structure, identity.count)
         spec.check_dim(identity.dim)
     except UsageError as error:
-        raise IntegrityError(f"The snapshot {path.name} names an index that is none: {error} {_REMEDY}") from error
+        raise IntegrityError(f"The snapshot {path.name} names an unknown index: {error} {_REMEDY}") from error
     return FaissIndex.deserialize(spec, payload, identity.dim, identity.count)
 
 
 def _recorded_bytes(path: Path, expected: SnapshotFile) -> bytes:
-    """The file's bytes, of the recorded length and SHA-256."""
+    """The file's bytes, after comparing their length and SHA-256 with the record."""
     try:
-        # The length is compared first, so that a file grown out of all proportion is not read.
+        # Compare the length first, so that a file of enormous size is not read.
         length = path.stat().st_size
         content = path.read_bytes() if length == expected.length else b""
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Sets of references as sorted arrays: 8 bytes an id, where a Python set takes about 60."""
+"""Sets of references as sorted arrays: 8 bytes an id, where a Python set needs about 60."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ def member(ids: Int64, references: Int64) -> NDArray[np.bool_]:
 
 
 def united(ids: Int64, added: Int64) -> Int64:
-    """The ids together with others that are not among them.
+    """The union of two sets of ids that have none in common.
 
     Args:
         ids: (n,) int64, ascending, distinct.
@@ -33,12 +33,12 @@ def united(ids: Int64, added: Int64) -> Int64:
         (n + m,) int64, ascending, read-only.
     """
     ordered = np.sort(added)
-    # Inserting is linear in n, sorting the whole is not: one enrolment into a million ids stays about a millisecond.
+    # Inserting takes linear time, sorting the whole more: adding one id to a million takes about a millisecond.
     return frozen_ids(np.insert(ids, np.searchsorted(ids, ordered), ordered))
 
 
 def without(ids: Int64, removed: Int64) -> Int64:
-    """The ids except some of them.
+    """The ids without some of them.
 
     Args:
         ids: (n,) int64, ascending, distinct.

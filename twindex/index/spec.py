@@ -1,4 +1,4 @@
-"""Which structure an index has: FAISS factory strings of the families that the tests cover, and short names."""
+"""Index specifications: FAISS factory strings of the kinds that the tests cover, and short names for some of them."""
 
 import math
 import re
@@ -8,14 +8,14 @@ from twindex.errors import UsageError
 
 EXAMPLES = "flat, hnsw, ivf, pq, sq8, HNSW32, IVF256,Flat, IVF256,SQ8, PQ16x4fs, IVF256,PQ16, OPQ16,IVF256,PQ16x4fs"
 
-# FAISS's own guideline for k-means: 39 points a centroid at least, 256 are enough (faiss/Clustering.h).
+# FAISS's own guideline for k-means: at least 39 points a centroid; 256 are enough (faiss/Clustering.h).
 _LEAST_POINTS = 39
 _ENOUGH_POINTS = 256
-# Half a million vectors are 256 MiB at 128 floats: beyond that, a sample is larger only where centroids need it.
+# Half a million vectors of 128 floats take 256 MiB; a sample is larger only if there are many centroids.
 _USUAL_SAMPLE = 2**19
 _WIDE_CODEWORDS = 256
 _FAST_CODEWORDS = 16
-# Ranges and rotations are measured on the training vectors, then applied to every later one: as many as a codebook.
+# Ranges and rotations are measured on training vectors and applied to all later ones; they need as many as a codebook.
 _MEASURED_POINTS = 256
 
 _ALIASES = {"flat": "Flat", "hnsw": "HNSW32", "pq": "PQ16", "sq8": "SQ8"}
@@ -36,11 +36,11 @@ class IndexSpec:
         text: The factory string, such as "IVF64,Flat".
         cells: Inverted lists of an IVF structure; 0 for none.
         segments: Sub-vectors that a product quantiser codes; 0 for none.
-        codewords: Centroids for each of them: 256, or 16 for the fast-scan codes; 0 for none.
+        codewords: Centroids for each sub-vector: 256, or 16 for fast-scan codes; 0 for none.
         scalar: Whether each component is coded by one byte (SQ8).
         links: Neighbours of a node of an HNSW graph; 0 for no graph.
         rotated_segments: Sub-vectors that an OPQ rotation balances; 0 for no OPQ.
-        reduced_dim: Length of a vector after the OPQ or PCA step; 0 when it stays the same.
+        reduced_dim: Length of a vector after the OPQ or PCA step; 0 if unchanged.
     """
 
     text: str
@@ -59,43 +59,43 @@ class IndexSpec:
 
     @property
     def fast_scan(self) -> bool:
-        """Whether codes of 4 bits are packed for SIMD search."""
+        """Whether codes have 4 bits and are packed for SIMD search."""
         return self.codewords == _FAST_CODEWORDS
 
     @property
     def needs_training(self) -> bool:
-        """Whether the structure is fitted to vectors before any is added."""
+        """Whether the structure must be trained on vectors before any is added."""
         return self.minimum_references > 0
 
     @property
     def minimum_references(self) -> int:
-        """References that training needs; with fewer, an index searches exactly. 0 when nothing is trained.
+        """How many references training needs; with fewer, an index searches exactly. 0 if nothing is trained.
 
-        One for each IVF cell, one for each codeword, 256 where SQ8 or OPQ is measured, and one for each dimension
-        that PCA keeps.
+        This is the largest of: one for each IVF cell, one for each codeword, 256 for SQ8 or OPQ, and one for each
+        dimension that PCA keeps.
         """
         measured = _MEASURED_POINTS if self.scalar or self.rotated_segments else 0
         return max(self.cells, self.codewords, measured, self.reduced_dim)
 
     @property
     def training_points(self) -> int:
-        """References that training looks at, at most: 256 a centroid, less for many centroids but never below 39."""
+        """The largest training sample: 256 references a centroid, fewer for many centroids, but never below 39 each."""
         centroids = max(self.cells, self.codewords, _MEASURED_POINTS)
         return max(min(_ENOUGH_POINTS * centroids, _USUAL_SAMPLE), _LEAST_POINTS * centroids)
 
     @property
     def probed_cells(self) -> int:
-        """IVF cells that a search visits: all of up to 64, then an eighth of them but at least 64."""
+        """How many IVF cells a search visits: all if there are up to 64, otherwise an eighth but at least 64."""
         return min(self.cells, max(64, self.cells // 8))
 
     def check_dim(self, dim: int) -> None:
-        """See that vectors of this length suit the structure.
+        """Check that vectors of this length suit the structure.
 
         Args:
             dim: Length of a vector.
 
         Raises:
-            UsageError: It cannot be reduced or divided as the structure asks.
+            UsageError: The vectors cannot be reduced or divided as the structure requires.
         """
         if self.reduced_dim > dim:
             raise UsageError(
@@ -115,16 +115,15 @@ def parse_spec(text: str, count: int) -> IndexSpec:
     """Read an index specification.
 
     Args:
-        text: "flat", "hnsw", "ivf", "pq" or "sq8", or a FAISS factory string `[OPQm[_d]|PCAd|PCARd],[IVFn],CODE` with
-            CODE one of Flat, SQ8, PQm and PQmx4fs, or `HNSWm[,Flat]`; in any case, spaces are ignored.
-        count: References that the index will hold. Only "ivf" looks at it: it has about 4 * sqrt(count) cells, but
-            no more than leave 39 references to each, and at least 1.
+        text: "flat", "hnsw", "ivf", "pq" or "sq8", or a FAISS factory string `[OPQm[_d]|PCAd|PCARd],[IVFn],CODE`, where
+            CODE is Flat, SQ8, PQm or PQmx4fs, or `HNSWm[,Flat]`. Case and spaces are ignored.
+        count: How many references the index will hold. Only "ivf" uses it: see `suggested_cells`.
 
     Returns:
         The specification, its text in FAISS's spelling.
 
     Raises:
-        UsageError: Not one of these, or a number out of range.
+        UsageError: The text is none of these, or a number is out of range.
     """
     name = "".join(text.split())
     aliases = {**_ALIASES, "ivf": f"IVF{suggested_cells(count)},Flat"}
@@ -139,7 +138,7 @@ def parse_spec(text: str, count: int) -> IndexSpec:
 
 
 def suggested_cells(count: int) -> int:
-    """IVF cells for a number of references: about 4 * sqrt(count), with 39 references or more to a cell; at least 1."""
+    """IVF cells for a number of references: about 4 * sqrt(count), with at least 39 references each; at least 1."""
     return max(1, min(round(4 * math.sqrt(count)), count // _LEAST_POINTS))
 
 
@@ -161,13 +160,13 @@ def _factory_spec(match: re.Match[str], text: str) -> IndexSpec:
 
 
 def _faiss_spelling(factory: str) -> str:
-    """The factory string in capitals, but for the words that FAISS spells otherwise; numbers without leading zeros."""
+    """The factory string in FAISS's spelling, with numbers without leading zeros."""
     capitals = re.sub(r"\d+", lambda digits: str(int(digits[0])), factory.upper())
     return capitals.replace("FLAT", "Flat").replace("X4FS", "x4fs")
 
 
 def _within(digits: str | None, least: int, most: int, text: str) -> int:
-    """The number, or 0 where the text has none."""
+    """The number in the text, or 0 if there is none."""
     if digits is None:
         return 0
     number = int(digits) if len(digits) < 10 else most + 1

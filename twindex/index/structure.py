@@ -1,8 +1,8 @@
-"""FAISS structures that keep 64-bit ids: made from a spec, trained, listed, compared.
+"""FAISS structures with 64-bit ids: making them from a spec, training, listing and comparing them.
 
-Ids are kept in one of two ways. An inverted file (IVF) stores them itself and is never wrapped: `IndexIDMap` over an
-IVF maps ids to wrong vectors after a removal. Everything else is wrapped in `IndexIDMap`; its sibling `IndexIDMap2`
-adds a hash table for looking vectors up by id, which nothing here does.
+There are two ways to store ids. An inverted file (IVF) stores them itself and must not be wrapped: `IndexIDMap` over an
+IVF maps ids to wrong vectors after a removal. Everything else is wrapped in `IndexIDMap`. The similar `IndexIDMap2`
+adds a hash table for looking up vectors by id, which is not needed here.
 """
 
 import faiss
@@ -12,20 +12,20 @@ from twindex.index.spec import IndexSpec
 from twindex.types import Float32, Int64
 
 Description = tuple[tuple[str, int, int, int], ...]
-"""For each part of a structure, from the outside in: its class, length of a vector, metric and number of cells."""
+"""For each part of a structure, from the outside in: class, length of a vector, metric and number of cells."""
 
 _GRAPH_CONSTRUCTION_BREADTH = 200
-# SQ8 clips components outside the range it was trained on, and later references go beyond it: widen it by so much of
-# its width at either end.
+# SQ8 clips components outside the range it was trained on, and later references can exceed it. Widen the range at
+# either end by this share of its width.
 _RANGE_MARGIN = 0.25
 
 
 def empty_structure(spec: IndexSpec, dim: int) -> faiss.Index:
-    """A structure without references, untrained where the spec needs training.
+    """An empty structure, not yet trained if the spec needs training.
 
     Args:
-        spec: What to make.
-        dim: Length of a vector; `spec.check_dim` has accepted it.
+        spec: The structure to make.
+        dim: Length of a vector, which `spec.check_dim` has accepted.
 
     Returns:
         A FAISS index that takes `add_with_ids`.
@@ -34,19 +34,19 @@ def empty_structure(spec: IndexSpec, dim: int) -> faiss.Index:
     if spec.is_graph:
         bare.hnsw.efConstruction = _GRAPH_CONSTRUCTION_BREADTH
     if spec.cells:
-        # Kept by the structure, and by its serialised form.
+        # The serialised form includes this setting.
         faiss.extract_index_ivf(bare).nprobe = spec.probed_cells
         return bare
     return faiss.IndexIDMap(bare)
 
 
 def exhaustive_structure(dim: int) -> faiss.Index:
-    """A structure that computes every distance: what stands in below a spec's training minimum."""
+    """A structure that computes every distance; used if there are too few references to train the spec's."""
     return faiss.IndexIDMap(faiss.IndexFlatL2(dim))
 
 
 def train(structure: faiss.Index, sample: Float32) -> None:
-    """Fit the structure to vectors. FAISS seeds its k-means, so the same sample gives the same centroids.
+    """Train the structure. FAISS seeds its k-means, so the same sample gives the same centroids.
 
     Args:
         structure: Changed in place.
@@ -56,7 +56,7 @@ def train(structure: faiss.Index, sample: Float32) -> None:
     quantiser = getattr(leaf, "pq", None)
     rotation = _rotation(structure)
     if rotation is not None:
-        # By default OPQ rotates for 256 codewords, whatever quantiser follows it.
+        # By default OPQ assumes 256 codewords, whatever quantiser follows it.
         bits = quantiser.nbits if quantiser is not None else 8
         rotation.pq = stand_in = faiss.ProductQuantizer(rotation.d_out, rotation.M, bits)
         _silence(stand_in.cp)
@@ -67,16 +67,16 @@ def train(structure: faiss.Index, sample: Float32) -> None:
     if hasattr(leaf, "sq"):
         leaf.sq.rangestat_arg = _RANGE_MARGIN
     if hasattr(leaf, "do_polysemous_training"):
-        # Orders the codewords for a Hamming filter that no search here uses; it takes most of the training time.
+        # It orders the codewords for a Hamming filter that is not used here, and takes most of the training time.
         leaf.do_polysemous_training = False
     structure.train(sample)
     if rotation is not None:
-        # The structure outlives the stand-in, which it does not own.
+        # The structure does not own the stand-in, and outlives it.
         rotation.pq = None
 
 
 def parts(structure: faiss.Index) -> tuple[faiss.Index, ...]:
-    """The structure and what it wraps, from the outside in, each as its own class."""
+    """The structure and the structures inside it, from the outside in, each with its own class."""
     chain = [faiss.downcast_index(structure)]
     while isinstance(chain[-1], faiss.IndexIDMap | faiss.IndexPreTransform):
         chain.append(faiss.downcast_index(chain[-1].index))
@@ -84,7 +84,7 @@ def parts(structure: faiss.Index) -> tuple[faiss.Index, ...]:
 
 
 def describe(structure: faiss.Index) -> Description:
-    """What a structure is made of."""
+    """The parts of a structure, for comparison."""
     return tuple(
         (_class_name(part), int(part.d), int(part.metric_type), int(getattr(part, "nlist", 0)))
         for part in parts(structure)
@@ -92,7 +92,7 @@ def describe(structure: faiss.Index) -> Description:
 
 
 def _class_name(part: faiss.Index) -> str:
-    # FAISS's factory and its reader have two names for one structure: IndexFlat for L2, and IndexFlatL2.
+    # FAISS's factory and its reader use different classes for the same structure: IndexFlat and IndexFlatL2.
     return "IndexFlat" if isinstance(part, faiss.IndexFlat) else type(part).__name__
 
 
@@ -110,7 +110,7 @@ def stored_ids(structure: faiss.Index) -> Int64:
     kept = [np.empty(0, dtype=np.int64)]
     for cell in range(lists.nlist):
         size = lists.list_size(cell)
-        # An empty list may have no memory behind it; the view is copied before FAISS can move it.
+        # An empty list may have no memory; copy the view before FAISS can move the list.
         if size:
             kept.append(faiss.rev_swig_ptr(lists.get_ids(cell), size).copy())
     return np.concatenate(kept)
@@ -127,5 +127,5 @@ def _rotation(structure: faiss.Index) -> faiss.OPQMatrix | None:
 
 
 def _silence(clustering: faiss.ClusteringParameters) -> None:
-    """Keep k-means from printing on standard error that it wants more points; the spec's minimum has decided that."""
+    """Keep k-means from printing a request for more points on stderr; the spec's minimum has settled that already."""
     clustering.min_points_per_centroid = 1

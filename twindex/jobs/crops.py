@@ -7,11 +7,13 @@ from pathlib import Path
 from twindex.embedder.faces.reader import FaceReader
 from twindex.embedder.photos.files import read_photo, source_digest
 from twindex.errors import PhotoError
+from twindex.files.durable import PUBLIC, remove_leftovers, write_file
 from twindex.jobs.plan import PlannedPhoto
 from twindex.running.pipeline import READERS, run_pipeline
 
 Refused = tuple[PlannedPhoto, PhotoError]
 _NAME = re.compile(r"[0-9a-f]{16}\.jpg")
+_ABANDONED_AFTER_S = 3600.0  # no crop takes an hour to write
 
 
 def write_crops(
@@ -34,8 +36,7 @@ def write_crops(
     refused: list[Refused] = []
     written: set[Path] = set()
 
-    def crop(numbered: tuple[int, PlannedPhoto]) -> Path | Refused:
-        number, photo = numbered
+    def crop(photo: PlannedPhoto) -> Path | Refused:
         try:
             content = read_photo(Path(photo.path))
             target = folder / photo.subject / f"{source_digest(content)[:16]}.jpg"
@@ -45,10 +46,7 @@ def write_crops(
         except PhotoError as error:
             return photo, error
         target.parent.mkdir(parents=True, exist_ok=True)
-        # By number: two files of the same bytes may be read at the same time.
-        partial = target.with_suffix(f".{number}.partial")
-        partial.write_bytes(sample.crop)
-        partial.replace(target)
+        write_file(target, (sample.crop,), mode=PUBLIC)
         return target
 
     def count(batch: list[Path | Refused]) -> None:
@@ -59,8 +57,10 @@ def write_crops(
             else:
                 refused.append(one)
 
-    run_pipeline(enumerate(photos), crop, list, count, readers=READERS, batch=16)
+    run_pipeline(photos, crop, list, count, readers=READERS, batch=16)
     for kept in folder.glob("*/*.jpg"):
         if kept not in written and _NAME.fullmatch(kept.name):
             kept.unlink()
+    for subject in {kept.parent for kept in written}:
+        remove_leftovers(subject, _ABANDONED_AFTER_S)
     return refused

@@ -1,1 +1,1 @@
-"""How work runs: stages side by side, and stops in good order."""
+"""How work runs in parallel stages, and how it stops cleanly."""

@@ -1,4 +1,4 @@
-"""Stages that work at the same time, in bounded memory and in order: read many, embed in batches, commit."""
+"""Three stages that work at the same time: read, embed in batches, commit; in order and in bounded memory."""
 
 import os
 from collections import deque
@@ -16,7 +16,7 @@ Embedded = TypeVar("Embedded")
 def in_order(
     items: Iterable[Item], work: Callable[[Item], Read], pool: ThreadPoolExecutor, ahead: int
 ) -> Iterator[Read]:
-    """Results of `work` in the order of `items`; at most `ahead` items are under way or waiting to be taken."""
+    """Results of `work` in the order of `items`; at most `ahead` items are in work or waiting to be taken."""
     waiting: deque[Future[Read]] = deque()
     source = iter(items)
     try:
@@ -45,13 +45,13 @@ def run_pipeline(
     readers: int,
     batch: int,
 ) -> None:
-    """Read with `readers` threads, embed batches in another, commit in the caller's; all of them overlap.
+    """Read in `readers` threads, embed batches in another thread, commit in the caller's; all three overlap.
 
     Args:
         items: What to read; taken lazily.
-        read, embed, commit: The stages. An exception of any of them stops the pipeline and is raised.
-        readers: Threads that read.
-        batch: Items embedded together; at most four batches are in memory.
+        read, embed, commit: The stages. An exception in any of them stops the pipeline and is raised.
+        readers: How many threads read.
+        batch: How many items are embedded together; at most four batches are in memory.
     """
     with ThreadPoolExecutor(readers, "read") as reading, ThreadPoolExecutor(1, "embed") as embedding:
         captured = in_order(items, read, reading, ahead=2 * batch)

@@ -1,7 +1,7 @@
-"""Stopping in order: a signal that comes during a transaction takes effect at its end.
+"""Stopping cleanly: a signal that arrives during a transaction takes effect when the transaction ends.
 
-A handler that raises in the middle of one can leave its connection open, with a lock that the program itself then waits
-for. Python runs handlers in the main thread only, so only transactions of that thread need this.
+A signal handler that raises in the middle of a transaction can leave its connection open, with a lock that the program
+then waits for itself. Python runs handlers only in the main thread, so only that thread's transactions need this.
 """
 
 import signal
@@ -14,7 +14,7 @@ Handler = Callable[[int, FrameType | None], object]
 
 
 class _Transactions:
-    """Those of the main thread: how many are open, and what waits for their end."""
+    """The main thread's transactions: how many are open, and which handler waits for their end."""
 
     open: int = 0
     waiting: Callable[[], object] | None = None
@@ -22,7 +22,7 @@ class _Transactions:
 
 
 def handle(number: signal.Signals, handler: Handler) -> None:
-    """Call a handler when a signal comes, or when the transactions that are open then have ended."""
+    """Call a handler when a signal arrives, or after the transactions that are open at that moment."""
     _Transactions.over = False
 
     def deferred(given: int, frame: FrameType | None) -> None:
@@ -37,13 +37,13 @@ def handle(number: signal.Signals, handler: Handler) -> None:
 
 
 def end_handling() -> None:
-    """Call no handler any more: the work is done, and one that raises while the interpreter ends shows a traceback."""
+    """Ignore signals from now on: the work is done, and a handler that raises during exit would print a traceback."""
     _Transactions.over = True
 
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Let signals wait until the block has ended."""
+    """Delay signals until the block has ended."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

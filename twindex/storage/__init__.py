@@ -1,7 +1,10 @@
-"""The metadata store: SQLite through SQLAlchemy. `Store` is the way in; the rest are the values it speaks in."""
+"""The metadata store: SQLite through SQLAlchemy.
+
+`Store` is the entry point; the rest are the values it takes and returns.
+"""
 
 from twindex.storage.checks.consistency import Inconsistency
-from twindex.storage.checks.summary import Contents
+from twindex.storage.checks.summary import Summary
 from twindex.storage.rows.enrolment import CONSENT_REQUIRED
 from twindex.storage.sqlite.journal import APPLICATION_ID
 from twindex.storage.store import Store
@@ -40,7 +43,6 @@ __all__ = [
     "AuditRow",
     "Change",
     "ChangeKind",
-    "Contents",
     "Damage",
     "Enrolment",
     "EnrolmentRequest",
@@ -65,6 +67,7 @@ __all__ = [
     "StoredThreshold",
     "SubjectDetail",
     "SubjectSummary",
+    "Summary",
     "TemplateKey",
     "subject_name",
 ]

@@ -1,4 +1,4 @@
-"""Making a gallery's database: complete under a temporary name, then given its own."""
+"""Making a gallery's database: it is filled under a temporary name, then published under its own."""
 
 import os
 import secrets
@@ -10,7 +10,7 @@ from sqlalchemy import insert
 
 from twindex.encryption.keys import DerivedKeys, GalleryKey, new_keys
 from twindex.errors import UsageError
-from twindex.files.publishing import publish
+from twindex.files.durable import publish
 from twindex.storage.rows.generations import activate_generation, insert_generation
 from twindex.storage.schema.migrations import migrate
 from twindex.storage.schema.tables import GALLERY
@@ -22,16 +22,16 @@ from twindex.storage.values.records import GenerationSpec
 def create_database(
     path: Path, *, keep_crops: bool, generation: GenerationSpec | None, key: GalleryKey | None = None
 ) -> None:
-    """Make a new database; a crash leaves at most a temporary file that nothing ever reads.
+    """Make a new database. A crash leaves at most a temporary file that nothing ever reads.
 
     Args:
-        path: Where no file exists yet.
+        path: The file to make.
         keep_crops: Whether the gallery keeps the crops it enrols from.
-        generation: The first one, active from the start.
-        key: What it is encrypted with, if it is to be.
+        generation: The first generation, active from the start.
+        key: The key to encrypt the database with; None leaves it unencrypted.
 
     Raises:
-        UsageError: If there is a file already, or the folder cannot be written.
+        UsageError: If the file exists already, or the folder cannot be written.
         ValueError: If the generation's fingerprint is not ASCII.
     """
     if os.path.lexists(path):
@@ -56,9 +56,9 @@ def make_private_file(path: Path) -> None:
     """An empty file for a new database.
 
     Raises:
-        OSError: It cannot be made, or there is one.
+        OSError: The file exists already, or cannot be made.
     """
-    # Faces can be rebuilt from templates: the file is for its owner alone, and SQLite gives journals its mode.
+    # Only the owner may read it, since faces can be rebuilt from templates; SQLite's journals copy its permissions.
     os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 

@@ -1,6 +1,7 @@
-"""Giving a gallery's database another key, its first one, or none: a sound new file takes the old one's name.
+"""Encrypting a gallery's database with another key, for the first time, or no longer.
 
-SQLCipher can change a key in place but not encrypt a plain file, and leaves the salt, which tells a wrong key here.
+The content is copied to a new file, which is checked and then replaces the old one. SQLCipher could change a key in
+place, but it cannot encrypt a plain file, and it keeps the salt, by which a wrong key is recognised here.
 """
 
 import os
@@ -13,7 +14,7 @@ from typing import Any
 
 from twindex.encryption.keys import DerivedKeys, GalleryKey, matching_keys, new_keys
 from twindex.errors import EncryptionKeyError, IntegrityError, UsageError
-from twindex.files.durability import synchronise
+from twindex.files.durable import replace
 from twindex.storage.checks.inspection import inspect
 from twindex.storage.creation import make_private_file
 from twindex.storage.rows.audit import Audit
@@ -21,7 +22,7 @@ from twindex.storage.schema.migrations import MIGRATIONS
 from twindex.storage.sqlite.database import Database
 from twindex.storage.sqlite.driver import key_literal, settle, sqlcipher, unlock
 from twindex.storage.sqlite.faults import translated_faults
-from twindex.storage.sqlite.gallery_lock import Occupancy
+from twindex.storage.sqlite.gallery_lock import GalleryLock
 from twindex.storage.sqlite.journal import APPLICATION_ID, connection_uri, read_header
 
 _BLOCK = 1 << 20
@@ -31,27 +32,29 @@ _LEFTOVERS = "rekey"
 def rekey_database(
     path: Path, present: GalleryKey | None, wanted: GalleryKey | None, discard_copies: Callable[[], None]
 ) -> None:
-    """Encrypt a database with another key, or with none.
+    """Encrypt a database with another key, or remove its encryption.
 
-    A crash leaves the old file or the new one under the database's name, and at most a folder that the next opening
-    for writing removes. The old file's bytes are overwritten where they lie.
+    A crash leaves either the old file or the new one under the database's name, and at most one extra folder, which is
+    removed when the database is next opened for writing. The old file's bytes are overwritten in place.
 
     Args:
-        path: Of the database.
-        present: What it is encrypted with, if it is.
-        wanted: What it is to be encrypted with; None for not at all.
-        discard_copies: Removes what else is encrypted with the present key, or not at all; called when the new file is
-            sound and before it takes the name. It must be nothing that the database cannot do without.
+        path: The database.
+        present: The key it is encrypted with now; None if it is not encrypted.
+        wanted: The new key; None to store the database unencrypted.
+        discard_copies: Removes every other file that holds the gallery's data under the old key or unencrypted. It is
+            called when the new file has been checked, just before the replacement, and must not remove anything that
+            the database needs.
 
     Raises:
-        UsageError: Somebody has the gallery open, it is of an older schema, or it is not encrypted and shall stay so.
-        EncryptionKeyError: The present key is missing, wrong, or given to a gallery that is not encrypted.
-        IntegrityError: The gallery is damaged; it is as it was.
+        UsageError: Another program has the gallery open, or its schema is older than this version's.
+        EncryptionKeyError: The present key is missing, wrong, or given for a gallery that is not encrypted; or the
+            gallery is not encrypted and no new key is given.
+        IntegrityError: The gallery is damaged; it is unchanged.
     """
     before = matching_keys(path, read_header(path).encryption, present)
     if before is None and wanted is None:
         raise EncryptionKeyError(f"The gallery's database {str(path)!r} is not encrypted, and no new key was given.")
-    occupancy = Occupancy(path.parent, "exclusive")
+    lock = GalleryLock(path.parent, "exclusive")
     try:
         remove_leftovers(path)
         folder = path.with_name(f".{path.name}.{secrets.token_hex(8)}.{_LEFTOVERS}")
@@ -61,21 +64,21 @@ def rekey_database(
         finally:
             shutil.rmtree(folder)
     finally:
-        occupancy.close()
+        lock.close()
 
 
 def remove_leftovers(path: Path) -> None:
-    """Remove what a killed `rekey_database` left beside a database; not while one is under way.
+    """Remove the folders that a killed `rekey_database` left beside a database; not while a rekeying is running.
 
     Raises:
-        OSError: It cannot be removed.
+        OSError: A folder cannot be removed.
     """
     for folder in leftovers(path):
         shutil.rmtree(folder)
 
 
 def leftovers(path: Path) -> list[Path]:
-    """The folders of a rekeying of this database that is under way, or was killed."""
+    """The folders of rekeyings of this database, running or killed."""
     return list(path.parent.glob(f".{path.name}.*.{_LEFTOVERS}"))
 
 
@@ -89,16 +92,15 @@ def _replace(
     _refuse_unsound(new, keys)
     _account(new, keys, was_encrypted=before is not None)
     discard_copies()
-    # A writer that was killed before its journal was synced leaves pages in it that SQLite takes for nothing.
+    # If a writer was killed before its journal was synced, SQLite ignores the journal, but old pages are still in it.
     discard(path.with_name(f"{path.name}-journal"))
     with path.open("r+b", buffering=0) as old:
-        new.replace(path)
-        synchronise(path.parent)
+        replace(new, path)
         overwrite(old.fileno())
 
 
 def _alone(driver: Any, path: Path, keys: DerivedKeys | None) -> Any:
-    """A connection to a database that no other program has open with a write-ahead log, and that has none now."""
+    """A connection to a database that no other program uses, after any write-ahead log has been removed."""
     connection = driver.connect(connection_uri(path, read_only=False), uri=True, isolation_level=None, timeout=1.0)
     try:
         settle(connection)
@@ -122,16 +124,16 @@ def _alone(driver: Any, path: Path, keys: DerivedKeys | None) -> Any:
 
 
 def _copy(connection: Any, path: Path, new: Path, keys: DerivedKeys | None) -> None:
-    """Write the whole content of a database, but for the snapshots it lists, to an empty file."""
+    """Copy the whole database to an empty file, except for the list of snapshots."""
     literal = "" if keys is None else key_literal(keys)
     connection.execute("ATTACH DATABASE ? AS new KEY ?", (connection_uri(new, read_only=False), literal))
-    # Reading keeps others from writing to the old one. Were both locked for writing, SQLite would commit by a file of
-    # its own beside them, which a kill leaves there.
+    # A read lock is enough to keep others from writing to the old file. With write locks on both files, SQLite would
+    # commit through an extra file beside them, which a kill would leave there.
     connection.execute("BEGIN")
     connection.execute("SELECT count(*) FROM main.sqlite_master").fetchone()
     connection.execute("SELECT sqlcipher_export('new')").fetchone()
     connection.execute("UPDATE new.generations SET snapshot = NULL")
-    # The export carries neither over.
+    # `sqlcipher_export` copies neither of these.
     connection.execute(f"PRAGMA new.application_id = {APPLICATION_ID}")
     connection.execute(f"PRAGMA new.user_version = {len(MIGRATIONS)}")
     tables = [name for (name,) in connection.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'")]
@@ -142,7 +144,7 @@ def _copy(connection: Any, path: Path, new: Path, keys: DerivedKeys | None) -> N
         if old_rows != new_rows:
             raise IntegrityError(
                 f"The copy of the gallery's database {str(path)!r} has {new_rows} rows in {table!r}, expected "
-                f"{old_rows}; the gallery is as it was. Run `twindex doctor`."
+                f"{old_rows}; the gallery is unchanged. Run `twindex doctor`."
             )
     connection.execute("COMMIT")
     connection.execute("DETACH DATABASE new")
@@ -156,42 +158,42 @@ def _refuse_unsound(new: Path, keys: DerivedKeys | None) -> None:
         database.close()
     if findings:
         raise IntegrityError(
-            f"The gallery is damaged, and is as it was: {findings[0].text} ({len(findings)} findings) "
-            "Run `twindex doctor` first, which says how to mend it."
+            f"The gallery is damaged and was left unchanged: {findings[0].text} ({len(findings)} findings) "
+            "Run `twindex doctor` first, which says how to repair it."
         )
 
 
 def _account(new: Path, keys: DerivedKeys | None, *, was_encrypted: bool) -> None:
-    """A row in the new database's audit, which appears with it or not at all."""
+    """Record the rekeying in the new database's audit, so that both take effect together."""
     database = Database(new, read_only=False, keys=keys)
     try:
         Audit(database).add("rekey", {"was_encrypted": was_encrypted, "encrypted": keys is not None})
         if not database.truncate_journal():
-            raise IntegrityError(f"The new database {str(new)!r} has a journal; the gallery is as it was. Try again.")
+            raise IntegrityError(f"The new database {str(new)!r} has a journal; the gallery is unchanged. Try again.")
     finally:
         database.close()
 
 
 def refuse_shared(files: Iterable[Path]) -> None:
-    """Refuse files that have another name, a backup's perhaps: overwriting one would overwrite the other.
+    """Refuse files that have a second name, perhaps in a backup, because overwriting one overwrites the other.
 
     Raises:
-        UsageError: One has.
+        UsageError: A file has a second name.
     """
     for file in files:
-        with suppress(FileNotFoundError):  # a snapshot that was replaced meanwhile
+        with suppress(FileNotFoundError):  # a snapshot may have been replaced meanwhile
             if not file.is_symlink() and file.stat().st_nlink > 1:
                 raise UsageError(
-                    f"{str(file)!r} has another name somewhere (a hard link), and a change of the key overwrites what "
-                    "both show. Make that other file a copy of its own, or remove it, and try again."
+                    f"{str(file)!r} has a second name somewhere (a hard link), and changing the key overwrites the "
+                    "data under both. Make the other file a separate copy, or remove it, and try again."
                 )
 
 
 def discard(path: Path) -> None:
-    """Overwrite a file and remove it, if there is one. A symbolic link is removed; what it leads to is left alone.
+    """Overwrite a file and remove it, if it exists. Of a symbolic link, only the link itself is removed.
 
     Raises:
-        OSError: It cannot be written or removed.
+        OSError: The file cannot be written or removed.
     """
     if path.is_symlink():
         path.unlink()
@@ -202,13 +204,13 @@ def discard(path: Path) -> None:
 
 
 def overwrite(descriptor: int) -> None:
-    """Write zeros over a file where it lies; a file system or disk that writes elsewhere keeps what was there.
+    """Write zeros over a file in place. A disk or file system that redirects writes may still keep the old bytes.
 
     Raises:
-        OSError: It cannot be written.
+        OSError: The file cannot be written.
     """
-    left = os.fstat(descriptor).st_size
+    remaining = os.fstat(descriptor).st_size
     os.lseek(descriptor, 0, os.SEEK_SET)
-    while left > 0:
-        left -= os.write(descriptor, bytes(min(_BLOCK, left)))
+    while remaining > 0:
+        remaining -= os.write(descriptor, bytes(min(_BLOCK, remaining)))
     os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""The gallery's database: the only truth, of which indexes are copies."""
+"""The gallery's database: the only source of truth; indexes are copies of it."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -20,7 +20,7 @@ from twindex.storage.checks.consistency import (
     raise_counters,
 )
 from twindex.storage.checks.inspection import inspect
-from twindex.storage.checks.summary import Contents, read_contents
+from twindex.storage.checks.summary import Summary, read_summary
 from twindex.storage.creation import create_database
 from twindex.storage.rekeying import remove_leftovers
 from twindex.storage.rows.audit import Audit, record
@@ -46,13 +46,13 @@ _GALLERY = select(
 
 
 class Store:
-    """An open gallery database, safe to use from several threads. Made by `create` or `open`.
+    """An open gallery database, safe to use from several threads. Use `create` or `open` to get one.
 
     Attributes:
         references: References and templates.
-        subjects: The enrolled.
-        changes: The log an index replays.
-        generations: Searchable indexes.
+        subjects: The enrolled people.
+        changes: The log that an index replays.
+        generations: The searchable indexes.
         jobs: Batch jobs.
         audit: Who did what.
     """
@@ -78,13 +78,13 @@ class Store:
         """Make a new gallery database and open it.
 
         Args:
-            path: Where no file exists yet.
+            path: The file to make.
             keep_crops: Whether crops are kept, so that another model can re-embed them.
-            generation: The first generation, active from the start; None makes a gallery that answers nothing yet.
-            key: What the gallery is encrypted with; by default the environment's, and without one it is not encrypted.
+            generation: The first generation, active from the start; None makes a gallery that answers no query yet.
+            key: The key to encrypt with; by default the one in the environment. Without a key nothing is encrypted.
 
         Raises:
-            UsageError: If there is a file already, or the folder cannot be written.
+            UsageError: If the file exists already, or the folder cannot be written.
             EncryptionKeyError: If the environment names a key that cannot be used.
             ValueError: If the generation's fingerprint is not ASCII.
         """
@@ -96,18 +96,18 @@ class Store:
     def open(cls, path: Path, *, read_only: bool = False, key: GalleryKey | None = None) -> Self:
         """Open a gallery database, and bring an older schema up to date.
 
-        Read-only means that nothing that is held is changed; an older schema is brought up to date all the same, where
-        the file can be written, so that a newer Twindex answers at once.
+        A read-only store changes no content. An older schema is still brought up to date if the file is writable, so
+        that a newer Twindex can answer at once.
 
         Args:
-            path: Of the database.
-            read_only: Open it without the means to change it.
-            key: What it is encrypted with; by default the environment's.
+            path: The database.
+            read_only: Open it so that it cannot be changed.
+            key: The key it is encrypted with; by default the one in the environment.
 
         Raises:
-            UsageError: If there is none, or it is of an older schema and cannot be written.
-            EncryptionKeyError: If the key is missing, wrong, or given to a gallery that is not encrypted.
-            IntegrityError: If the file is empty, damaged, not a gallery's, or of a newer schema.
+            UsageError: If the file does not exist, or has an older schema and cannot be written.
+            EncryptionKeyError: If the key is missing, wrong, or given for a gallery that is not encrypted.
+            IntegrityError: If the file is empty, damaged, not a gallery, or has a newer schema.
         """
         header = read_header(path)
         keys = matching_keys(path, header.encryption, key or environment_key())
@@ -128,12 +128,12 @@ class Store:
 
     @staticmethod
     def foreign_definitions(path: Path) -> list[str]:
-        """What in a database from elsewhere is not as Twindex makes it; nothing that it defines is run or changed.
+        """How a foreign database's schema differs from Twindex's; nothing in the database is run or changed.
 
         Raises:
-            UsageError: If there is no file.
-            EncryptionKeyError: If the environment's key is missing, wrong, or not needed.
-            IntegrityError: If the file is empty, damaged or not a gallery's.
+            UsageError: If the file does not exist.
+            EncryptionKeyError: If the key in the environment is missing, wrong, or not needed.
+            IntegrityError: If the file is empty, damaged or not a gallery.
         """
         keys = matching_keys(path, read_header(path).encryption, environment_key())
         database = Database(path, read_only=True, keys=keys)
@@ -155,51 +155,51 @@ class Store:
         self.close()
 
     def one_state(self) -> AbstractContextManager[None]:
-        """Let what this thread reads inside the block be of one state, whatever other processes write; for short."""
+        """Read one consistent state inside the block, whatever others write. Keep the block short."""
         return self._database.one_state()
 
     @property
     def sealer(self) -> FileSealer | None:
-        """What encrypts the files beside the database; None for a gallery that is not encrypted."""
+        """Encrypts the files beside the database; None for a gallery that is not encrypted."""
         keys = self._database.keys
         return None if keys is None else FileSealer(keys.files)
 
     def gallery(self) -> GalleryRecord:
-        """What the gallery says of itself."""
+        """The gallery's own record: its id, settings and threshold."""
         with self._database.read() as connection:
             row = connection.execute(_GALLERY).one()
         threshold = None if row.threshold is None else StoredThreshold(**row.threshold)
         return GalleryRecord(row.gallery_id, row.keep_crops, row.created, threshold, row.consent_required)
 
     def set_threshold(self, threshold: StoredThreshold | None) -> None:
-        """Set the gallery's operating point, or take it away."""
+        """Set the gallery's operating point, or remove it."""
         stored = None if threshold is None else asdict(threshold)
         with self._database.write() as connection:
             connection.execute(update(GALLERY).values(threshold=stored))
-            told = ("probability", "target_fpir", "gallery_size", "fingerprint", "method")
-            record(connection, "calibrate", {name: None if stored is None else stored[name] for name in told})
+            recorded = ("probability", "target_fpir", "gallery_size", "fingerprint", "method")
+            record(connection, "calibrate", {name: None if stored is None else stored[name] for name in recorded})
 
     def require_consent(self, required: bool) -> None:
-        """Say whether enrolling a new face takes a consent; those enrolled already stay."""
+        """Set whether a new face needs a consent to be enrolled; faces enrolled before are unaffected."""
         with self._database.write() as connection:
             connection.execute(update(GALLERY).values(consent_required=required))
             record(connection, "settings", {"consent_required": required})
 
     def search_files(self, folder: Path, values: Sequence[bytes]) -> "FileSearch":
         """Look for erased values in every file below a folder; see `file_search.py`."""
-        from twindex.storage.checks.file_search import search_files  # needs NumPy, which other commands do without
+        from twindex.storage.checks.file_search import search_files  # imports NumPy, which most commands do not need
 
         return search_files(self._database, folder, values)
 
     def rewrite(self) -> None:
-        """Write the database anew from what is kept; see `Database.rewrite`."""
+        """Rewrite the whole database file without its unused parts; see `Database.rewrite`."""
         self._database.rewrite()
 
     def export_subject(self, name: str, path: Path) -> int:
         """Write everything held about a subject to a new archive; see `subject_export.py`.
 
         Returns:
-            How many references it has.
+            How many references the subject has.
         """
         return export_subject(self._database, name, path)
 
@@ -207,7 +207,7 @@ class Store:
         """Remove erased bytes that a pending erasure left in the write-ahead log.
 
         Returns:
-            True if none are left; False while a reader still needs the log.
+            True if no erased bytes are left; False while a reader still needs the log.
         """
         return self._database.truncate_journal()
 
@@ -219,29 +219,29 @@ class Store:
         """
         self._database.copy_to(path)
 
-    def contents(self) -> Contents:
-        """What the database holds, in numbers."""
-        return read_contents(self._database)
+    def summary(self) -> Summary:
+        """The database in numbers."""
+        return read_summary(self._database)
 
     def forget_snapshots(self) -> None:
-        """Say of every generation that no file holds its index, as after a move to another place."""
+        """Record that no generation has a snapshot file, as after a move to another place."""
         with self._database.write() as connection:
             forget_all_snapshots(connection)
 
     def inconsistencies(self) -> list[Inconsistency]:
-        """Where tables do not agree with each other; an empty list if they do."""
+        """Where the tables contradict each other; an empty list if they do not."""
         return inconsistencies(self._database)
 
     def erase_orphans(self) -> int:
-        """Remove captured faces that no reference holds, which an erasure would not reach; returns how many."""
+        """Remove captured faces without a reference, which no erasure would reach; returns how many there were."""
         return erase_orphans(self._database)
 
     def log_enrolments(self) -> None:
-        """Log those references as enrolled of which the log of changes does not say so."""
+        """Add the missing enrolments to the log of changes."""
         log_enrolments(self._database)
 
     def raise_counters(self) -> None:
-        """Make sure that no id that was ever given is given again."""
+        """Make sure that no id is ever given twice."""
         raise_counters(self._database)
 
     def check(self) -> list[Damage]:
@@ -249,13 +249,13 @@ class Store:
         return inspect(self._database)
 
     def unsound(self) -> list[str]:
-        """A sentence for each damage, or, where there is none, for each inconsistency; empty if all is sound."""
-        return [damage.text for damage in self.check()] or [one.text for one in self.inconsistencies()]
+        """One sentence for each damage or, if nothing is damaged, for each inconsistency; empty if all is sound."""
+        return [damage.text for damage in self.check()] or [finding.text for finding in self.inconsistencies()]
 
 
 def _bring_up_to_date(database: Database) -> None:
     with database.read() as connection:
-        # The header of an encrypted database tells nothing before it is open.
+        # The application id of an encrypted database can only be read once it is open.
         refuse_stranger(connection.exec_driver_sql("PRAGMA application_id").scalar_one(), database.path)
         version = schema_version(connection)
     if version > len(MIGRATIONS):
@@ -283,5 +283,5 @@ def _refuse_missing_tables(connection: Connection, path: Path) -> None:
     missing = sorted(set(METADATA.tables) - found)
     if missing:
         raise IntegrityError(
-            f"The gallery's database {str(path)!r} lacks the tables {', '.join(missing)}; restore a backup."
+            f"The gallery's database {str(path)!r} is missing the tables {', '.join(missing)}; restore a backup."
         )

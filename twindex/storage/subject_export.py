@@ -11,9 +11,9 @@ from typing import Any, BinaryIO
 
 from sqlalchemy import Connection, select
 
+from twindex.files.durable import private_file
 from twindex.files.export_target import publish_archive, refuse_target
-from twindex.files.publishing import private_file
-from twindex.files.work_folder import partial_folder, remove_abandoned
+from twindex.files.work_folder import remove_abandoned, work_folder
 from twindex.storage.rows.audit import record, rows_about
 from twindex.storage.rows.reference_lookup import select_references
 from twindex.storage.rows.references import select_crop
@@ -34,22 +34,22 @@ def export_subject(database: Database, name: str, path: Path) -> int:
 
     Args:
         database: Open for writing.
-        name: The subject's.
-        path: Where no file exists yet, outside the gallery's folder.
+        name: The subject's name.
+        path: The archive to make, outside the gallery's folder.
 
     Returns:
         How many references the subject has.
 
     Raises:
-        UsageError: If nobody has this name, the file exists, or it lies in the gallery's folder or in none.
+        UsageError: If nobody has this name, the file exists, its folder is missing, or it lies in the gallery's folder.
         IntegrityError: If a template or a crop is not what was written.
-        OSError: If the archive cannot be written; nothing is left of it.
+        OSError: If the archive cannot be written; no part of it is left.
     """
     remove_abandoned(path)
     refuse_target(path, database.path.parent)
-    with partial_folder(path) as folder:
+    with work_folder(path) as folder:
         archive = folder / "archive"
-        # Before the archive has its name: none is ever about of which the audit does not know.
+        # Audit first, then publish: no archive may exist that the audit does not list.
         with database.write() as connection, private_file(archive) as stream:
             references = _write(connection, name, stream)
         publish_archive(archive, path)
@@ -57,15 +57,15 @@ def export_subject(database: Database, name: str, path: Path) -> int:
 
 
 def _write(connection: Connection, name: str, stream: BinaryIO) -> int:
-    """Write the archive and the audit of it, which is in the archive too; returns how many references there are."""
+    """Write the archive and record it in the audit, which the archive includes; returns the number of references."""
     subject_id = find_subject(connection, name)
     references = select_references(connection, REFERENCES.c.subject_id == subject_id)
     record(connection, "export", {"references": len(references)}, [subject_id])
     held = _held(connection, subject_id, references)
     with zipfile.ZipFile(stream, "w") as archive:
-        for one in references:
-            if crop := select_crop(connection, one.reference):
-                archive.writestr(_crop_file(one), crop)
+        for reference in references:
+            if crop := select_crop(connection, reference.reference):
+                archive.writestr(_crop_file(reference), crop)
         text = json.dumps(held, indent=1, ensure_ascii=False, allow_nan=False)
         archive.writestr("subject.json", text, zipfile.ZIP_DEFLATED)
     return len(references)
@@ -74,7 +74,7 @@ def _write(connection: Connection, name: str, stream: BinaryIO) -> int:
 def _held(connection: Connection, subject_id: int, references: list[ReferenceRecord]) -> dict[str, Any]:
     columns = (SUBJECTS.c.name, SUBJECTS.c.details, SUBJECTS.c.created)
     subject = connection.execute(select(*columns).where(SUBJECTS.c.id == subject_id)).one()
-    ids = [one.reference for one in references]
+    ids = [reference.reference for reference in references]
     return {
         "schema": SCHEMA,
         "exported": datetime.now(UTC).isoformat(),
@@ -85,30 +85,30 @@ def _held(connection: Connection, subject_id: int, references: list[ReferenceRec
             "created": subject.created.isoformat(),
             "metadata": subject.details,
         },
-        "references": [_reference(connection, one) for one in references],
+        "references": [_reference(connection, reference) for reference in references],
         "job_items": _job_items(connection, subject.name, ids),
         "audit": [row.to_json() for row in rows_about(connection, subject_id)],
     }
 
 
-def _reference(connection: Connection, one: ReferenceRecord) -> dict[str, Any]:
+def _reference(connection: Connection, reference: ReferenceRecord) -> dict[str, Any]:
     return {
-        "reference": one.reference,
-        "enrolled": one.enrolled.isoformat(),
-        "photo": one.source_name,
-        "photo_sha256": one.source_sha256,
-        "face_index": one.face_index,
-        "face": None if one.face is None else face_to_json(one.face),
-        "quality": one.quality,
-        "consent": one.terms.consent,
-        "expires": None if one.terms.expires is None else one.terms.expires.isoformat(),
-        "crop": _crop_file(one) if one.has_crop else None,
-        "templates": _templates(connection, one.reference),
+        "reference": reference.reference,
+        "enrolled": reference.enrolled.isoformat(),
+        "photo": reference.source_name,
+        "photo_sha256": reference.source_sha256,
+        "face_index": reference.face_index,
+        "face": None if reference.face is None else face_to_json(reference.face),
+        "quality": reference.quality,
+        "consent": reference.terms.consent,
+        "expires": None if reference.terms.expires is None else reference.terms.expires.isoformat(),
+        "crop": _crop_file(reference) if reference.has_crop else None,
+        "templates": _templates(connection, reference.reference),
     }
 
 
 def _templates(connection: Connection, reference: int) -> list[dict[str, Any]]:
-    """The vectors of every model, each number as the shortest decimal that is read back as the same float32."""
+    """The vectors of every model; each number is the shortest decimal that reads back as the same float32."""
     statement = select(TEMPLATES.c.fingerprint, TEMPLATES.c.vector, TEMPLATES.c.sha256).order_by(TEMPLATES.c.id)
     rows = connection.execute(statement.where(TEMPLATES.c.reference_id == reference)).all()
     return [
@@ -120,12 +120,12 @@ def _templates(connection: Connection, reference: int) -> list[dict[str, Any]]:
     ]
 
 
-def _crop_file(one: ReferenceRecord) -> str:
-    return f"crops/{one.reference}.jpg"
+def _crop_file(reference: ReferenceRecord) -> str:
+    return f"crops/{reference.reference}.jpg"
 
 
 def _job_items(connection: Connection, name: str, references: list[int]) -> list[dict[str, Any]]:
-    """What batch jobs keep about the person, by name or by reference."""
+    """What batch jobs hold about the person, by name or by reference."""
     found: dict[int, dict[str, Any]] = {}
     conditions = [JOB_ITEMS.c.subject == name, *(JOB_ITEMS.c.reference.in_(chunk) for chunk in id_chunks(references))]
     for condition in conditions:

@@ -1,4 +1,4 @@
-"""Searching a gallery's files for what was erased."""
+"""Searching a gallery's files for erased values."""
 
 import os
 import sqlite3
@@ -21,7 +21,7 @@ def journal(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def weaken(monkeypatch: pytest.MonkeyPatch, pragma: str) -> None:
-    """Take a guard away from every connection."""
+    """Remove a safeguard from every connection."""
     connect = Database._connect
 
     def weaker(self: Database, *, read_only: bool) -> sqlite3.Connection:
@@ -36,7 +36,7 @@ def names(paths: tuple[Path, ...]) -> list[str]:
     return [path.name for path in paths]
 
 
-def test_what_is_erased_is_found_nowhere_and_what_is_kept_does_not_count(path: Path, journal: str) -> None:
+def test_erased_values_are_found_nowhere_and_kept_ones_do_not_count(path: Path, journal: str) -> None:
     with Store.create(path) as store:
         store.references.enroll_many([request(1, "ada", crop_length=9000), request(2, "bob")], MODEL)
         erasure = store.subjects.erase("ada")
@@ -48,7 +48,7 @@ def test_what_is_erased_is_found_nowhere_and_what_is_kept_does_not_count(path: P
         assert store.search_files(path.parent, [unit_vector(2).tobytes(), crop_bytes(2)]).holding == ()
 
 
-def test_a_face_that_somebody_else_holds_does_not_count(store: Store, path: Path) -> None:
+def test_a_face_shared_with_another_subject_does_not_count(store: Store, path: Path) -> None:
     store.references.enroll_many([request(1, "ada"), request(2, "ada"), request(1, "bob")], MODEL)
     erasure = store.subjects.erase("ada")
     assert unit_vector(1).tobytes() in erasure.remains
@@ -95,7 +95,7 @@ def test_planted_bytes_are_found_in_any_file(store: Store, path: Path, length: i
     assert search.holding == (planted, hidden)
 
 
-def test_bytes_planted_in_the_database_are_found_beside_those_kept(store: Store, path: Path) -> None:
+def test_bytes_planted_in_the_database_are_found_among_kept_ones(store: Store, path: Path) -> None:
     store.references.enroll_many([request(1, "ada"), request(2, "bob")], MODEL)
     erasure = store.subjects.erase("ada")
     with closing(sqlite3.connect(path)) as connection:
@@ -110,14 +110,14 @@ def test_bytes_planted_in_the_database_are_found_beside_those_kept(store: Store,
     assert store.search_files(path.parent, erasure.remains).holding == (path,)
 
 
-def test_a_file_that_cannot_be_read_is_told(store: Store, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreadable_file_is_reported(store: Store, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     enrol(store, 1, "ada")
     erasure = store.subjects.erase("ada")
     locked = path.parent / "locked"
     locked.write_bytes(b"?")
     opened = Path.open
 
-    # Whoever runs the tests as root may read anything.
+    # Root may read anything.
     def refuse(self: Path, *arguments: str) -> object:
         if self == locked:
             raise PermissionError("no")
@@ -129,7 +129,7 @@ def test_a_file_that_cannot_be_read_is_told(store: Store, path: Path, monkeypatc
 
 
 @pytest.mark.skipif(os.name != "posix", reason="elsewhere locks belong to a handle, not to a process")
-def test_searching_drops_no_lock_of_sqlite(path: Path, journal: str) -> None:
+def test_a_search_keeps_sqlites_locks(path: Path, journal: str) -> None:
     """A process loses its locks on a file when it closes any descriptor of it."""
     with Store.create(path) as store:
         enrol(store, 1, "ada")

@@ -1,4 +1,4 @@
-"""Damage is found and reported, and never an empty success."""
+"""Damage is found and reported, and never passed over in silence."""
 
 import sqlite3
 from contextlib import closing
@@ -83,7 +83,7 @@ def test_a_template_of_another_length_is_refused(closed: Path) -> None:
         store.references.vectors(MODEL, [1, 2])
 
 
-def test_a_destroyed_page_is_a_finding_and_the_other_checks_go_on(closed: Path) -> None:
+def test_a_destroyed_page_is_a_finding_and_the_other_checks_still_run(closed: Path) -> None:
     flip_bit(closed, crop_bytes(1))
     data = bytearray(closed.read_bytes())
     page = data.index(unit_vector(1).tobytes()) // 4096
@@ -97,7 +97,7 @@ def test_a_destroyed_page_is_a_finding_and_the_other_checks_go_on(closed: Path) 
 
 def test_an_index_that_disagrees_with_its_table_is_found_by_sqlite(closed: Path) -> None:
     data = bytearray(closed.read_bytes())
-    # An index entry ends with the row id; the fingerprint stands once in the row and once in the index.
+    # An index entry ends with the row id; the fingerprint is once in the row and once in the index.
     data[data.index(MODEL.encode("ascii"))] ^= 0x01
     closed.write_bytes(bytes(data))
     with Store.open(closed) as store:
@@ -116,7 +116,7 @@ def test_a_damaged_template_is_replaced(closed: Path) -> None:
         assert store.changes.revision() == 2
 
 
-def test_what_cannot_replace_a_template_leaves_it(closed: Path) -> None:
+def test_a_bad_replacement_leaves_the_template_unchanged(closed: Path) -> None:
     with Store.open(closed) as store:
         assert store.references.replace_template(OTHER_MODEL, 2, unit_vector(5)) is False
         assert store.references.replace_template(MODEL, 9, unit_vector(5)) is False
@@ -135,9 +135,9 @@ def test_a_sound_gallery_has_no_findings(store: Store) -> None:
 @pytest.mark.parametrize(
     ("statement", "message"),
     [
-        ("UPDATE subjects SET name = CAST(x'61c161' AS TEXT) WHERE id = 1", r"a text in it is no UTF-8.*doctor"),
+        ("UPDATE subjects SET name = CAST(x'61c161' AS TEXT) WHERE id = 1", r"a text in it is not UTF-8.*doctor"),
         ("UPDATE subjects SET created = '2026-13-41' WHERE id = 1", r"the time '2026-13-41', expected ISO 8601"),
-        ("UPDATE subjects SET details = '{]' WHERE id = 1", r"JSON that is damaged.*restore a backup"),
+        ("UPDATE subjects SET details = '{]' WHERE id = 1", r"damaged JSON.*restore a backup"),
     ],
 )
 def test_text_that_cannot_be_read_is_reported(closed: Path, statement: str, message: str) -> None:
@@ -145,13 +145,13 @@ def test_text_that_cannot_be_read_is_reported(closed: Path, statement: str, mess
         connection.execute(statement)
         connection.commit()
     with Store.open(closed) as store, pytest.raises(IntegrityError, match=message):
-        [store.subjects.show(one.subject) for one in store.subjects.list()]
+        [store.subjects.show(summary.subject) for summary in store.subjects.list()]
 
 
 def test_a_message_of_sqlite_that_cannot_be_read_is_damage(closed: Path) -> None:
     content = closed.read_bytes()
-    # SQLite repeats the schema's words when it refuses them.
+    # SQLite quotes the schema in its error message.
     assert content.count(b"CREATE TABLE jobs") == 1
     closed.write_bytes(content.replace(b"CREATE TABLE jobs", b"CREATE \xc1\xc1BLE jobs"))
-    with pytest.raises(IntegrityError, match=r"a text in it is no UTF-8.*restore a backup"):
+    with pytest.raises(IntegrityError, match=r"a text in it is not UTF-8.*restore a backup"):
         Store.open(closed)

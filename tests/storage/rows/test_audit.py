@@ -1,4 +1,4 @@
-"""The audit: what is written to it, and that rows stay as they are."""
+"""The audit: what is recorded, and that rows never change."""
 
 import os
 import pwd
@@ -14,7 +14,7 @@ from twindex.errors import UsageError
 from twindex.storage import GenerationSpec, Store, StoredThreshold
 
 
-def told(store: Store) -> list[tuple[str, tuple[int, ...]]]:
+def acts(store: Store) -> list[tuple[str, tuple[int, ...]]]:
     return [(row.action, row.subjects) for row in store.audit.rows()]
 
 
@@ -35,7 +35,7 @@ def test_every_act_has_its_row(path: Path, tmp_path_factory: pytest.TempPathFact
         store.references.add_templates(OTHER_MODEL, *store.references.vectors(MODEL, [1]))
         store.references.drop_templates(OTHER_MODEL)
         store.subjects.erase("Ada")
-        assert told(store) == [
+        assert acts(store) == [
             ("enroll", (1, 2)),
             ("rename", (1,)),
             ("metadata", (1,)),
@@ -84,7 +84,7 @@ def test_an_act_that_fails_leaves_no_row(store: Store) -> None:
         store.subjects.rename("ada", "bob")
     with pytest.raises(UsageError, match="No subject named"):
         store.subjects.erase("cleo")
-    assert told(store) == [("enroll", (1,)), ("enroll", (2,))]
+    assert acts(store) == [("enroll", (1,)), ("enroll", (2,))]
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_rows_can_only_be_added(store: Store, path: Path, statement: str) -> Non
 
 
 @pytest.mark.parametrize("trigger", ["audit_keeps_rows", "audit_keeps_words", "audit_keeps_numbers"])
-def test_a_guard_that_is_gone_is_reported(store: Store, path: Path, trigger: str) -> None:
+def test_a_missing_trigger_is_reported(store: Store, path: Path, trigger: str) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute(f"DROP TRIGGER {trigger}")
     assert [damage.text for damage in store.check()] == [
@@ -115,7 +115,7 @@ def test_a_guard_that_is_gone_is_reported(store: Store, path: Path, trigger: str
 
 
 @pytest.mark.parametrize(("row", "left"), [(1, 2), (2, 2), (3, 2)])
-def test_rows_that_are_gone_are_reported(store: Store, path: Path, row: int, left: int) -> None:
+def test_missing_rows_are_reported(store: Store, path: Path, row: int, left: int) -> None:
     for number in range(3):
         enrol(store, number, "ada")
     with closing(sqlite3.connect(path)) as connection:
@@ -124,7 +124,9 @@ def test_rows_that_are_gone_are_reported(store: Store, path: Path, row: int, lef
         connection.execute("DELETE FROM audit WHERE id = ?", [row])
         connection.execute(guard)
         connection.commit()
-    assert [damage.text for damage in store.check()] == [f"The audit lacks rows: {left} are there, 3 were written."]
+    assert [damage.text for damage in store.check()] == [
+        f"Rows are missing from the audit: it has {left}, but 3 were written."
+    ]
 
 
 def test_an_erasure_is_unverified_until_a_row_says_otherwise(store: Store) -> None:

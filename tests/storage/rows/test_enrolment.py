@@ -1,4 +1,4 @@
-"""Enrolling: what it stores, what it refuses, and that doing it again changes nothing."""
+"""Enrolling: what is stored, what is refused, and that enrolling again changes nothing."""
 
 import sqlite3
 import unicodedata
@@ -50,7 +50,7 @@ def test_enrolling_again_replaces_a_damaged_crop(store: Store, path: Path, damag
     with closing(sqlite3.connect(path)) as connection:
         connection.execute(f"UPDATE samples SET crop = {damaged}")
         connection.commit()
-    assert [one.code for one in store.check()] == ["crop"]
+    assert [damage.code for damage in store.check()] == ["crop"]
     assert enrol(store, 7, "ada").status == "already_enrolled"
     assert store.check() == []
     assert store.references.crop(reference) == crop_bytes(7)
@@ -140,7 +140,7 @@ def test_an_item_whose_subject_was_erased_enrols_nothing(store: Store) -> None:
     assert (blank.path, blank.subject, blank.status, blank.reference) == ("", "", "skipped", None)
 
 
-def test_an_item_enrols_for_the_name_its_subject_has_by_then(store: Store) -> None:
+def test_an_item_enrols_for_its_subjects_present_name(store: Store) -> None:
     enrol(store, 1, "ada")
     enrol(store, 2, "bob")
     job = store.jobs.create("enroll", {})
@@ -190,7 +190,7 @@ def test_bad_vectors_are_refused(store: Store, vector: Float32, message: str) ->
     assert store.references.count() == 0
 
 
-def test_a_vector_almost_of_unit_length_is_taken_unchanged(store: Store) -> None:
+def test_a_vector_of_almost_unit_length_is_stored_unchanged(store: Store) -> None:
     vector = unit_vector(1) * np.float32(1.0009)
     store.references.enroll(sample(1), "ada", MODEL, vector)
     assert store.references.vectors(MODEL, [1])[1].tobytes() == vector.tobytes()
@@ -227,7 +227,7 @@ def test_names_that_look_the_same_are_the_same(store: Store) -> None:
     assert len(store.references.find(source_sha256(1), decomposed)) == 1
 
 
-def test_a_name_of_255_characters_is_taken(store: Store) -> None:
+def test_a_name_of_255_characters_is_accepted(store: Store) -> None:
     enrol(store, 1, "é" * 255)
     assert store.subjects.show("é" * 255).references[0].reference == 1
 

@@ -1,4 +1,4 @@
-"""Consent and expiry of references: kept, demanded, renewed, and carried out."""
+"""Consent and expiry of references: stored, required, renewed and enforced."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,7 +21,7 @@ def under(store: Store, number: int, subject: str, terms: Terms, job_item: int |
 
 
 def expire(store: Store, *references: int) -> None:
-    """Let time pass."""
+    """Move the clock forward."""
     with store._database.write() as connection:
         past = update(REFERENCES).where(REFERENCES.c.id.in_(references)).values(expires=NOW - timedelta(seconds=1))
         connection.execute(past)
@@ -30,10 +30,13 @@ def expire(store: Store, *references: int) -> None:
 def test_terms_are_kept_with_the_reference(store: Store) -> None:
     under(store, 1, "ada", Terms("form 17", LATER))
     enrol(store, 2, "ada")
-    assert [one.terms for one in store.subjects.show("ada").references] == [Terms("form 17", LATER), NO_TERMS]
+    assert [reference.terms for reference in store.subjects.show("ada").references] == [
+        Terms("form 17", LATER),
+        NO_TERMS,
+    ]
 
 
-def test_enrolling_again_replaces_what_is_named(store: Store) -> None:
+def test_enrolling_again_replaces_the_given_terms(store: Store) -> None:
     enrol(store, 1, "ada")
     assert under(store, 1, "ada", Terms(consent="form 17")) == Enrolment(1, "already_enrolled", ())
     assert under(store, 1, "ada", Terms(expires=LATER)).status == "already_enrolled"
@@ -42,17 +45,17 @@ def test_enrolling_again_replaces_what_is_named(store: Store) -> None:
     store.references.renew({1: Terms("form 18", LATER), 99: Terms("form 19")})
     assert store.references.get(1).terms == Terms("form 18", LATER)
     store.references.renew({1: Terms("form 18")})
-    # What changed nothing is no act.
+    # A change without effect is not recorded.
     renewals = [(row.details, row.subjects) for row in store.audit.rows() if row.action == "renew"]
     assert renewals == [({"references": [1]}, (1,))] * 3
 
 
-def test_a_demanded_consent_is_demanded_of_new_faces_only(store: Store) -> None:
+def test_only_new_faces_need_a_required_consent(store: Store) -> None:
     enrol(store, 1, "ada")
     store.require_consent(True)
     refused = enrol(store, 2, "bob")
     assert refused == Enrolment(None, "consent_required", ())
-    assert [one.subject for one in store.subjects.list()] == ["ada"]
+    assert [summary.subject for summary in store.subjects.list()] == ["ada"]
     assert store.references.count() == 1
     assert enrol(store, 1, "ada").status == "already_enrolled"
     assert enrol(store, 1, "ada", OTHER_MODEL).status == "enrolled"
@@ -63,7 +66,7 @@ def test_a_demanded_consent_is_demanded_of_new_faces_only(store: Store) -> None:
     assert store.check() == []
 
 
-def test_the_terms_of_a_job_item_are_those_it_says(store: Store) -> None:
+def test_the_terms_of_a_job_item_apply(store: Store) -> None:
     store.require_consent(True)
     job = store.jobs.create("enroll", {})
     store.jobs.add_items(job.id, [NewItem("a.jpg", "ada", Terms("form 1", LATER)), ("b.jpg", "bob")])
@@ -78,7 +81,7 @@ def test_the_terms_of_a_job_item_are_those_it_says(store: Store) -> None:
     assert under(store, 2, "bob", NO_TERMS, second.id).status == "withdrawn"
 
 
-def test_planning_again_gives_terms_to_everybody_who_lacks_them(store: Store) -> None:
+def test_planning_again_gives_terms_to_references_without_terms(store: Store) -> None:
     job = store.jobs.create("enroll", {})
     plan = [("a.jpg", "ada"), ("b.jpg", "bob"), ("c.jpg", "cleo")]
     store.jobs.add_items(job.id, plan)
@@ -104,10 +107,10 @@ def test_planning_again_gives_terms_to_everybody_who_lacks_them(store: Store) ->
     assert again(NO_TERMS)[1] == ("skipped", form, 7)
 
 
-def test_what_is_not_named_any_more_is_skipped_and_forgotten(store: Store, path: Path) -> None:
+def test_items_no_longer_requested_are_skipped_and_blanked(store: Store, path: Path) -> None:
     job, other = (store.jobs.create("enroll", {}) for _ in range(2))
-    for one in (job, other):
-        store.jobs.add_items(one.id, [("a.jpg", "ada"), ("b.jpg", "bob"), NewItem("c.jpg", "bob", Terms("form of B"))])
+    for each in (job, other):
+        store.jobs.add_items(each.id, [("a.jpg", "ada"), ("b.jpg", "bob"), NewItem("c.jpg", "bob", Terms("form of B"))])
     enrolled, _, gone = store.jobs.items(job.id)
     store.jobs.finish_items([(enrolled.id, "enrolled", None, 7)])
     store.jobs.keep_only(job.id, {("b.jpg", "bob"), ("c.jpg", "ada")})
@@ -123,7 +126,7 @@ def test_erasing_blanks_the_terms_of_job_items(store: Store, path: Path) -> None
     (item,) = store.jobs.items(job.id)
     under(store, 1, "ada", NO_TERMS, item.id)
     store.subjects.erase("ada")
-    assert [one.terms for one in store.jobs.items(job.id)] == [NO_TERMS]
+    assert [item.terms for item in store.jobs.items(job.id)] == [NO_TERMS]
     assert b"Augusta" not in path.read_bytes()
 
 
@@ -133,22 +136,22 @@ def test_an_expired_reference_is_in_no_answer(store: Store) -> None:
     enrol(store, 4, "cleo")
     expire(store, 1, 3)
     assert store.references.owners([1, 2, 3, 4]) == {2: "ada", 4: "cleo"}
-    # Even when a search comes upon the subject by its expired reference.
+    # Even if a search reaches the subject through its expired reference.
     assert store.references.families([1]) == {2: "ada"}
     assert store.references.families([3]) == {}
     store.references.renew({3: Terms(expires=LATER)})
     assert store.references.owners([3]) == store.references.families([3]) == {3: "bob"}
 
 
-def test_a_purge_erases_what_has_expired_and_who_is_left_with_nothing(store: Store, path: Path) -> None:
+def test_a_purge_erases_expired_references_and_subjects_left_without_any(store: Store, path: Path) -> None:
     for number, name in [(1, "ada"), (2, "ada"), (3, "bob"), (4, "cleo")]:
         under(store, number, name, Terms(expires=LATER))
     expire(store, 1, 3)
-    assert [(one.reference, one.subject) for one in store.subjects.expired(NOW)] == [(1, "ada"), (3, "bob")]
+    assert [(expired.reference, expired.subject) for expired in store.subjects.expired(NOW)] == [(1, "ada"), (3, "bob")]
     erasure = store.subjects.erase_expired(NOW, 100)
     assert erasure is not None
     assert (erasure.subjects, erasure.references, erasure.samples) == (("bob",), (1, 3), 2)
-    assert [(one.subject, one.references) for one in store.subjects.list()] == [("ada", 1), ("cleo", 1)]
+    assert [(summary.subject, summary.references) for summary in store.subjects.list()] == [("ada", 1), ("cleo", 1)]
     assert remnants(path.parent, unit_vector(1).tobytes()) == []
     assert remnants(path.parent, unit_vector(2).tobytes()) == [path.name]
     row = store.audit.get(erasure.record)
@@ -159,7 +162,7 @@ def test_a_purge_erases_what_has_expired_and_who_is_left_with_nothing(store: Sto
     assert store.check() == []
 
 
-def test_a_purge_goes_no_further_than_it_is_told(store: Store) -> None:
+def test_a_purge_respects_its_limit(store: Store) -> None:
     for number in range(5):
         under(store, number, f"subject {number}", Terms(expires=LATER))
     expire(store, 1, 2, 3, 4)
@@ -170,7 +173,7 @@ def test_a_purge_goes_no_further_than_it_is_told(store: Store) -> None:
     assert store.references.owners([1, 2, 3, 4, 5]) == {5: "subject 4"}
 
 
-def test_a_purge_blanks_what_is_settled_and_leaves_what_is_pending(store: Store) -> None:
+def test_a_purge_blanks_settled_items_and_leaves_pending_ones(store: Store) -> None:
     job = store.jobs.create("enroll", {})
     store.jobs.add_items(job.id, [("a.jpg", "ada"), ("b.jpg", "ada"), ("c.jpg", "ada")])
     first, second, _ = store.jobs.items(job.id)

@@ -35,7 +35,7 @@ def test_a_new_generation_is_being_built(store: Store) -> None:
     assert store.generations.active() is None
 
 
-def test_a_generation_that_lacks_a_template_is_not_activated(store: Store) -> None:
+def test_a_generation_with_a_missing_template_is_not_activated(store: Store) -> None:
     enrol(store, 1, "ada")
     enrol(store, 2, "bob")
     generation = store.generations.add(OTHER_MODEL, "Flat")
@@ -51,7 +51,7 @@ def test_a_generation_that_lacks_a_template_is_not_activated(store: Store) -> No
     assert store.generations.activate(again.id) is True
 
 
-def test_activating_retires_the_one_before(store: Store) -> None:
+def test_activating_retires_the_previous_generation(store: Store) -> None:
     first, second = store.generations.add(MODEL, "Flat"), store.generations.add(OTHER_MODEL, "Flat")
     store.generations.activate(first.id)
     assert states(store) == {first.id: "active", second.id: "building"}
@@ -107,7 +107,7 @@ def test_a_snapshot_whose_file_was_removed_meanwhile_is_not_listed(store: Store,
     assert store.generations.get(generation.id).snapshot is None
 
 
-def test_only_what_is_not_listed_is_removed(store: Store, files: Path) -> None:
+def test_only_unlisted_files_are_removed(store: Store, files: Path) -> None:
     store.generations.record_snapshot(store.generations.add(MODEL, "Flat").id, SNAPSHOT, files)
     for name in ("other.twdx", ".a.twindex-partial"):
         (files / name).touch()
@@ -124,7 +124,7 @@ def test_an_erasure_forgets_every_snapshot(store: Store, files: Path) -> None:
     assert [generation.snapshot for generation in store.generations.list()] == [None, None]
 
 
-def test_a_generation_that_is_not_there(store: Store, files: Path) -> None:
+def test_an_unknown_generation_is_refused(store: Store, files: Path) -> None:
     for call in (
         store.generations.get,
         store.generations.activate,

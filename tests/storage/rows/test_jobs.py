@@ -1,4 +1,4 @@
-"""Batch jobs: resumable, and told apart by what they were asked."""
+"""Batch jobs: they can be resumed, and are recognised by their request."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def test_a_job_comes_back_as_it_was_given(store: Store) -> None:
     assert store.jobs.list() == [job]
 
 
-def test_only_an_end_has_a_time(store: Store) -> None:
+def test_only_an_ended_job_has_an_end_time(store: Store) -> None:
     job = store.jobs.create("reindex", {})
     store.jobs.set_state(job.id, "interrupted")
     assert store.jobs.get(job.id).finished is None
@@ -34,7 +34,7 @@ def test_only_an_end_has_a_time(store: Store) -> None:
 @pytest.mark.parametrize(
     ("state", "found"), [("running", True), ("interrupted", True), ("finished", False), ("failed", False)]
 )
-def test_an_unfinished_job_is_found_by_what_it_was_asked(store: Store, state: JobState, found: bool) -> None:
+def test_an_unfinished_job_is_found_by_its_request(store: Store, state: JobState, found: bool) -> None:
     job = store.jobs.create("enroll", {"paths": ["a"], "subject": None})
     store.jobs.set_state(job.id, state)
     same = store.jobs.find_unfinished("enroll", {"subject": None, "paths": ["a"]})
@@ -44,7 +44,7 @@ def test_an_unfinished_job_is_found_by_what_it_was_asked(store: Store, state: Jo
 
 
 @pytest.mark.parametrize("state", ["finished", "failed"])
-def test_what_an_ended_job_was_asked_is_forgotten(store: Store, state: JobState) -> None:
+def test_the_request_of_an_ended_job_is_forgotten(store: Store, state: JobState) -> None:
     job = store.jobs.create("enroll", {"request": "digest", "pre_cropped": True})
     other = store.jobs.create("enroll", {"request": "another"})
     store.jobs.add_items(other.id, [("a.jpg", "ada")])
@@ -53,7 +53,7 @@ def test_what_an_ended_job_was_asked_is_forgotten(store: Store, state: JobState)
     assert store.jobs.find_unfinished("enroll", {"request": "another"}) == other
 
 
-def test_an_erasure_forgets_what_jobs_without_pending_items_were_asked(store: Store, path: Path) -> None:
+def test_an_erasure_forgets_the_requests_of_jobs_without_pending_items(store: Store, path: Path) -> None:
     enrol(store, 1, "ada")
     done, going_on = (store.jobs.create("enroll", {"request": f"digest {number}"}) for number in range(2))
     store.jobs.add_items(done.id, [("a.jpg", "ada")])
@@ -107,7 +107,7 @@ def test_items_are_read_over_more_than_one_page(store: Store) -> None:
 
 
 @pytest.mark.parametrize("name", ["caf\udce9.jpg", "\ud800.jpg", "日本.jpg", "line\nbreak.jpg"])
-def test_a_path_comes_back_exactly_so_that_the_file_is_found_again(store: Store, name: str) -> None:
+def test_a_path_is_returned_exactly_so_that_the_file_is_found_again(store: Store, name: str) -> None:
     job = store.jobs.create("enroll", {"paths": [name]})
     store.jobs.add_items(job.id, [(name, "ada")])
     (item,) = store.jobs.items(job.id)
@@ -116,7 +116,7 @@ def test_a_path_comes_back_exactly_so_that_the_file_is_found_again(store: Store,
     store.jobs.finish_items([(item.id, "failed", f"cannot read {name}", None)])
 
 
-def test_jobs_and_items_that_are_not_there(store: Store) -> None:
+def test_unknown_jobs_and_items_are_refused(store: Store) -> None:
     with pytest.raises(UsageError, match="No job 4"):
         store.jobs.get(4)
     with pytest.raises(UsageError, match="No job 4"):

@@ -14,7 +14,7 @@ def expected(numbers: list[int]) -> Float32:
     return np.stack([unit_vector(number) for number in numbers])
 
 
-def test_vectors_come_ascending_and_without_those_that_are_not_there(store: Store) -> None:
+def test_vectors_come_in_ascending_order_without_missing_ones(store: Store) -> None:
     store.references.enroll_many([request(number, "ada") for number in (1, 2, 3)], MODEL)
     references, vectors = store.references.vectors(MODEL, [3, 1, 77, 3])
     assert references.dtype == np.int64
@@ -23,14 +23,14 @@ def test_vectors_come_ascending_and_without_those_that_are_not_there(store: Stor
     assert vectors.dtype == np.float32
 
 
-def test_no_vectors(store: Store) -> None:
+def test_without_references_there_are_no_vectors(store: Store) -> None:
     enrol(store, 1, "ada")
     for references, vectors in (store.references.vectors(OTHER_MODEL, [1]), store.references.vectors(MODEL, [])):
         assert references.tolist() == []
         assert vectors.shape == (0, 0)
 
 
-def test_long_lists_of_ids_are_cut_into_pieces(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_lists_of_ids_are_split(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [len(piece) for piece in id_chunks([*range(2000), *range(5)])] == [900, 900, 200]
     monkeypatch.setattr("twindex.storage.sqlite.chunks._CHUNK", 3)
     store.references.enroll_many([request(number, f"subject {number % 2}") for number in range(1, 21)], MODEL)
@@ -53,7 +53,7 @@ def test_batches_hold_everything_once_in_order(store: Store, size: int, lengths:
     np.testing.assert_array_equal(np.concatenate([vectors for _, vectors in batches]), expected([1, 2, 3, 4, 5]))
 
 
-def test_batches_block_nobody_and_see_what_happens_meanwhile(store: Store) -> None:
+def test_batches_block_nobody_and_include_later_changes(store: Store) -> None:
     store.references.enroll_many([request(number, f"subject {number}") for number in range(1, 5)], MODEL)
     batches = store.references.batches(MODEL, 2)
     assert next(batches)[0].tolist() == [1, 2]
@@ -78,7 +78,7 @@ def test_missing_gives_the_crops_to_embed_page_by_page(store: Store) -> None:
     assert store.references.missing(MODEL, 0, 9) == []
 
 
-def test_added_templates_skip_the_erased_and_those_present(store: Store) -> None:
+def test_added_templates_skip_erased_references_and_existing_templates(store: Store) -> None:
     store.references.enroll_many([request(number, f"subject {number}") for number in range(1, 5)], MODEL)
     enrol(store, 2, "subject 2", OTHER_MODEL)
     store.subjects.erase("subject 3")
@@ -109,7 +109,7 @@ def test_added_templates_are_checked(store: Store, ids: list[int], vectors: Floa
     assert store.references.count(OTHER_MODEL) == 1
 
 
-def test_dropped_templates_leave_the_other_models(store: Store) -> None:
+def test_dropping_templates_leaves_other_models_alone(store: Store) -> None:
     store.references.enroll_many([request(1, "ada"), request(2, "bob")], MODEL)
     enrol(store, 1, "ada", OTHER_MODEL)
     assert store.references.drop_templates(MODEL) == 2
@@ -152,7 +152,7 @@ def test_find_by_photo_and_subject(store: Store) -> None:
     assert store.references.find(source_sha256(2), "ada") == []
 
 
-def test_a_reference_that_is_not_there(store: Store) -> None:
+def test_an_unknown_reference_is_refused(store: Store) -> None:
     with pytest.raises(UsageError, match="No reference 5"):
         store.references.get(5)
     with pytest.raises(UsageError, match="No reference 5"):

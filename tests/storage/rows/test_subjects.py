@@ -40,7 +40,7 @@ def test_subjects_are_listed_by_name(store: Store) -> None:
     assert store.subjects.count() == 3
 
 
-def test_show_tells_everything(store: Store) -> None:
+def test_show_returns_everything(store: Store) -> None:
     enrol(store, 1, "ada")
     enrol(store, 2, "bob")
     enrol(store, 3, "ada")
@@ -71,7 +71,7 @@ def test_merging_keeps_the_metadata_of_both(store: Store) -> None:
     assert store.subjects.show("bob").metadata == {"team": "looms", "desk": "4"}
 
 
-def test_an_unknown_name_brings_the_nearest(store: Store) -> None:
+def test_an_unknown_name_is_answered_with_the_nearest(store: Store) -> None:
     enrol(store, 1, "Ada Lovelace")
     with pytest.raises(UsageError, match="No subject named 'Ada Lovelac', nearest names: 'Ada Lovelace'"):
         store.subjects.show("Ada Lovelac")
@@ -133,7 +133,7 @@ def test_merge_keeps_the_stricter_terms_of_doubles(store: Store, source: Terms, 
     assert store.references.get(2).terms == kept
 
 
-def test_merge_refuses_one_name_twice(store: Store) -> None:
+def test_merge_refuses_the_same_name_twice(store: Store) -> None:
     enrol(store, 1, "ada")
     with pytest.raises(UsageError, match="Cannot merge 'ada' with itself"):
         store.subjects.merge("ada", "ada")
@@ -142,7 +142,7 @@ def test_merge_refuses_one_name_twice(store: Store) -> None:
     assert names(store) == {"ada": 1}
 
 
-def test_erase_says_what_is_gone_and_leaves_what_is_shared(store: Store) -> None:
+def test_erase_reports_what_was_erased_and_keeps_shared_faces(store: Store) -> None:
     store.references.enroll_many([request(1, "ada"), request(2, "ada"), request(1, "bob")], MODEL)
     erasure = store.subjects.erase("ada")
     assert (erasure.subjects, erasure.references, erasure.samples, erasure.pending) == (("ada",), (1, 2), 1, False)
@@ -154,8 +154,8 @@ def test_erase_says_what_is_gone_and_leaves_what_is_shared(store: Store) -> None
 
 
 @pytest.mark.parametrize("how", ["erase", "expire"])
-def test_a_shared_photo_does_not_keep_the_path_of_whoever_is_erased(store: Store, how: str) -> None:
-    """It lay in the erased person's folder when it was first enrolled."""
+def test_a_shared_photo_does_not_keep_the_erased_subjects_path(store: Store, how: str) -> None:
+    """The photo was in the erased person's folder when it was first enrolled."""
     past = Terms(expires=datetime(2001, 1, 1, tzinfo=UTC))
     job = store.jobs.create("enroll", {})
     items = [
@@ -175,7 +175,7 @@ def test_a_shared_photo_does_not_keep_the_path_of_whoever_is_erased(store: Store
     else:
         store.references.renew(dict.fromkeys((1, 3, 5), past))
         assert store.subjects.erase_expired(datetime.now(UTC), 10) is not None
-    held = {(one := store.references.get(number)).subject: one.source_name for number in (2, 4, 6)}
+    held = {(record := store.references.get(number)).subject: record.source_name for number in (2, 4, 6)}
     assert held == {"bob": r"bob/\xff.jpg", "cy": "cy/3.jpg", "dee": ""}
 
 
@@ -268,8 +268,8 @@ def test_erased_bytes_are_in_no_file(store: Store, path: Path) -> None:
     assert remnants(path.parent, crop_bytes(2)) == [path.name]
 
 
-def test_erased_bytes_are_in_no_file_after_much_coming_and_going(store: Store, path: Path) -> None:
-    """Rows that move between pages of the tree leave no copy behind."""
+def test_erased_bytes_are_in_no_file_after_many_changes(store: Store, path: Path) -> None:
+    """No copies of rows are left where pages of the tree were rebalanced."""
     generator = np.random.default_rng(5)
     lengths = {number: int(generator.integers(40, 5000)) for number in range(120)}
     for start in range(0, 120, 30):

@@ -1,4 +1,4 @@
-"""The schema: what migrations make is what SQLAlchemy expects, and old files open."""
+"""The schema: migrations make what SQLAlchemy expects, and old files open."""
 
 import os
 import sqlite3
@@ -33,7 +33,7 @@ def from_dump(path: Path, name: str) -> Path:
 
 
 def shape(path: Path) -> dict[str, Any]:
-    """Columns, keys and indexes of every table; SQLite makes no difference between TEXT and VARCHAR."""
+    """Columns, keys and indexes of every table; SQLite does not distinguish TEXT and VARCHAR."""
     engine = create_engine(f"sqlite:///{path}")
     inspector = reflect(engine)
     tables: dict[str, Any] = {
@@ -97,7 +97,7 @@ def test_a_file_of_schema_1_opens_with_all_it_holds(golden: Path) -> None:
         ]
 
 
-def test_a_file_of_schema_1_has_no_terms_no_demands_and_an_empty_audit(golden: Path) -> None:
+def test_a_file_of_schema_1_has_no_terms_requires_no_consent_and_has_an_empty_audit(golden: Path) -> None:
     with Store.open(golden) as store:
         assert store.references.get(1).terms == NO_TERMS
         assert store.gallery().consent_required is False
@@ -137,7 +137,7 @@ def test_an_older_file_is_brought_up_to_date_once(golden: Path, monkeypatch: pyt
     monkeypatch.setattr("twindex.storage.schema.migrations.MIGRATIONS", later)
     monkeypatch.setattr("twindex.storage.store.MIGRATIONS", later)
     with monkeypatch.context() as unwritable:
-        # Whoever runs the tests as root may write anywhere.
+        # Root may write anywhere.
         unwritable.setattr("os.access", lambda path, mode: mode != os.W_OK)
         with pytest.raises(UsageError, match="has an older schema and cannot be written; run `twindex doctor`"):
             Store.open(golden, read_only=True)
@@ -152,7 +152,7 @@ def test_an_older_file_is_brought_up_to_date_once(golden: Path, monkeypatch: pyt
     connection.close()
 
 
-def test_a_migration_that_fails_leaves_the_file_as_it_was(golden: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_migration_leaves_the_file_unchanged(golden: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = (*MIGRATIONS, ("ALTER TABLE subjects ADD COLUMN motto TEXT", "UPDATE absent SET x = 1"))
     before = shape(golden)
     with monkeypatch.context() as newer:

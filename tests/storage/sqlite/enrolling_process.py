@@ -1,4 +1,4 @@
-"""A process of its own that enrols numbered faces and acknowledges each on its standard output.
+"""A separate process that enrols numbered faces and acknowledges each on its standard output.
 
 Usage: python -m tests.storage.sqlite.enrolling_process DATABASE FIRST COUNT [FILE_SIZE_LIMIT]
 """

@@ -15,7 +15,7 @@ REPOSITORY = Path(__file__).parents[3]
 
 
 def start(path: Path, first: int, count: int) -> subprocess.Popen[str]:
-    """A process that will enrol once it reads a line; it has opened the gallery when this returns."""
+    """A process that has opened the gallery and enrols as soon as it reads a line."""
     arguments = [sys.executable, "-m", "tests.storage.sqlite.enrolling_process", str(path), str(first), str(count)]
     process = subprocess.Popen(arguments, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -24,7 +24,7 @@ def start(path: Path, first: int, count: int) -> subprocess.Popen[str]:
 
 
 def assert_holds(store: Store, kept: dict[int, int]) -> None:
-    """Every acknowledged face is there under its subject with its very bytes."""
+    """Every acknowledged face is there, under its subject and with the same bytes."""
     owners = store.references.owners(list(kept.values()))
     for number, reference in kept.items():
         assert owners[reference] == f"subject {number}"
@@ -37,10 +37,10 @@ def test_two_threads_lose_nothing(store: Store) -> None:
         return {number: enrol(store, number, f"subject {number}").reference for number in range(first, first + 40)}
 
     with ThreadPoolExecutor(2) as threads:
-        one, two = threads.map(work, [0, 100])
+        first, second = threads.map(work, [0, 100])
     assert store.references.count() == 80
-    assert sorted([*one.values(), *two.values()]) == list(range(1, 81))
-    assert_holds(store, one | two)
+    assert sorted([*first.values(), *second.values()]) == list(range(1, 81))
+    assert_holds(store, first | second)
     assert [change.reference for change in store.changes.since(0)] == list(range(1, 81))
 
 
@@ -78,7 +78,7 @@ def test_a_killed_process_keeps_what_it_acknowledged(path: Path, acknowledgement
     process.stdin.flush()
     lines = [process.stdout.readline() for _ in range(acknowledgements)]
     process.kill()
-    # What the pipe still holds was acknowledged too; a last line may have been cut.
+    # Lines still in the pipe were acknowledged too; the last line may be incomplete.
     lines += [line for line in process.stdout if line.endswith("\n")]
     process.wait()
     process.stdin.close()
@@ -87,12 +87,12 @@ def test_a_killed_process_keeps_what_it_acknowledged(path: Path, acknowledgement
     assert len(kept) >= acknowledgements
     with Store.open(path) as store:
         assert_holds(store, kept)
-        # At most one more was committed but not yet acknowledged.
+        # At most one more enrolment was committed but not yet acknowledged.
         assert store.references.count() - len(kept) in (0, 1)
         assert enrol(store, 0, "subject 0").status == "already_enrolled"
 
 
-def test_one_state_is_not_touched_by_other_writers(path: Path, wal: None) -> None:
+def test_other_writers_do_not_change_one_state(path: Path, wal: None) -> None:
     with Store.create(path) as store, Store.open(path) as other:
         enrol(store, 1, "ada")
         with store.one_state():
@@ -113,6 +113,9 @@ def test_a_thread_does_not_see_anothers_one_state(path: Path, wal: None) -> None
 
 
 def test_writing_inside_one_state_is_refused(store: Store) -> None:
-    with store.one_state(), pytest.raises(TwindexError, match="holds one state of the gallery; end that first"):
+    with (
+        store.one_state(),
+        pytest.raises(TwindexError, match="inside a `one_state` block of the same thread; leave the block first"),
+    ):
         enrol(store, 1, "ada")
     assert enrol(store, 1, "ada").status == "enrolled"

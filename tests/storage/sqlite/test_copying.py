@@ -1,4 +1,4 @@
-"""A copy is of one moment, whatever others write meanwhile."""
+"""A copy shows one moment, whatever others write meanwhile."""
 
 import sqlite3
 from pathlib import Path
@@ -16,13 +16,11 @@ def empty(path: Path) -> Path:
 
 
 @pytest.mark.usefixtures("wal")
-def test_what_is_written_meanwhile_is_not_in_the_copy(
-    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_later_writes_are_not_in_the_copy(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     begun: list[int] = []
 
     class Slow(sqlite3.Connection):
-        """Copies page by page, and lets another process enrol after the first of them."""
+        """Copies page by page, and lets another process enrol after the first page."""
 
         def backup(self, target: sqlite3.Connection, *, pages: int) -> None:
             def enrol_once(status: int, remaining: int, total: int) -> None:
@@ -35,25 +33,25 @@ def test_what_is_written_meanwhile_is_not_in_the_copy(
 
     with Store.create(path) as store:
         store.references.enroll_many([request(number, "ada") for number in range(50)], MODEL)
-        before = store.contents()
+        before = store.summary()
         connect = sqlite3.connect
         monkeypatch.setattr(sqlite3, "connect", lambda *given, **options: connect(*given, factory=Slow, **options))
         store.copy_to(empty(tmp_path / "copy.sqlite"))
         monkeypatch.undo()
-        assert store.contents().references == 51
+        assert store.summary().references == 51
     assert begun[0] > 10
     with Store.open(tmp_path / "copy.sqlite", read_only=True) as copy:
-        assert copy.contents() == before
+        assert copy.summary() == before
         assert (copy.check(), copy.inconsistencies()) == ([], [])
 
 
 @pytest.mark.usefixtures("wal")
-def test_a_copy_is_whole_in_one_file(path: Path, tmp_path: Path) -> None:
+def test_a_copy_is_complete_in_one_file(path: Path, tmp_path: Path) -> None:
     with Store.create(path) as store:
         enrol(store, 1, "ada")
         store.copy_to(empty(tmp_path / "copy.sqlite"))
         assert (tmp_path / "gallery.sqlite-wal").stat().st_size > 0
-    assert [one.name for one in tmp_path.glob("copy*")] == ["copy.sqlite"]
+    assert [path.name for path in tmp_path.glob("copy*")] == ["copy.sqlite"]
     assert (tmp_path / "copy.sqlite").read_bytes()[18:20] == b"\x01\x01"  # no write-ahead log is needed to read it
 
 

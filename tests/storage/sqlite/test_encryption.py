@@ -1,4 +1,4 @@
-"""An encrypted database: the same behaviour, nothing to read in its files, and clear words about keys and damage."""
+"""An encrypted database: the same behaviour, nothing readable in its files, clear messages about keys and damage."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ def shown(folder: Path, faces: int) -> list[str]:
     return sorted({*showing(folder, secrets), *named})
 
 
-def test_what_an_open_plain_database_shows_is_found_by_the_search(path: Path, wal: None) -> None:
+def test_the_search_finds_names_in_an_unencrypted_database(path: Path, wal: None) -> None:
     with Store.create(path) as store:
         enrol(store, 0, NAME)
         assert shown(path.parent, 1) == [f"{path.name}-wal"]
@@ -42,7 +42,7 @@ def test_what_an_open_plain_database_shows_is_found_by_the_search(path: Path, wa
 
 
 @pytest.mark.parametrize("mode", ["wal", "truncate"])
-def test_neither_the_database_nor_its_journal_shows_anything(
+def test_neither_the_database_nor_its_journal_holds_readable_data(
     path: Path, mode: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("twindex.storage.sqlite.database.journal_mode", lambda version: mode)
@@ -51,7 +51,7 @@ def test_neither_the_database_nor_its_journal_shows_anything(
         for number in range(4):
             enrol(store, number, f"{NAME} {number}")
         with store._database.write() as connection:
-            # Pages pushed out of the cache are written, after what they held before, while the journal is there.
+            # With so small a cache, SQLite writes to the journal and to the database before the commit.
             connection.exec_driver_sql("PRAGMA cache_size = 1")
             connection.exec_driver_sql("UPDATE samples SET quality = quality + 1")
             connection.exec_driver_sql("UPDATE templates SET vector = vector")
@@ -63,7 +63,7 @@ def test_neither_the_database_nor_its_journal_shows_anything(
     assert shown(path.parent, 4) == []
 
 
-def test_the_settings_are_those_of_a_plain_database(encrypted: Store) -> None:
+def test_the_settings_are_those_of_an_unencrypted_database(encrypted: Store) -> None:
     with encrypted._database.read() as connection:
 
         def setting(name: str) -> object:
@@ -83,7 +83,7 @@ def test_the_settings_are_those_of_a_plain_database(encrypted: Store) -> None:
         ]
 
 
-def test_its_engine_is_one_whose_log_is_safe(encrypted: Store) -> None:
+def test_sqlciphers_sqlite_has_a_safe_log(encrypted: Store) -> None:
     with encrypted._database.read() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
 
@@ -96,7 +96,7 @@ def test_a_writer_takes_its_lock_at_once(encrypted: Store, path: Path, monkeypat
             Store.open(path, key=KEY).subjects.rename("a", "b")
 
 
-def test_it_is_the_same_after_reopening(path: Path) -> None:
+def test_an_encrypted_gallery_is_the_same_after_reopening(path: Path) -> None:
     closed(path)
     for read_only in (False, True):
         with Store.open(path, key=KEY, read_only=read_only) as store:
@@ -106,7 +106,7 @@ def test_it_is_the_same_after_reopening(path: Path) -> None:
             assert store.check() == []
 
 
-def test_threads_share_it(encrypted: Store) -> None:
+def test_threads_share_an_encrypted_gallery(encrypted: Store) -> None:
     with ThreadPoolExecutor(4) as threads:
         done = list(threads.map(lambda number: enrol(encrypted, number, f"subject {number}"), range(40)))
     assert sorted(enrolment.reference or 0 for enrolment in done) == list(range(1, 41))
@@ -153,7 +153,7 @@ def test_the_environment_gives_the_key(path: Path, monkeypatch: pytest.MonkeyPat
         Store.open(path)
 
 
-def test_a_wrong_key_changes_nothing_and_is_no_damage(path: Path) -> None:
+def test_a_wrong_key_changes_nothing_and_is_not_damage(path: Path) -> None:
     before = closed(path).read_bytes()
     for key in (OTHER_KEY, GalleryKey(b"correct horse battery staple", "a phrase")):
         with pytest.raises(EncryptionKeyError, match="is not what the gallery's database"):
@@ -174,28 +174,28 @@ def test_plain_sqlite_finds_nothing_to_read(path: Path) -> None:
 
 
 @pytest.mark.parametrize("length", [200, 4095])
-def test_a_file_cut_to_less_than_a_page_is_no_empty_gallery(path: Path, length: int) -> None:
+def test_a_file_shorter_than_a_page_is_not_an_empty_gallery(path: Path, length: int) -> None:
     content = closed(path).read_bytes()[:length]
     path.write_bytes(content)
-    with pytest.raises(IntegrityError, match=r"damaged|no SQLite database"):
+    with pytest.raises(IntegrityError, match=r"damaged|not a SQLite database"):
         Store.open(path, key=KEY)
     assert path.read_bytes() == content
 
 
-def test_a_database_of_the_right_key_that_is_no_gallery_is_refused(path: Path) -> None:
+def test_a_database_with_the_right_key_that_is_not_a_gallery_is_refused(path: Path) -> None:
     with Store.create(path, key=KEY) as store, store._database.write() as connection:
         connection.exec_driver_sql("PRAGMA application_id = 7")
     with pytest.raises(IntegrityError, match="not a gallery: expected application id 0x54776478, got 0x7"):
         Store.open(path, key=KEY)
 
 
-def test_a_file_of_the_first_bytes_alone_is_damage(path: Path) -> None:
+def test_a_file_with_only_the_first_bytes_is_damaged(path: Path) -> None:
     path.write_bytes(closed(path).read_bytes()[:16])
-    with pytest.raises(IntegrityError, match="is no SQLite database"):
+    with pytest.raises(IntegrityError, match="is not a SQLite database"):
         Store.open(path, key=KEY)
 
 
-def test_one_flipped_bit_anywhere_behind_the_header_is_found(path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_any_flipped_bit_after_the_header_is_found(path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     content = closed(path, faces=12).read_bytes()
     pages = len(content) // 4096
     for page in range(pages):
@@ -207,7 +207,7 @@ def test_one_flipped_bit_anywhere_behind_the_header_is_found(path: Path, capfd: 
                 findings = [damage.text for damage in store.check()]
         except IntegrityError as error:
             findings = [str(error)]
-        assert any("damaged" in text or "no SQLite database" in text for text in findings), page
+        assert any("damaged" in text or "not a SQLite database" in text for text in findings), page
     assert capfd.readouterr().err == ""
 
 

@@ -1,4 +1,4 @@
-"""What SQLite raises becomes an error of ours, with a remedy; and nothing acknowledged is lost."""
+"""SQLite's errors are translated into Twindex's, with a remedy, and nothing acknowledged is lost."""
 
 import sqlite3
 import subprocess
@@ -36,12 +36,12 @@ EXPECTED: dict[str, type[TwindexError]] = {
 
 @pytest.mark.parametrize(("name", "kind"), EXPECTED.items())
 def test_each_code_becomes_its_error(name: str, kind: type[TwindexError]) -> None:
-    error = sqlite3.OperationalError("told by SQLite")
+    error = sqlite3.OperationalError("said by SQLite")
     error.sqlite_errorcode = getattr(sqlite3, name)
     ours = translated(error, Path("gallery.sqlite"))
     assert type(ours) is kind
     assert "'gallery.sqlite'" in str(ours)
-    assert "(told by SQLite); " in str(ours)
+    assert "(said by SQLite); " in str(ours)
 
 
 @pytest.mark.parametrize(
@@ -54,11 +54,11 @@ def test_each_code_becomes_its_error(name: str, kind: type[TwindexError]) -> Non
         ("SQLITE_READONLY_DBMOVED", False),
     ],
 )
-def test_what_a_killed_writer_left_is_told_from_a_file_that_cannot_be_written(name: str, cut_short: bool) -> None:
-    error = sqlite3.OperationalError("told by SQLite")
+def test_an_unfinished_write_is_distinguished_from_a_read_only_file(name: str, cut_short: bool) -> None:
+    error = sqlite3.OperationalError("said by SQLite")
     error.sqlite_errorcode = getattr(sqlite3, name)
     assert needs_recovery(error) is cut_short
-    assert ("another process was killed while it wrote" in str(translated(error, Path("g")))) is cut_short
+    assert ("another process was killed while writing" in str(translated(error, Path("g")))) is cut_short
 
 
 def test_an_error_without_a_code_is_translated_too() -> None:
@@ -77,13 +77,13 @@ def test_a_lock_held_too_long_is_reported(store: Store, path: Path, monkeypatch:
     assert enrol(store, 1, "ada").reference == 1
 
 
-def test_a_rule_of_the_schema_is_no_raw_error(store: Store) -> None:
+def test_a_violated_constraint_is_translated(store: Store) -> None:
     with pytest.raises(IntegrityError, match=r"a row breaks a rule of the schema.*CHECK constraint"):
         store.jobs.set_state(store.jobs.create("enroll", {}).id, "dreaming")  # type: ignore[arg-type]  # the point
 
 
 def test_a_full_disk_is_reported_and_loses_nothing(path: Path) -> None:
-    """A limit on the size of files stands for the disk."""
+    """A limit on the size of files simulates a full disk."""
     Store.create(path).close()
     limit = path.stat().st_size + 20_000
     arguments = [sys.executable, "-m", "tests.storage.sqlite.enrolling_process", str(path), "1", "10000", str(limit)]

@@ -37,7 +37,7 @@ def test_the_journal_in_use_is_the_one_chosen(store: Store) -> None:
     assert used == journal_mode(sqlite3.sqlite_version_info)
 
 
-def test_a_log_left_by_a_newer_sqlite_is_given_up(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_log_left_by_a_newer_sqlite_is_replaced(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as newer:
         newer.setattr("twindex.storage.sqlite.database.journal_mode", lambda version: "wal")
         with Store.create(path) as store:

@@ -1,4 +1,4 @@
-"""A table is read page by page, and a damaged one never for ever."""
+"""A table is read page by page, and reading a damaged one ends with an error."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ _SAMPLES = select(SAMPLES.c.id, SAMPLES.c.source_name)
 
 
 class Repeating:
-    """Stands in for a database whose table was cut short: SQLite gives the same page whatever is asked for."""
+    """Simulates a database with a truncated table, for which SQLite returns the same page again and again."""
 
     def __init__(self) -> None:
         self.asked = 0
@@ -47,14 +47,14 @@ def test_an_empty_table_has_no_page(store: Store) -> None:
     assert list(pages(store._database, _SAMPLES, 5)) == []
 
 
-def test_a_page_that_would_come_again_is_damage() -> None:
+def test_a_page_that_would_be_read_again_is_damage() -> None:
     damaged: Any = Repeating()
     with pytest.raises(IntegrityError, match="above id 0 ends with id 0"):
         list(pages(damaged, _SAMPLES, 5))
 
 
 @pytest.mark.parametrize("last", [7, 6, 0])
-def test_the_last_id_must_be_above_what_was_asked(last: int) -> None:
+def test_the_last_id_must_be_above_the_start(last: int) -> None:
     with pytest.raises(IntegrityError, match="damaged"):
         advanced(7, last)
     assert advanced(7, 8) == 8

@@ -30,7 +30,7 @@ def test_reading_works_and_writing_is_refused(closed_gallery: Path) -> None:
 
 
 def test_reading_in_a_folder_that_cannot_be_written(closed_gallery: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Whoever runs the tests as root may write anywhere, so the answer of the system is replaced as well.
+    # Root may write anywhere, so the system's answer is replaced too.
     monkeypatch.setattr(os, "access", lambda folder, mode: mode != os.W_OK)
     closed_gallery.parent.chmod(0o555)
     before = file_names(closed_gallery.parent)
@@ -44,7 +44,7 @@ def test_reading_in_a_folder_that_cannot_be_written(closed_gallery: Path, monkey
 
 @pytest.fixture
 def cut_short(path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Path, bytes]:
-    """The content of the gallery's files as a kill in the middle of a commit leaves them, by path.
+    """The content of the gallery's files, by path, after a kill in the middle of a commit.
 
     The gallery itself is whole: one face enrolled, nothing pending.
     """
@@ -53,7 +53,7 @@ def cut_short(path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Path, bytes]:
         store.references.enroll_many([request(number, "ada", crop_length=20_000) for number in range(10)], MODEL)
     journal = path.with_name(f"{path.name}-journal")
     with closing(sqlite3.connect(path, isolation_level=None)) as killed:
-        # A cache of a few pages makes SQLite write to the database, after its journal, before the commit.
+        # With a cache of a few pages, SQLite writes to the journal and to the database before the commit.
         killed.executescript("PRAGMA journal_mode = TRUNCATE; PRAGMA cache_size = 2; BEGIN IMMEDIATE")
         killed.execute("UPDATE samples SET crop = zeroblob(20000), crop_sha256 = NULL")
         left = {file: file.read_bytes() for file in (path, journal)}
@@ -87,15 +87,15 @@ def test_a_writer_killed_while_somebody_reads_is_undone_too(path: Path, cut_shor
         assert store.check() == []
 
 
-def test_where_nothing_can_be_written_a_killed_writer_is_reported(
+def test_a_killed_writer_is_reported_if_nothing_can_be_written(
     path: Path, cut_short: dict[Path, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     leave(cut_short)
-    # Whoever runs the tests as root may write anywhere, so every connection is made one that may not.
+    # Root may write anywhere, so every connection is made read-only.
     monkeypatch.setattr(
         "twindex.storage.sqlite.database.connection_uri", lambda path, read_only: f"{path.as_uri()}?mode=ro"
     )
-    with pytest.raises(UsageError, match=r"killed while it wrote.*make the file and its folder writable"):
+    with pytest.raises(UsageError, match=r"killed while writing.*make the file and its folder writable"):
         Store.open(path, read_only=True)
     assert path.read_bytes() == cut_short[path]
 
@@ -115,7 +115,7 @@ def test_a_log_that_a_killed_writer_left_is_read(path: Path, wal: None, tmp_path
 def test_a_read_only_store_sees_what_is_committed_meanwhile(
     path: Path, wal: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # A log beside the database means that somebody may be writing, so the file is not taken for immutable.
+    # A log beside the database means that another process may be writing, so the file is not opened as immutable.
     monkeypatch.setattr(os, "access", lambda folder, mode: mode != os.W_OK)
     with Store.create(path) as writer:
         enrol(writer, 1, "ada")

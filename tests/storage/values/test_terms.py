@@ -25,31 +25,31 @@ def test_a_date_is_its_first_moment_in_utc(text: str, moment: datetime) -> None:
 
 
 @pytest.mark.parametrize("text", ["tomorrow", "31.12.2030", "2030-13-01", "2030-02-30"])
-def test_what_is_no_date_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="is no date: expected a form such as 2030-12-31"):
+def test_a_text_that_is_not_a_date_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="is not a date: expected a form such as 2030-12-31"):
         parse_terms(None, text, NOW)
 
 
 @pytest.mark.parametrize("text", ["2026-05-01", "2026-05-01T12:00Z", "1999-01-01"])
-def test_an_expiry_has_to_lie_ahead(text: str) -> None:
-    with pytest.raises(UsageError, match="is past already"):
+def test_an_expiry_must_be_in_the_future(text: str) -> None:
+    with pytest.raises(UsageError, match="has already passed"):
         parse_terms(None, text, NOW)
 
 
-def test_nothing_given_is_no_terms() -> None:
+def test_without_values_there_are_no_terms() -> None:
     assert parse_terms(None, None, NOW) == parse_terms(" ", "", NOW) == NO_TERMS
     assert not NO_TERMS.given
     assert Terms("form 1").given
 
 
-def test_a_consent_is_stored_in_one_form() -> None:
+def test_equal_consents_are_stored_alike() -> None:
     assert parse_terms(" Formula\u0301rio 17 ", None, NOW).consent == "Formul\u00e1rio 17"
     for text in ("x" * 501, "\udce9"):
         with pytest.raises(UsageError, match="A reference to a consent is a text of 1 to 500 characters"):
             parse_terms(text, None, NOW)
 
 
-def test_terms_expire_at_their_moment() -> None:
+def test_terms_expire_at_the_exact_time() -> None:
     terms = Terms(expires=NOW)
     assert not terms.expired(datetime(2026, 5, 1, 11, 59, 59, 999999, tzinfo=UTC))
     assert terms.expired(NOW)

@@ -5,11 +5,11 @@ A blob file is the SHA-256 (32 bytes) of what follows, then the bytes of OpenVIN
 
 import hashlib
 import logging
-import tempfile
 from pathlib import Path
 
 import numpy as np
 
+from twindex.files.durable import write_file
 from twindex.types import UInt8
 
 _DIGEST_BYTES = hashlib.sha256().digest_size
@@ -50,15 +50,7 @@ def write_blob(path: Path, content: bytes | memoryview) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".partial", delete=False) as file:
-            try:
-                file.write(hashlib.sha256(content).digest())
-                file.write(content)
-                file.close()
-                Path(file.name).replace(path)
-            except BaseException:
-                Path(file.name).unlink(missing_ok=True)
-                raise
+        write_file(path, (hashlib.sha256(content).digest(), content))
     except OSError as error:
         _log.warning("Cannot keep the compiled network in %s (%s); it will be compiled at each start.", path, error)
 

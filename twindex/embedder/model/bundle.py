@@ -5,11 +5,7 @@ The card holds the SHA-256 of the weights file. A bundle never changes: another 
 
 import hashlib
 import json
-import os
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -20,7 +16,7 @@ from numpy.typing import NDArray
 from twindex.embedder.model.card import Card
 from twindex.embedder.model.weights import check_weights_header, decode_weights, encode_weights, read_weights
 from twindex.errors import BundleError, UsageError
-from twindex.files.durability import synchronise
+from twindex.files.durable import folder
 
 CARD_FILE = "card.json"
 WEIGHTS_FILE = "weights.safetensors"
@@ -132,9 +128,11 @@ def decode_card(content: bytes, name: str = CARD_FILE) -> Card:
 
 def _write_files(path: Path, weights: bytes, card: Card) -> None:
     text = json.dumps(card.to_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    with _new_folder(path) as folder:
-        _write(folder / WEIGHTS_FILE, weights)
-        _write(folder / CARD_FILE, text.encode())
+    if path.exists():
+        raise UsageError(f"{path} exists already; give the bundle a new folder.")
+    with folder(path) as new:
+        (new / WEIGHTS_FILE).write_bytes(weights)
+        (new / CARD_FILE).write_bytes(text.encode())
 
 
 def _read_card(file: Path) -> Card:
@@ -153,28 +151,3 @@ def _check_regular(file: Path) -> None:
     """Refuse what is no file before it is opened: reading a pipe would wait for ever."""
     if not file.is_file():
         raise BundleError(f"{file.parent} is not a model bundle: it has no file {file.name}.")
-
-
-@contextmanager
-def _new_folder(path: Path) -> Iterator[Path]:
-    """A temporary folder beside `path` that takes its name once all in it is durable."""
-    if path.exists():
-        raise UsageError(f"{path} exists already; give the bundle a new folder.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-    try:
-        yield folder
-        folder.chmod(0o755)  # temporary folders are made for their owner only
-        synchronise(folder)
-        folder.rename(path)
-    except BaseException:
-        shutil.rmtree(folder)
-        raise
-    synchronise(path.parent)
-
-
-def _write(file: Path, content: bytes) -> None:
-    with file.open("xb") as opened:
-        opened.write(content)
-        opened.flush()
-        os.fsync(opened.fileno())

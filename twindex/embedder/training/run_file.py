@@ -4,7 +4,6 @@ One safetensors file; its metadata holds the origin, a text for each thing the a
 may hold more texts beside it. It is written beside the old one, made durable and renamed over it.
 """
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from twindex.errors import IntegrityError, UsageError
+from twindex.files.durable import replace
 
 Texts = Mapping[str, str]
 
@@ -22,9 +22,7 @@ def write_run_file(path: Path, arrays: Mapping[str, NDArray[Any]], metadata: Tex
     """Write arrays by name; a kill at any moment leaves the old file or the new one whole."""
     partial = path.with_suffix(".partial")
     save_file(dict(arrays), partial, metadata=dict(metadata))
-    with partial.open("rb") as written:
-        os.fsync(written.fileno())
-    partial.replace(path)
+    replace(partial, path)
 
 
 def read_metadata(path: Path, origin: Texts) -> dict[str, str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from twindex.config import DATABASE, SNAPSHOTS
 from twindex.errors import ForeignDatabaseError, IntegrityError, TwindexError
-from twindex.files.work_folder import partial_folders
+from twindex.files.work_folder import work_folders
 from twindex.gallery.doctor.findings import RESTORE, Finding
 from twindex.gallery.doctor.library_checks import check_libraries
 from twindex.gallery.file_roles import foreign_files
@@ -43,7 +43,7 @@ def unopenable(folder: Path, error: TwindexError) -> Finding:
 def leftovers(folder: Path) -> list[Path]:
     """What a killed making, import or rekeying of this gallery left; where there is a gallery, nobody needs it."""
     made = [path for path in folder.glob(f".{DATABASE}.*.new*") if path.is_file()]
-    return sorted([*made, *rekey_leftovers(folder / DATABASE)]) + partial_folders(folder)
+    return sorted([*made, *rekey_leftovers(folder / DATABASE)]) + work_folders(folder)
 
 
 def open_to_others(folder: Path) -> list[Path]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twindex.errors import IntegrityError, UsageError
-from twindex.files.atomic_file import remove_leftovers
+from twindex.files.durable import remove_leftovers
 from twindex.gallery.search.recall import LADDER, UNMEASURED, measure_recall
 from twindex.index.choice import chosen_spec, shortage
 from twindex.index.faiss_index import FaissIndex

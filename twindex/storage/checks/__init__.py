@@ -1,1 +1,1 @@
-"""Whether a database is what it should be, and whether a file still holds what was erased."""
+"""Checks: whether a database is sound, and whether a file still holds erased values."""

@@ -1,4 +1,4 @@
-"""What SQLite's own checks and the rows' hashes cannot see: whether the tables agree with each other."""
+"""Whether the tables agree with each other, which neither SQLite's own checks nor the hashes of rows can show."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ _COUNTED = {
     "changes": "SELECT max(revision) FROM changes",
     "generations": "SELECT max(id) FROM generations",
 }
-# In a grouped statement with max(), SQLite takes the other columns from the row of the maximum.
+# In a grouped statement with max(), SQLite takes the other columns from the row that has the maximum.
 _UNLOGGED = """SELECT enrolled.id FROM "references" AS enrolled LEFT JOIN
     (SELECT reference, kind, max(revision) FROM changes GROUP BY reference) AS latest
     ON latest.reference = enrolled.id WHERE latest.kind IS NOT 'enrolled'"""
@@ -30,7 +30,7 @@ _UNLOGGED = """SELECT enrolled.id FROM "references" AS enrolled LEFT JOIN
 
 @dataclass(frozen=True)
 class Inconsistency:
-    """Rows that do not agree with each other, or are not what a gallery holds.
+    """Rows that contradict each other, or that no gallery should hold.
 
     Attributes:
         code: Which rule is broken.
@@ -42,9 +42,9 @@ class Inconsistency:
 
 
 def inconsistencies(database: Database) -> list[Inconsistency]:
-    """All that is found; an empty list if the tables agree.
+    """Every inconsistency; an empty list if the tables agree.
 
-    Rows are compared only where tables and types are as expected: what reads them relies on it.
+    Rows are compared only if all tables and types are as expected, because the code that reads them relies on it.
     """
     found = _carried_out("schema", schema_differences, database)
     found = found or _carried_out("value", type_differences, database)
@@ -57,24 +57,24 @@ def inconsistencies(database: Database) -> list[Inconsistency]:
         ("change_log", _unlogged),
         ("id_reuse", _low_counters),
     ]
-    return [one for code, check in checks for one in _carried_out(code, check, database)]
+    return [finding for code, check in checks for finding in _carried_out(code, check, database)]
 
 
 def erase_orphans(database: Database) -> int:
-    """Remove captured faces that no reference holds; returns how many there were."""
+    """Remove captured faces without a reference; returns how many there were."""
     with database.write() as connection:
         held = select(REFERENCES.c.sample_id)
         return connection.execute(delete(SAMPLES).where(SAMPLES.c.id.not_in(held))).rowcount
 
 
 def log_enrolments(database: Database) -> None:
-    """Log those references as enrolled of which the log does not say so, so that every index takes them up."""
+    """Log the enrolments that are missing from the log, so that every index picks them up."""
     with database.write() as connection:
         append_changes(connection, "enrolled", list(connection.exec_driver_sql(_UNLOGGED).scalars()))
 
 
 def raise_counters(database: Database) -> None:
-    """Set every counter of ids so that no id that was ever given is given again."""
+    """Raise every counter of ids above all ids ever given, so that none is given twice."""
     with database.write() as connection:
         for table, _, used in _behind(connection):
             connection.exec_driver_sql("DELETE FROM sqlite_sequence WHERE name = ?", (table,))
@@ -82,7 +82,7 @@ def raise_counters(database: Database) -> None:
 
 
 def _behind(connection: Connection) -> list[tuple[str, int, int]]:
-    """The counters that stand below an id that was given: their table, where they stand, and that id."""
+    """The counters below an id that was already given: the table, the counter, and the highest id given."""
     rows = connection.exec_driver_sql("SELECT name, seq FROM sqlite_sequence").all()
     counters = {str(table): int(last) for table, last in rows}
     given = {table: connection.exec_driver_sql(highest).scalar_one() for table, highest in _COUNTED.items()}
@@ -94,7 +94,7 @@ def _behind(connection: Connection) -> list[tuple[str, int, int]]:
 
 
 def _carried_out(code: Code, check: Callable[[Database], list[str]], database: Database) -> list[Inconsistency]:
-    """A check that cannot be carried out is itself a finding."""
+    """Run a check; if it cannot be carried out, that is itself a finding."""
     try:
         return [Inconsistency(code, text) for text in check(database)]
     except TwindexError as error:
@@ -107,7 +107,7 @@ def _orphans(database: Database) -> list[str]:
         count = connection.execute(
             select(func.count()).select_from(SAMPLES).where(SAMPLES.c.id.not_in(held))
         ).scalar_one()
-    return [f"{count} captured faces belong to no reference, so that no erasure would reach them."] if count else []
+    return [f"{count} captured faces belong to no reference, so no erasure would reach them."] if count else []
 
 
 def _lengths(database: Database) -> list[str]:
@@ -125,11 +125,11 @@ def _lengths(database: Database) -> list[str]:
 def _unlogged(database: Database) -> list[str]:
     with database.read() as connection:
         count = len(connection.exec_driver_sql(_UNLOGGED).scalars().all())
-    text = f"The log of changes does not say of {count} references that they are enrolled: an index may miss them."
+    text = f"The log of changes does not list {count} references as enrolled, so an index may miss them."
     return [text] if count else []
 
 
 def _low_counters(database: Database) -> list[str]:
     with database.read() as connection:
         behind = _behind(connection)
-    return [f"The counter of {table} stands at {last}, but {used} was given already." for table, last, used in behind]
+    return [f"The id counter of {table} is at {last}, but id {used} was already given." for table, last, used in behind]

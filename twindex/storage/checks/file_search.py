@@ -1,4 +1,4 @@
-"""Whether erased values are still in any file below a folder."""
+"""Whether any file below a folder still holds an erased value."""
 
 import os
 import stat
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import Select, select
 
-from twindex.storage.checks.byte_search import WINDOW, Remains, Run, unexplained
+from twindex.storage.checks.byte_search import WINDOW, ErasedBytes, Run, only_erased
 from twindex.storage.schema.tables import SAMPLES, TEMPLATES
 from twindex.storage.sqlite.database import Database
 from twindex.storage.sqlite.pages import pages
@@ -21,13 +21,13 @@ _PAGES: tuple[tuple[Select[int, bytes | None], int], ...] = (
 
 @dataclass(frozen=True)
 class FileSearch:
-    """What a search has found.
+    """The result of a search.
 
     Attributes:
-        files: How many were read.
-        bytes: That they have together.
-        holding: Those that hold 32 bytes in a row of an erased value which no value that is kept holds too.
-        unreadable: Those that could not be read.
+        files: How many files were read.
+        bytes: Their total length.
+        holding: Files with 32 bytes in a row of an erased value that no kept value holds too.
+        unreadable: Files that could not be read.
     """
 
     files: int
@@ -39,15 +39,15 @@ class FileSearch:
 def search_files(database: Database, folder: Path, values: Sequence[bytes]) -> FileSearch:
     """Look for erased values in every file below a folder; links are not followed.
 
-    Templates and crops have bytes in common: all crops begin with the same tables, and two people may be enrolled from
-    one photo. What a value that is kept holds as well says nothing of the erased one, and does not count.
+    Templates and crops share bytes: all crops begin with the same tables, and two people may be enrolled from one
+    photo. Bytes that a kept value holds too say nothing about the erased one, so they do not count.
 
     Args:
-        database: The gallery's, from which the values are erased.
-        folder: The gallery's.
-        values: In their stored form.
+        database: The gallery's database, from which the values were erased.
+        folder: The gallery's folder.
+        values: The erased values in their stored form.
     """
-    remains = Remains(values)
+    erased = ErasedBytes(values)
     runs: dict[Path, set[Run]] = {}
     unreadable: list[Path] = []
     length = 0
@@ -56,22 +56,22 @@ def search_files(database: Database, folder: Path, values: Sequence[bytes]) -> F
             if not stat.S_ISREG(path.lstat().st_mode):
                 continue
             with database.raw.open(path) as file:
-                runs[path], size = remains.runs_in_file(file)
+                runs[path], size = erased.runs_in_file(file)
             length += size
         except FileNotFoundError:
-            # Gone since it was listed, such as another process's temporary file; so are its bytes.
+            # Deleted since the folder was listed, such as another process's temporary file; its bytes are gone too.
             continue
         except OSError:
             unreadable.append(path)
     found = set[Run]().union(*runs.values())
-    left = unexplained(found, (remains.runs(page) for page in _kept_pages(database))) if found else found
+    left = only_erased(found, (erased.runs(page) for page in _kept_pages(database))) if found else found
     holding = tuple(path for path, theirs in runs.items() if theirs & left)
     return FileSearch(len(runs), length, holding, tuple(unreadable))
 
 
 def _kept_pages(database: Database) -> Iterator[bytes]:
-    """All crops and templates that are kept, some at a time; bytes that nobody holds keep neighbours apart."""
-    apart = os.urandom(WINDOW)
+    """All kept crops and templates, some at a time, separated by random bytes so that no run spans two values."""
+    separator = os.urandom(WINDOW)
     for statement, size in _PAGES:
         for rows in pages(database, statement, size):
-            yield apart.join(value for _, value in rows if value is not None)
+            yield separator.join(value for _, value in rows if value is not None)

@@ -1,4 +1,4 @@
-"""Looking for damage: SQLite's own checks, and the hash of every row that has one."""
+"""Looking for damage: SQLite's own checks, and the stored hashes of templates and crops."""
 
 from collections.abc import Iterator
 
@@ -17,7 +17,7 @@ _PAGE = 500
 def inspect(database: Database) -> list[Damage]:
     """What is wrong with the database; an empty list if it is sound.
 
-    A check that cannot be carried out is itself a finding, and the others go on.
+    A check that cannot be carried out is itself a finding; the other checks still run.
     """
     findings: list[Damage] = []
     for check in (_structure, _foreign_keys, _audit, _templates, _crops):
@@ -25,7 +25,7 @@ def inspect(database: Database) -> list[Damage]:
             findings.extend(check(database))
         except TwindexError as error:
             findings.append(Damage(str(error)))
-    # One damaged page can stop several checks with the same words.
+    # One damaged page can make several checks fail with the same message.
     return list(dict.fromkeys(findings))
 
 
@@ -50,9 +50,9 @@ def _audit(database: Database) -> Iterator[Damage]:
         count = connection.execute(select(func.count()).select_from(AUDIT)).scalar_one()
     for guard in sorted(set(AUDIT_TRIGGERS) - guards):
         yield Damage(f"The audit is not append-only: its trigger {guard!r} is gone.")
-    # Rows are numbered without a gap: a transaction that fails takes its number back.
+    # Rows are numbered without gaps, because a transaction that fails also rolls back the counter.
     if not count == last == issued:
-        yield Damage(f"The audit lacks rows: {count} are there, {issued} were written.")
+        yield Damage(f"Rows are missing from the audit: it has {count}, but {issued} were written.")
 
 
 def _templates(database: Database) -> Iterator[Damage]:
@@ -61,7 +61,7 @@ def _templates(database: Database) -> Iterator[Damage]:
     )
     for rows in pages(database, statement, _PAGE):
         for _, reference, fingerprint, vector, sha256 in rows:
-            # SQLite keeps values of any type in any column, and only these can be hashed.
+            # SQLite stores any type in any column, and only these types can be hashed.
             typed = isinstance(reference, int) and isinstance(fingerprint, str) and isinstance(vector, bytes)
             if not (typed and fingerprint.isascii() and template_is_sound(reference, fingerprint, vector, sha256)):
                 text = f"The template of reference {reference} under model {fingerprint} is damaged."

@@ -1,4 +1,4 @@
-"""What a database holds, in numbers: enough to know it again in another place."""
+"""A gallery's database in numbers: enough to recognise the same state in another place."""
 
 from dataclasses import dataclass
 
@@ -10,16 +10,16 @@ from twindex.storage.sqlite.database import Database
 
 
 @dataclass(frozen=True)
-class Contents:
-    """A state of a gallery in numbers.
+class Summary:
+    """One state of a gallery in numbers.
 
     Attributes:
-        gallery_id: Of the gallery.
-        schema: Of the database.
-        revision: The last change.
+        gallery_id: The gallery's id.
+        schema: The database's schema version.
+        revision: Number of the last change.
         subjects, samples, references: How many there are.
-        templates: How many there are of each model, by fingerprint.
-        model: Fingerprint of the model that answers, or None where no generation is active.
+        templates: How many templates there are of each model, by fingerprint.
+        model: Fingerprint of the model that answers queries, or None if no generation is active.
     """
 
     gallery_id: str
@@ -32,16 +32,16 @@ class Contents:
     model: str | None
 
     def counts(self) -> dict[str, int]:
-        """What the audit tells of an export or an import."""
+        """The numbers that the audit records for an export or an import."""
         return {"revision": self.revision, "subjects": self.subjects, "references": self.references}
 
 
-def read_contents(database: Database) -> Contents:
-    """Count what one state of the database holds."""
+def read_summary(database: Database) -> Summary:
+    """Count the rows of one state of the database."""
     by_model = select(TEMPLATES.c.fingerprint, func.count()).group_by(TEMPLATES.c.fingerprint)
     active = select(GENERATIONS.c.fingerprint).where(GENERATIONS.c.state == "active")
     with database.read() as connection:
-        return Contents(
+        return Summary(
             gallery_id=connection.execute(select(GALLERY.c.gallery_id)).scalar_one(),
             schema=schema_version(connection),
             revision=connection.execute(select(func.coalesce(func.max(CHANGES.c.revision), 0))).scalar_one(),

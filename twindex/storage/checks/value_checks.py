@@ -1,6 +1,6 @@
-"""Whether every structured value can be read as what it stands for: times, faces, the threshold, snapshots' names.
+"""Whether every structured value can be read: times, faces, the threshold, the names of snapshots.
 
-Twindex writes no other; a database that was tampered with, or comes from a stranger, may hold anything.
+Twindex writes only readable values, but a database that was tampered with, or comes from a stranger, may hold anything.
 """
 
 from collections.abc import Callable, Iterable
@@ -18,7 +18,7 @@ from twindex.storage.values.face_json import face_from_json
 from twindex.storage.values.names import subject_name
 
 _PAGE = 1000
-_NOT_READABLE = (UsageError, IntegrityError, ValueError, TypeError, KeyError, AttributeError, RecursionError)
+_UNREADABLE = (UsageError, IntegrityError, ValueError, TypeError, KeyError, AttributeError, RecursionError)
 
 
 def unreadable_values(database: Database) -> list[str]:
@@ -29,7 +29,7 @@ def unreadable_values(database: Database) -> list[str]:
         "samples": _samples,
         "references": _references,
         "generations": _generations,
-        "jobs": lambda one: _each(Jobs(one).list()),
+        "jobs": _jobs,
         "job_items": _job_items,
         "audit": _audit,
     }
@@ -37,13 +37,13 @@ def unreadable_values(database: Database) -> list[str]:
     for table, check in checks.items():
         try:
             check(database)
-        except _NOT_READABLE as error:
+        except _UNREADABLE as error:
             found.append(f"A value in {table!r} cannot be read: {error}")
     return found
 
 
-def _each(values: Iterable[object]) -> None:
-    """Read them; what SQLAlchemy cannot make of them what they stand for, it refuses."""
+def _read_all(values: Iterable[object]) -> None:
+    """Read every value; SQLAlchemy raises if one does not fit its column's type."""
     for _ in values:
         pass
 
@@ -56,11 +56,11 @@ def _gallery(database: Database) -> None:
     if row.threshold is None:
         return
     numbers = [row.threshold[name] for name in ("probability", "target_fpir", "gallery_size")]
-    if not all(isinstance(one, int | float) and isfinite(one) for one in numbers):
+    if not all(isinstance(number, int | float) and isfinite(number) for number in numbers):
         raise ValueError(f"expected the threshold's numbers to be finite, got {numbers}")
     texts = [row.threshold[name] for name in ("fingerprint", "method")]
     report = row.threshold["report"]
-    if not all(isinstance(one, str) for one in texts) or not isinstance(report.get("subjects", 0), int):
+    if not all(isinstance(text, str) for text in texts) or not isinstance(report.get("subjects", 0), int):
         raise ValueError("expected the threshold's model and method to be texts, and its number of subjects a number")
 
 
@@ -79,11 +79,15 @@ def _samples(database: Database) -> None:
 
 
 def _references(database: Database) -> None:
-    _each(pages(database, select(REFERENCES.c.id, REFERENCES.c.enrolled, REFERENCES.c.expires), _PAGE))
+    _read_all(pages(database, select(REFERENCES.c.id, REFERENCES.c.enrolled, REFERENCES.c.expires), _PAGE))
+
+
+def _jobs(database: Database) -> None:
+    _read_all(Jobs(database).list())
 
 
 def _job_items(database: Database) -> None:
-    _each(pages(database, select(JOB_ITEMS.c.id, JOB_ITEMS.c.path, JOB_ITEMS.c.expires), _PAGE))
+    _read_all(pages(database, select(JOB_ITEMS.c.id, JOB_ITEMS.c.path, JOB_ITEMS.c.expires), _PAGE))
 
 
 def _audit(database: Database) -> None:
@@ -91,7 +95,7 @@ def _audit(database: Database) -> None:
     for rows in pages(database, select(*columns), _PAGE):
         for number, _, subjects, details in rows:
             if not isinstance(details, dict) or not isinstance(subjects, list):
-                raise ValueError(f"row {number} does not say what was done, and to whom, as Twindex writes it")
+                raise ValueError(f"row {number} does not describe an act as Twindex does: what was done, and to whom")
 
 
 def _generations(database: Database) -> None:
@@ -102,5 +106,5 @@ def _generations(database: Database) -> None:
 
 
 def is_plain_name(text: str) -> bool:
-    """Whether this names a file in a folder, and cannot lead out of it."""
+    """Whether this is the name of a file in a folder and cannot lead out of the folder."""
     return text not in ("", ".", "..") and not set(text) & set("/\\:\0")

@@ -1,4 +1,4 @@
-"""The audit: who did what, and when. Rows are only ever added; they hold no vectors and name nobody who is enrolled."""
+"""The audit: who did what, and when. Rows are only ever added; they hold no vectors and name no enrolled person."""
 
 import getpass
 import os
@@ -23,14 +23,14 @@ class Audit:
     """Reads and extends the audit.
 
     Args:
-        database: Where it lies.
+        database: The gallery's database.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def add(self, action: str, details: Mapping[str, Any], subjects: Sequence[int] = ()) -> int:
-        """One row in a transaction of its own; see `record`."""
+        """Add one row in a transaction of its own; see `record`."""
         with self._database.write() as connection:
             return record(connection, action, details, subjects)
 
@@ -44,7 +44,7 @@ class Audit:
         """One row.
 
         Raises:
-            UsageError: If there is none with this id.
+            UsageError: If no row has this id.
         """
         with self._database.read() as connection:
             row = connection.execute(select(*_COLUMNS).where(AUDIT.c.id == number)).first()
@@ -53,7 +53,7 @@ class Audit:
         return AuditRow(*row)
 
     def unverified(self) -> list[AuditRow]:
-        """The erasures that no later row declares complete, oldest first."""
+        """The erasures that no later row confirms as complete, oldest first."""
         verified = select(func.json_extract(AUDIT.c.details, _OF)).where(
             AUDIT.c.action == VERIFIED, func.json_extract(AUDIT.c.details, _RESULT) == "erased"
         )
@@ -62,7 +62,7 @@ class Audit:
             return [AuditRow(*row) for row in connection.execute(statement.order_by(AUDIT.c.id))]
 
     def places(self, erasure: int) -> set[str] | None:
-        """Where the last verification of an erasure found remnants; see `Receipt.found_in`. None if there was none."""
+        """Where the last check of an erasure found remnants, as in `Receipt.found_in`; None if it was never checked."""
         statement = (
             select(AUDIT.c.details)
             .where(AUDIT.c.action == VERIFIED, func.json_extract(AUDIT.c.details, _OF) == erasure)
@@ -82,10 +82,10 @@ def record(connection: Connection, action: str, details: Mapping[str, Any], subj
 
     Args:
         connection: In a write transaction.
-        action: What was done, one word.
-        details: Counts, ids and settings, JSON values only: nothing here may name or show a person, since the row stays
-            when the person is erased.
-        subjects: Ids of the subjects that it was done to.
+        action: What was done, in one word.
+        details: Counts, ids and settings, JSON values only. Nothing here may name or show a person, because the row
+            stays when the person is erased.
+        subjects: Ids of the subjects it concerns.
     """
     values = {
         "time": datetime.now(UTC),
@@ -98,7 +98,7 @@ def record(connection: Connection, action: str, details: Mapping[str, Any], subj
 
 
 def rows_about(connection: Connection, subject_id: int) -> list[AuditRow]:
-    """The rows about a subject, and about those that were merged into it before, oldest first."""
+    """The rows about a subject and about all subjects merged into it, oldest first."""
     merges = [
         (row.subjects, row.details["into"])
         for row in connection.execute(
@@ -106,7 +106,7 @@ def rows_about(connection: Connection, subject_id: int) -> list[AuditRow]:
         )
     ]
     ids = {subject_id}
-    # Latest first: what was merged into a subject before is met after it.
+    # Latest merge first, so that a subject is known before the subjects that were merged into it earlier.
     for subjects, into in merges:
         if into in ids:
             ids.update(subjects)
@@ -117,15 +117,15 @@ def rows_about(connection: Connection, subject_id: int) -> list[AuditRow]:
 
 
 def _operator() -> str:
-    """The operating system's name for whoever runs this process."""
+    """The operating-system user who runs this process."""
     try:
-        # By the process's own id where there is one: a variable of the environment can say anything.
+        # Use the process's user id if the system has one, because environment variables can be set to anything.
         import pwd
 
         name = pwd.getpwuid(os.getuid()).pw_name
     except ImportError:
         name = getpass.getuser()
     except KeyError:
-        # A container may run under an id that has no name.
+        # In a container the user id may have no name.
         name = f"uid {os.getuid()}"
     return readable_text(name)

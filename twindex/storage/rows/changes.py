@@ -8,7 +8,7 @@ from twindex.storage.schema.tables import CHANGES
 from twindex.storage.sqlite.database import Database
 from twindex.storage.values.records import Change, ChangeKind
 
-# Asked for at every search, so not an expression: see `templates.py`.
+# Plain SQL, because every search runs it: see `templates.py`.
 _REVISION = "SELECT coalesce(max(revision), 0) FROM changes"
 
 
@@ -16,7 +16,7 @@ class Changes:
     """Reads the log.
 
     Args:
-        database: Where it lies.
+        database: The gallery's database.
     """
 
     def __init__(self, database: Database) -> None:
@@ -42,7 +42,7 @@ class Changes:
 
 
 def erased_since(connection: Connection, revision: int) -> bool:
-    """Whether anything was erased after `revision`, in the caller's transaction; reads only the changes since."""
+    """Whether anything was erased after `revision`, in the caller's transaction; reads only later changes."""
     erasures = select(CHANGES.c.revision).where(CHANGES.c.revision > revision, CHANGES.c.kind == "erased")
     return connection.execute(erasures.limit(1)).first() is not None
 

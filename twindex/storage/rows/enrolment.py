@@ -1,6 +1,6 @@
-"""The transaction that enrols: subject, sample, reference, template, change and job item, or nothing.
+"""The transaction that enrols: it writes subject, sample, reference, template, change and job item, or nothing.
 
-What every face runs is put together once: putting a statement together takes SQLAlchemy several times as long as
+Statements that run for every face are built once, because building one takes SQLAlchemy several times as long as
 running it.
 """
 
@@ -56,7 +56,7 @@ _INSERT = {table: insert(table).returning(table.c.id) for table in (SUBJECTS, SA
 
 @dataclass(frozen=True)
 class _Item:
-    """What a job item says at the time of the transaction; the subject is None once it is erased."""
+    """A job item at the time of the transaction; the subject is None if it was erased."""
 
     status: ItemStatus
     subject: str | None
@@ -64,15 +64,15 @@ class _Item:
     terms: Terms
 
 
-def enrol(
+def enroll(
     connection: Connection, request: EnrolmentRequest, subject: str, fingerprint: str, vector: bytes
 ) -> Enrolment:
-    """Enrol one face in the caller's write transaction. Enrolling it again changes nothing.
+    """Enrol one face in the caller's write transaction. Enrolling the same face again changes nothing.
 
     Args:
         connection: In a write transaction.
-        request: What to enrol.
-        subject: The request's subject in its stored form; a job item's present subject goes before it.
+        request: The face to enrol.
+        subject: The request's subject in its stored form; a job item's present subject takes precedence.
         fingerprint: The model that made the vector.
         vector: The request's vector in its stored form.
 
@@ -106,7 +106,7 @@ def enrol(
 
 
 def refuse_stale_model(connection: Connection, fingerprint: str) -> None:
-    """Refuse templates of a model that does not answer the queries; a gallery without an active generation takes any.
+    """Refuse templates of a model that no longer answers queries; without an active generation any model is accepted.
 
     Raises:
         ModelMismatchError: If the active generation has another model.
@@ -145,7 +145,7 @@ def _ensure_sample(connection: Connection, sample: Sample) -> int:
 
 
 def _mend_crop(connection: Connection, sample_id: int, crop: bytes) -> None:
-    """Put the crop of the same face in the place of one that is damaged."""
+    """Replace a damaged crop by a new crop of the same face."""
     row = connection.execute(select(SAMPLES.c.crop, SAMPLES.c.crop_sha256).where(SAMPLES.c.id == sample_id)).one()
     if not crop_is_sound(row.crop, row.crop_sha256):
         mended = update(SAMPLES).where(SAMPLES.c.id == sample_id)
@@ -153,16 +153,16 @@ def _mend_crop(connection: Connection, sample_id: int, crop: bytes) -> None:
 
 
 def find_reference(connection: Connection, sample: Sample, subject: str) -> int | None:
-    """The reference that a subject has to a captured face, or None."""
+    """The subject's reference to a captured face, or None."""
     named = {"source": sample.source_sha256, "face": sample.face_index, "subject": subject}
     return connection.scalar(_REFERENCE, named)
 
 
 def set_terms(connection: Connection, terms: Mapping[int, Terms]) -> None:
-    """Replace what the terms name, of references that exist, in the caller's write transaction."""
+    """Set the terms of existing references in the caller's write transaction; a term that is None is left unchanged."""
     renewed = []
-    for reference, one in terms.items():
-        values = {"consent": one.consent, "expires": one.expires}
+    for reference, wanted in terms.items():
+        values = {"consent": wanted.consent, "expires": wanted.expires}
         given = {column: value for column, value in values.items() if value is not None}
         if given:
             differs = or_(*(REFERENCES.c[column].is_distinct_from(value) for column, value in given.items()))
@@ -173,7 +173,7 @@ def set_terms(connection: Connection, terms: Mapping[int, Terms]) -> None:
 
 
 def subjects_of(connection: Connection, references: Sequence[int]) -> list[int]:
-    """The ids of the subjects that some references belong to."""
+    """The ids of the subjects that these references belong to."""
     found: set[int] = set()
     for chunk in id_chunks(references):
         found.update(connection.scalars(select(REFERENCES.c.subject_id).where(REFERENCES.c.id.in_(chunk))))
@@ -205,14 +205,14 @@ def _item(connection: Connection, number: int) -> _Item:
 
 
 def _settled_already(item: _Item) -> Enrolment:
-    """What is left to say of an item that an erasure, or another process with the same job, has settled."""
+    """The result for an item that an erasure, or another process with the same job, has already settled."""
     if item.subject is None or item.reference is None:
         return Enrolment(None, "withdrawn", ())
     return Enrolment(item.reference, "already_enrolled", ())
 
 
 def _refused(connection: Connection, request: EnrolmentRequest) -> Enrolment:
-    """Leave a face out for want of a consent, and say so of its job item."""
+    """Leave out a face that has no consent, and record that in its job item."""
     if request.job_item is not None:
         failed = {"item": request.job_item, "status": "failed", "reason": CONSENT_REQUIRED}
         connection.execute(_SETTLE_ITEM, failed)

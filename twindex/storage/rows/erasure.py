@@ -11,18 +11,18 @@ from twindex.storage.sqlite.chunks import id_chunks
 from twindex.storage.values.names import readable_text
 from twindex.storage.values.receipts import ExpiredReference
 
-_REQUEST = "$.request"  # where a job keeps the digest of what it was asked
+_REQUEST = "$.request"  # where a job stores the digest of its request
 
 
 @dataclass(frozen=True)
 class Erased:
-    """What has gone.
+    """What was erased.
 
     Attributes:
-        references: Ids.
-        templates: Their vectors in stored form, of every model.
-        samples: How many captured faces nobody else held.
-        crops: The crops kept of those faces.
+        references: The ids of the references.
+        templates: Their vectors of every model, in stored form.
+        samples: How many captured faces were erased, because nobody else held them.
+        crops: The kept crops of those faces.
     """
 
     references: tuple[int, ...]
@@ -34,8 +34,8 @@ class Erased:
 def erase_references(connection: Connection, references: list[int]) -> Erased:
     """Erase references, their templates, and the samples that nobody else holds; log the changes.
 
-    A photo that somebody else holds goes by the path of whoever does: a path tells the name of the person in whose
-    folder the photo lay when it was first enrolled.
+    If another subject holds the same photo, the photo gets the path under which that subject was enrolled, because the
+    old path may contain the erased person's name.
     """
     first: dict[int, int] = {}
     templates: list[bytes] = []
@@ -56,7 +56,7 @@ def erase_references(connection: Connection, references: list[int]) -> Erased:
         crops.extend(crop for crop in connection.scalars(select(SAMPLES.c.crop).where(*orphans)) if crop is not None)
         erased += connection.execute(delete(SAMPLES).where(*orphans)).rowcount
         staying = connection.scalars(select(SAMPLES.c.id).where(SAMPLES.c.id.in_(chunk)))
-        _name_anew(connection, {sample: first[sample] for sample in staying})
+        _rename_photos(connection, {sample: first[sample] for sample in staying})
     return Erased(tuple(references), tuple(templates), erased, tuple(crops))
 
 
@@ -75,10 +75,10 @@ def erase_subject(connection: Connection, subject_id: int, name: str) -> Erased:
 
 
 def erase_expired(connection: Connection, now: datetime, limit: int) -> tuple[Erased, tuple[int, ...], tuple[str, ...]]:
-    """Erase the first `limit` references that have expired, and the subjects that are left with none.
+    """Erase the first `limit` expired references, and subjects that are left without a reference.
 
     Returns:
-        What has gone, the ids of the subjects whose references they were, and the names of the subjects that are gone.
+        What was erased, the ids of the subjects concerned, and the names of the subjects that were erased entirely.
     """
     rows = connection.execute(_expired(now).limit(limit)).all()
     references = [reference for reference, _, _, _ in rows]
@@ -88,7 +88,7 @@ def erase_expired(connection: Connection, now: datetime, limit: int) -> tuple[Er
     gone = []
     for subject_id, name in subjects.items():
         if connection.scalar(select(REFERENCES.c.id).where(REFERENCES.c.subject_id == subject_id).limit(1)) is None:
-            # Items still pending stay: they enrol the person anew, under their own terms.
+            # Pending items stay: they will enrol the person again, under their own terms.
             settled = update(JOB_ITEMS).where(JOB_ITEMS.c.subject == name, JOB_ITEMS.c.status != "pending")
             connection.execute(settled.values(**_BLANK))
             connection.execute(delete(SUBJECTS).where(SUBJECTS.c.id == subject_id))
@@ -97,13 +97,13 @@ def erase_expired(connection: Connection, now: datetime, limit: int) -> tuple[Er
 
 
 def select_expired(connection: Connection, now: datetime) -> list[ExpiredReference]:
-    """The references that have expired, ascending by id."""
+    """The expired references, ascending by id."""
     rows = connection.execute(_expired(now)).all()
     return [ExpiredReference(number, name, expires) for number, _, name, expires in rows if expires is not None]
 
 
 def blank_items(connection: Connection, name: str, references: list[int]) -> None:
-    """Blank what job items say of a subject, and skip those still pending, which would enrol it again."""
+    """Blank the job items of a subject, and skip pending ones, which would enrol the subject again."""
     by_name = JOB_ITEMS.c.subject == name
     pending = update(JOB_ITEMS).where(by_name, JOB_ITEMS.c.status == "pending")
     connection.execute(pending.values(status="skipped", **_BLANK))
@@ -112,14 +112,14 @@ def blank_items(connection: Connection, name: str, references: list[int]) -> Non
 
 
 def blank_pending(connection: Connection, items: list[int]) -> None:
-    """Skip job items that are still to be done, and blank them."""
+    """Skip pending job items, and blank them."""
     for chunk in id_chunks(items):
         pending = update(JOB_ITEMS).where(JOB_ITEMS.c.id.in_(chunk), JOB_ITEMS.c.status == "pending")
         connection.execute(pending.values(status="skipped", **_BLANK))
 
 
 def forget_requests(connection: Connection) -> None:
-    """Forget what jobs without anything left to do were asked: by its digest a guess at a name could be confirmed."""
+    """Forget the requests of jobs without pending items, because their digests could confirm a guessed name."""
     pending = select(JOB_ITEMS.c.id).where(JOB_ITEMS.c.job_id == JOBS.c.id, JOB_ITEMS.c.status == "pending")
     over = or_(JOBS.c.state.in_(("finished", "failed")), ~pending.exists())
     asked = func.json_extract(JOBS.c.parameters, _REQUEST).is_not(None)
@@ -128,17 +128,17 @@ def forget_requests(connection: Connection) -> None:
 
 
 def blank_items_of(connection: Connection, references: list[int]) -> None:
-    """Blank the job items that have enrolled these references."""
+    """Blank the job items that enrolled these references."""
     for chunk in id_chunks(references):
         connection.execute(update(JOB_ITEMS).where(JOB_ITEMS.c.reference.in_(chunk)).values(**_BLANK))
 
 
-def _name_anew(connection: Connection, erased: dict[int, int]) -> None:
-    """Name photos whose first reference, of those erased, was older than those that stay, as the oldest of these does.
+def _rename_photos(connection: Connection, erased: dict[int, int]) -> None:
+    """Rename photos that were named by an erased reference, after the oldest reference that stays.
 
     Args:
-        connection: Inside the transaction that has erased the references.
-        erased: For each sample that stays, its first reference that is gone.
+        connection: Inside the transaction that erased the references.
+        erased: For each sample that stays, its oldest erased reference.
     """
     if not erased:
         return

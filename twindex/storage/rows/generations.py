@@ -17,7 +17,7 @@ from twindex.storage.sqlite.database import Database
 from twindex.storage.values.records import Generation, GenerationSpec, GenerationState, Recall, Snapshot
 from twindex.storage.values.template_format import checked_fingerprint
 
-# Asked for at every search, so not an expression: see `templates.py`.
+# Plain SQL, because every search runs it: see `templates.py`.
 _ACTIVE_ID = "SELECT id FROM generations WHERE state = 'active'"
 
 
@@ -25,7 +25,7 @@ class Generations:
     """The generations of a gallery; every method is one transaction.
 
     Args:
-        database: Where they lie.
+        database: The gallery's database.
     """
 
     def __init__(self, database: Database) -> None:
@@ -45,13 +45,13 @@ class Generations:
         """One generation.
 
         Raises:
-            UsageError: If there is none with this id.
+            UsageError: If no generation has this id.
         """
         with self._database.read() as connection:
             return _get(connection, number)
 
     def active(self) -> Generation | None:
-        """The generation that answers queries, or None in a gallery that has none yet."""
+        """The generation that answers queries, or None if the gallery has none yet."""
         found = self._in_state("active")
         return found[0] if found else None
 
@@ -62,13 +62,13 @@ class Generations:
             return number
 
     def activate(self, number: int) -> bool:
-        """Let this generation answer queries and retire the one that did, in one step.
+        """Let this generation answer queries and retire the previous one, in one step.
 
         Returns:
-            False if a reference lacks a template of the generation's model; nothing has changed then.
+            False if a reference has no template of the generation's model; then nothing has changed.
 
         Raises:
-            UsageError: If there is none with this id.
+            UsageError: If no generation has this id.
         """
         with self._database.write() as connection:
             generation = _get(connection, number)
@@ -78,15 +78,15 @@ class Generations:
                 return False
             activate_generation(connection, number)
             action = "rollback" if generation.state == "retired" else "reindex"
-            told = {"generation": number, "model": generation.fingerprint, "index": generation.index_spec}
-            record(connection, action, told)
+            details = {"generation": number, "model": generation.fingerprint, "index": generation.index_spec}
+            record(connection, action, details)
             return True
 
     def delete(self, number: int) -> None:
-        """Forget a generation.
+        """Delete a generation.
 
         Raises:
-            UsageError: If there is none with this id, or it is the active one.
+            UsageError: If no generation has this id, or it is the active one.
         """
         with self._database.write() as connection:
             if _get(connection, number).state == "active":
@@ -95,14 +95,14 @@ class Generations:
             record(connection, "prune", {"generation": number})
 
     def record_snapshot(self, number: int, snapshot: Snapshot, folder: Path) -> bool:
-        """Say which file of a folder holds this generation's index.
+        """Record which file in a folder holds this generation's index.
 
         Returns:
-            False if something was erased since the snapshot's revision, so that the file may hold what must be gone, or
-            if it was removed meanwhile; nothing has changed then, and the file has to be removed.
+            False if something was erased since the snapshot's revision, so that the file may hold erased templates, or
+            if the file was removed meanwhile. Then nothing has changed, and the caller must remove the file.
 
         Raises:
-            UsageError: If there is no generation with this id.
+            UsageError: If no generation has this id.
         """
         with self._database.write() as connection:
             _get(connection, number)
@@ -114,13 +114,13 @@ class Generations:
         return True
 
     def remove_unlisted(self, folder: Path) -> None:
-        """Remove everything in a folder that no generation lists, while no other process can list one.
+        """Remove every file in a folder that no generation lists; no other process can list one meanwhile.
 
         Raises:
-            OSError: Something cannot be removed.
+            OSError: A file cannot be removed.
         """
         with self._database.write() as connection:
-            listed = {one.snapshot.file for one in _all(connection) if one.snapshot is not None}
+            listed = {known.snapshot.file for known in _all(connection) if known.snapshot is not None}
             for path in folder.glob("*"):
                 if path.name in listed:
                     continue
@@ -130,10 +130,10 @@ class Generations:
                     path.unlink(missing_ok=True)
 
     def forget_snapshot(self, number: int) -> None:
-        """Say that no file holds this generation's index.
+        """Record that no file holds this generation's index.
 
         Raises:
-            UsageError: If there is no generation with this id.
+            UsageError: If no generation has this id.
         """
         with self._database.write() as connection:
             _get(connection, number)
@@ -147,7 +147,7 @@ class Generations:
         with self._database.read() as connection:
             return [_generation(row) for row in connection.execute(_SELECT.where(GENERATIONS.c.state == state))]
 
-    # Last, because below it the word would mean this method and not the built-in type.
+    # Last in the class: after it, the name `list` means this method and not the built-in type.
     def list(self) -> list[Generation]:
         """All generations, oldest first."""
         with self._database.read() as connection:
@@ -181,14 +181,14 @@ def insert_generation(connection: Connection, spec: GenerationSpec) -> int:
 
 
 def activate_generation(connection: Connection, number: int) -> None:
-    """Let a generation answer queries and retire the one that did, in the caller's write transaction."""
+    """Let a generation answer queries and retire the previous one, in the caller's write transaction."""
     connection.execute(update(GENERATIONS).where(GENERATIONS.c.state == "active").values(state="retired"))
     activated = update(GENERATIONS).where(GENERATIONS.c.id == number)
     connection.execute(activated.values(state="active", activated=datetime.now(UTC)))
 
 
 def forget_all_snapshots(connection: Connection) -> None:
-    """Say of every generation that no file holds its index, in the caller's write transaction."""
+    """Record that no generation has a snapshot file, in the caller's write transaction."""
     connection.execute(update(GENERATIONS).values(snapshot=None))
 
 
@@ -200,7 +200,7 @@ def _set_snapshot(connection: Connection, number: int, snapshot: Snapshot | None
 def _get(connection: Connection, number: int) -> Generation:
     row = connection.execute(_SELECT.where(GENERATIONS.c.id == number)).first()
     if row is None:
-        raise UsageError(f"No generation {number}; see `twindex doctor` for those there are.")
+        raise UsageError(f"No generation {number}; `twindex doctor` lists the existing ones.")
     return _generation(row)
 
 

@@ -23,7 +23,7 @@ class Jobs:
     """The batch jobs of a gallery; every method is one transaction.
 
     Args:
-        database: Where they lie.
+        database: The gallery's database.
     """
 
     def __init__(self, database: Database) -> None:
@@ -34,7 +34,7 @@ class Jobs:
 
         Args:
             kind: What it does.
-            parameters: What it was asked, JSON values only; `find_unfinished` compares them.
+            parameters: The request, JSON values only; `find_unfinished` compares it.
         """
         values = {"kind": kind, "parameters": parameters, "state": "running", "created": datetime.now(UTC)}
         with self._database.write() as connection:
@@ -45,16 +45,16 @@ class Jobs:
         """One job.
 
         Raises:
-            UsageError: If there is none with this id.
+            UsageError: If no job has this id.
         """
         with self._database.read() as connection:
             return _get(connection, job_id)
 
     def set_state(self, job_id: int, state: JobState) -> None:
-        """Say how a job stands; `finished` and `failed` note the time, and that nobody will ask for the job again.
+        """Set a job's state. `finished` and `failed` also record the time and erase the job's request.
 
         Raises:
-            UsageError: If there is none with this id.
+            UsageError: If no job has this id.
         """
         ended = datetime.now(UTC) if state in ("finished", "failed") else None
         with self._database.write() as connection:
@@ -64,7 +64,7 @@ class Jobs:
                 forget_requests(connection)
 
     def find_unfinished(self, kind: str, parameters: dict[str, Any]) -> Job | None:
-        """The latest job that was asked the same and has neither finished nor failed, or None."""
+        """The latest job with the same request that has neither finished nor failed, or None."""
         wanted = canonical_json(parameters)
         unfinished = _JOBS.where(JOBS.c.kind == kind, JOBS.c.state.in_(("running", "interrupted")))
         with self._database.read() as connection:
@@ -73,16 +73,17 @@ class Jobs:
         return same[-1] if same else None
 
     def add_items(self, job_id: int, items: Sequence[NewItem | tuple[str, str]]) -> None:
-        """Add pending items; of those that the job has already, pending and failed ones are pending under these terms.
+        """Add pending items.
 
-        What is enrolled already is pending again if terms are given, and they are others, so that it gets them.
+        If the job already has such an item and it is pending or failed, it becomes pending under the given terms. If it
+        is enrolled or skipped, it becomes pending only if other terms are given, so that its reference gets them.
 
         Args:
             job_id: The job.
-            items: Path, subject and terms of each.
+            items: Path, subject and terms of each item.
 
         Raises:
-            UsageError: If there is no such job, or a subject's name cannot be stored.
+            UsageError: If the job does not exist, or a subject's name cannot be stored.
         """
         rows = [
             {
@@ -113,11 +114,11 @@ class Jobs:
                 connection.execute(again, rows)
 
     def keep_only(self, job_id: int, named: Set[tuple[str, str]]) -> None:
-        """Skip what is still to be done and is not named any more, and forget whom it showed.
+        """Skip and blank pending items that are no longer part of the request.
 
         Args:
             job_id: The job.
-            named: Path and subject of each photo that is.
+            named: Path and subject of each photo in the request.
         """
         after, gone = 0, list[int]()
         while page := self.pending(job_id, after, _PAGE):
@@ -128,22 +129,22 @@ class Jobs:
                 blank_pending(connection, gone)
 
     def pending(self, job_id: int, after: int, limit: int) -> list[JobItem]:
-        """The first `limit` items with an id above `after` that are still to be done."""
+        """The first `limit` pending items with an id above `after`."""
         return self._page(_ITEMS.where(JOB_ITEMS.c.job_id == job_id, JOB_ITEMS.c.status == "pending"), after, limit)
 
     def items(self, job_id: int) -> Iterator[JobItem]:
-        """All items of a job in their order, read in pages, each its own short transaction."""
+        """All items of a job in order, read page by page, each page in its own short transaction."""
         return self._in_pages(_ITEMS.where(JOB_ITEMS.c.job_id == job_id))
 
     def settled(self, job_id: int) -> Iterator[JobItem]:
-        """Those of a job's items that are not to be done any more, like `items`."""
+        """The items of a job that are no longer pending, read like `items`."""
         return self._in_pages(_ITEMS.where(JOB_ITEMS.c.job_id == job_id, JOB_ITEMS.c.status != "pending"))
 
     def finish_items(self, outcomes: Sequence[tuple[int, ItemStatus, str | None, int | None]]) -> None:
-        """Say what came of some items: id, status, reason and reference of each; an erased one is left blank.
+        """Record the outcome of items: id, status, reason and reference of each. An erased item stays blank.
 
         Raises:
-            UsageError: If there is none with such an id; nothing is changed then.
+            UsageError: If no item has such an id; then nothing is changed.
         """
         if not outcomes:
             return
@@ -156,7 +157,7 @@ class Jobs:
                 connection.execute(settled.values(status=status, reason=text, reference=reference))
 
     def counts(self, job_id: int) -> dict[str, int]:
-        """How many items of a job have each status; every status is there, with 0 where there is none."""
+        """How many items of a job have each status; every status is listed, if only with 0."""
         statement = (
             select(JOB_ITEMS.c.status, func.count()).where(JOB_ITEMS.c.job_id == job_id).group_by(JOB_ITEMS.c.status)
         )
@@ -179,7 +180,7 @@ class Jobs:
             advanced(after, found[-1].id)
         return found
 
-    # Last, because below it the word would mean this method and not the built-in type.
+    # Last in the class: after it, the name `list` means this method and not the built-in type.
     def list(self) -> list[Job]:
         """All jobs, oldest first."""
         with self._database.read() as connection:

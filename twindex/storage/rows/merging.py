@@ -1,4 +1,4 @@
-"""Handing what one subject holds to another, inside a write transaction of the caller."""
+"""Moving references and job items from one subject to another, in a write transaction of the caller."""
 
 from sqlalchemy import Connection, select, update
 
@@ -9,10 +9,10 @@ from twindex.storage.schema.tables import JOB_ITEMS, REFERENCES, TEMPLATES
 
 
 def hand_over_references(connection: Connection, source_id: int, target_id: int) -> int:
-    """Move the source's references to the target; where both hold one sample, erase the source's.
+    """Move the source's references to the target; if both hold the same sample, erase the source's reference.
 
-    What is left of such a double are the templates and the terms: the one that is kept expires when the first of the
-    two does, and has the double's consent where it has none.
+    The kept reference takes over the templates and terms of the erased double: the earlier expiry, and the double's
+    consent if it has none itself.
 
     Returns:
         How many references moved.
@@ -33,7 +33,7 @@ def hand_over_references(connection: Connection, source_id: int, target_id: int)
 
 
 def hand_over_items(connection: Connection, source: str, target: str) -> None:
-    """Let job items name the target; an item that the target has as well is blanked."""
+    """Let the source's job items name the target; items that the target has as well are blanked."""
     renamed = update(JOB_ITEMS).prefix_with("OR IGNORE").where(JOB_ITEMS.c.subject == source)
     connection.execute(renamed.values(subject=target))
     blank_items(connection, source, [])
@@ -44,12 +44,12 @@ def _hand_over_terms(connection: Connection, double: int, kept: int) -> None:
     theirs = connection.execute(columns.where(REFERENCES.c.id == double)).one()
     mine = connection.execute(columns.where(REFERENCES.c.id == kept)).one()
     consent = theirs.consent if mine.consent is None else mine.consent
-    expires = min((one for one in (mine.expires, theirs.expires) if one is not None), default=None)
+    expires = min((time for time in (mine.expires, theirs.expires) if time is not None), default=None)
     connection.execute(update(REFERENCES).where(REFERENCES.c.id == kept).values(consent=consent, expires=expires))
 
 
 def _hand_over_templates(connection: Connection, double: int, kept: int) -> None:
-    """Give the kept reference the templates that only its double has; the sample, hence the vector, is the same."""
+    """Give the kept reference the templates that only its double has; both have the same sample, so they fit."""
     rows = connection.execute(
         select(TEMPLATES.c.fingerprint, TEMPLATES.c.vector).where(TEMPLATES.c.reference_id == double)
     ).all()

@@ -1,4 +1,4 @@
-"""Reading references with all that belongs to them, in a transaction of the caller."""
+"""Reading references with their samples and subjects, in a transaction of the caller."""
 
 from sqlalchemy import ColumnElement, Connection, select
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, select
 
 from twindex.errors import UsageError
 from twindex.storage.rows.audit import record
-from twindex.storage.rows.enrolment import enrol, refuse_stale_model, set_terms, subjects_of
+from twindex.storage.rows.enrolment import enroll, refuse_stale_model, set_terms, subjects_of
 from twindex.storage.rows.reference_lookup import select_references
 from twindex.storage.rows.templates import (
     count_templates,
@@ -41,7 +41,7 @@ class References:
     """The references of a gallery; every method is one transaction.
 
     Args:
-        database: Where they lie.
+        database: The gallery's database.
     """
 
     def __init__(self, database: Database) -> None:
@@ -50,16 +50,16 @@ class References:
     def enroll(
         self, sample: Sample, subject: str, fingerprint: str, vector: Float32, *, job_item: int | None = None
     ) -> Enrolment:
-        """Enrol one face; durable when this returns. See `enroll_many`."""
+        """Enrol one face, durably. See `enroll_many`."""
         return self.enroll_many([EnrolmentRequest(sample, subject, vector, job_item)], fingerprint)[0]
 
     def enroll_many(self, items: Sequence[EnrolmentRequest], fingerprint: str) -> list[Enrolment]:
         """Enrol several faces in one transaction: all of them, or none if one is refused.
 
-        A face (photo's SHA-256 and face index) that the subject holds already with a template of this model is left
-        as it is, but for the terms that the request names; one without such a template gets it. A request that names a
-        job item enrols for the item's present subject, and nothing if the item is no longer pending. In a gallery that
-        demands a consent, a new face without one is left out.
+        A face is identified by its photo's SHA-256 and its face index. If the subject already holds the face, only the
+        given terms are updated, and a template of this model is added if it is missing. A request with a job item
+        enrols for the item's present subject, or nothing if the item is no longer pending. If the gallery demands a
+        consent, new faces without one are left out.
 
         Args:
             items: The faces, with vectors (dim,) float32 of unit length.
@@ -71,21 +71,21 @@ class References:
         Raises:
             ValueError: If a vector is not finite, not of unit length, or not of the model's number of dimensions.
             UsageError: If a name cannot be stored or a job item does not exist.
-            ModelMismatchError: If another model answers the queries now: the faces would be in no answer.
+            ModelMismatchError: If another model answers queries now, so that the faces would never be found.
         """
         checked_fingerprint(fingerprint)
         prepared = [(item, subject_name(item.subject), vector_bytes(item.vector)) for item in items]
         with self._database.write() as connection:
             refuse_stale_model(connection, fingerprint)
             refuse_other_length(connection, fingerprint, {len(vector) for _, _, vector in prepared})
-            done = [enrol(connection, item, subject, fingerprint, vector) for item, subject, vector in prepared]
-            new = [one.reference for one in done if one.status == "enrolled" and one.reference is not None]
+            done = [enroll(connection, item, subject, fingerprint, vector) for item, subject, vector in prepared]
+            new = [result.reference for result in done if result.status == "enrolled" and result.reference is not None]
             if new:
                 record(connection, "enroll", {"references": new, "model": fingerprint}, subjects_of(connection, new))
         return done
 
     def renew(self, terms: Mapping[int, Terms]) -> None:
-        """Replace what the terms of some references name; what they leave open stays, as do ids that do not exist."""
+        """Set the terms of references. Terms that are None stay unchanged, and ids that do not exist are ignored."""
         with self._database.write() as connection:
             set_terms(connection, terms)
 
@@ -94,25 +94,25 @@ class References:
 
         Args:
             fingerprint: The model.
-            references: Ids; those without a template of this model are left out.
+            references: Ids; references without a template of this model are left out.
 
         Returns:
             Ids (n,) int64 ascending, vectors (n, dim) float32.
 
         Raises:
-            IntegrityError: If a template is not what was written; names its reference.
+            IntegrityError: If a template was changed after it was written; the message names its reference.
         """
         with self._database.read() as connection:
             return select_vectors(connection, fingerprint, references)
 
     def batches(self, fingerprint: str, batch_size: int) -> Iterator[tuple[Int64, Float32]]:
-        """All templates of a model in ascending order of reference, each batch its own short transaction.
+        """All templates of a model in ascending order of reference, each batch in its own short transaction.
 
         Yields:
             Ids (n,) int64 and vectors (n, dim) float32, with 1 <= n <= `batch_size`.
 
         Raises:
-            IntegrityError: If a template is not what was written; names its reference.
+            IntegrityError: If a template was changed after it was written; the message names its reference.
         """
         after = 0
         while True:
@@ -139,7 +139,7 @@ class References:
         """The first `limit` references with an id above `after` that have no template of a model.
 
         Raises:
-            IntegrityError: If a crop is not what was written; names its reference.
+            IntegrityError: If a crop was changed after it was written; the message names its reference.
         """
         with self._database.read() as connection:
             found = select_missing(connection, fingerprint, after, limit)
@@ -148,11 +148,11 @@ class References:
         return found
 
     def add_templates(self, fingerprint: str, references: Int64, vectors: Float32) -> int:
-        """Give existing references templates of another model, as a re-index does; no change is logged.
+        """Give existing references templates of another model, as a re-index does; the log of changes gets no entry.
 
         Args:
             fingerprint: The model.
-            references: (n,) int64; ids erased meanwhile and those that have a template are skipped.
+            references: (n,) int64; ids that were erased meanwhile or have a template already are skipped.
             vectors: (n, dim) float32, unit length.
 
         Returns:
@@ -173,12 +173,12 @@ class References:
         return len(wanted)
 
     def fingerprints(self) -> list[str]:
-        """The models that have templates here."""
+        """The fingerprints of all models with templates in this gallery."""
         with self._database.read() as connection:
             return list(connection.scalars(select(TEMPLATES.c.fingerprint).distinct()))
 
     def replace_template(self, fingerprint: str, reference: int, vector: Float32) -> bool:
-        """Put a template made anew in the place of a damaged one, in one step.
+        """Replace a damaged template by a new one, in one step.
 
         Args:
             fingerprint: The model.
@@ -186,7 +186,7 @@ class References:
             vector: (dim,) float32, unit length.
 
         Returns:
-            False if the reference has no template of this model, or was erased meanwhile; nothing has changed then.
+            False if the reference has no template of this model, or was erased meanwhile; then nothing has changed.
 
         Raises:
             ValueError: If the vector is refused as by `enroll_many`.
@@ -208,12 +208,12 @@ class References:
         return dropped
 
     def owners(self, references: Sequence[int]) -> dict[int, str]:
-        """The subject of each reference; those that do not exist or have expired are left out."""
+        """The subject of each reference, without references that do not exist or have expired."""
         with self._database.read() as connection:
             return select_owners(connection, references)
 
     def families(self, references: Sequence[int]) -> dict[int, str]:
-        """Every reference of the subjects that some references belong to, but for the expired, and whose each is."""
+        """All unexpired references of the subjects that these references belong to, each with its subject."""
         with self._database.read() as connection:
             return select_owners(connection, references, whole_subjects=True)
 
@@ -221,7 +221,7 @@ class References:
         """One reference.
 
         Raises:
-            UsageError: If there is none with this id.
+            UsageError: If no reference has this id.
         """
         with self._database.read() as connection:
             found = select_references(connection, REFERENCES.c.id == int(reference))
@@ -230,17 +230,17 @@ class References:
         return found[0]
 
     def crop(self, reference: int) -> bytes | None:
-        """The kept crop of a reference, or None where the gallery keeps none.
+        """The kept crop of a reference, or None if the gallery keeps none.
 
         Raises:
-            UsageError: If there is no such reference.
-            IntegrityError: If the crop is not what was written.
+            UsageError: If no reference has this id.
+            IntegrityError: If the crop was changed after it was written.
         """
         with self._database.read() as connection:
             return select_crop(connection, int(reference))
 
     def find(self, source_sha256: str, subject: str | None = None) -> list[ReferenceRecord]:
-        """The references made from a photo, of one subject if named, ascending by id."""
+        """The references made from a photo, ascending by id; only those of `subject` if given."""
         conditions = [SAMPLES.c.source_sha256 == source_sha256]
         if subject is not None:
             conditions.append(SUBJECTS.c.name == subject_name(subject))
@@ -249,7 +249,7 @@ class References:
 
 
 def select_crop(connection: Connection, reference: int) -> bytes | None:
-    """The kept crop of a reference, as `References.crop`, in the caller's transaction."""
+    """The kept crop of a reference, as in `References.crop`, in the caller's transaction."""
     statement = (
         select(SAMPLES.c.crop, SAMPLES.c.crop_sha256)
         .join(REFERENCES, REFERENCES.c.sample_id == SAMPLES.c.id)

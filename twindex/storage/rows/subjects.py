@@ -1,4 +1,4 @@
-"""Subjects: listing, renaming, merging and erasing the enrolled."""
+"""Subjects: listing, renaming, merging and erasing enrolled people."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -23,20 +23,20 @@ class Subjects:
     """The subjects of a gallery; every method is one transaction.
 
     Args:
-        database: Where they lie.
+        database: The gallery's database.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def count(self, at_most: int | None = None) -> int:
-        """How many subjects there are, counted up to a number, which is quick in a large gallery."""
+        """How many subjects there are; `at_most` stops the count early, which saves time in a large gallery."""
         counted = select(SUBJECTS.c.id).limit(at_most).subquery()
         with self._database.read() as connection:
             return connection.execute(select(func.count()).select_from(counted)).scalar_one()
 
     def show(self, name: str) -> SubjectDetail:
-        """All that is known of a subject.
+        """Everything known about a subject.
 
         Raises:
             UsageError: If nobody has this name; the message gives the nearest ones.
@@ -53,7 +53,7 @@ class Subjects:
         """Set entries of a subject's free metadata, or remove those that are None.
 
         Returns:
-            All its metadata now.
+            All metadata of the subject after the change.
 
         Raises:
             UsageError: If nobody has this name.
@@ -70,7 +70,7 @@ class Subjects:
         return metadata
 
     def rename(self, name: str, new_name: str) -> None:
-        """Give a subject another name, also in the items of jobs.
+        """Give a subject another name, in job items too.
 
         Raises:
             UsageError: If nobody has this name, or the new one is taken or cannot be stored.
@@ -90,8 +90,8 @@ class Subjects:
     def merge(self, source: str, target: str) -> int:
         """Make two subjects one: the references of `source` become those of `target`, and `source` is gone.
 
-        Where both hold the same sample, the source's reference is erased; where both have metadata of one key, the
-        target's stays.
+        If both hold the same sample, the source's reference is erased. If both have metadata under the same key, the
+        target's value stays.
 
         Returns:
             How many references moved.
@@ -112,13 +112,13 @@ class Subjects:
         return moved
 
     def erase(self, name: str) -> Erasure:
-        """Erase a subject: references, templates, samples and crops nobody else holds, and what job items say.
+        """Erase a subject: references, templates, job items, and the samples and crops that nobody else holds.
 
-        Every snapshot is forgotten in the same transaction; removing their files is left to the caller.
+        All snapshots are removed from the list in the same transaction; the caller has to remove their files.
 
         Returns:
-            What is gone, and what to look for. The audit has it as unverified until `gallery/erasing.py` records what
-            a search of the files has found.
+            What was erased, and what to search for. The audit lists the erasure as unverified until
+            `gallery/erasing.py` records the result of a search of all files.
 
         Raises:
             UsageError: If nobody has this name.
@@ -131,14 +131,14 @@ class Subjects:
         return self._done(erased, (stored,), row)
 
     def expired(self, now: datetime) -> list[ExpiredReference]:
-        """The references that have expired by a moment, ascending by id."""
+        """The references that have expired at the time `now`, ascending by id."""
         with self._database.read() as connection:
             return select_expired(connection, now)
 
     def erase_expired(self, now: datetime, limit: int) -> Erasure | None:
-        """Erase the first `limit` references that have expired by a moment, like `erase`; None if there are none.
+        """Erase the first `limit` references that have expired at the time `now`, like `erase`; None if there are none.
 
-        A subject that is left without a reference goes too.
+        A subject that is left without a reference is erased too.
         """
         with self._database.write() as connection:
             erased, subjects, gone = erase_expired(connection, now, limit)
@@ -152,7 +152,7 @@ class Subjects:
         remains = (*erased.templates, *erased.crops)
         return Erasure(subjects, erased.references, erased.samples, pending, row, remains)
 
-    # Last, because below it the word would mean this method and not the built-in type.
+    # Last in the class: after it, the name `list` means this method and not the built-in type.
     def list(self) -> list[SubjectSummary]:
         """All subjects, ordered by name."""
         statement = (
@@ -166,8 +166,8 @@ class Subjects:
 
 
 def _account(connection: Connection, action: str, erased: Erased, subjects: Sequence[int], gone: int) -> int:
-    """Forget the snapshots and record an erasure, in its transaction; returns the row's id."""
-    # Their files hold the vectors. A kill before they are removed leaves files that nothing lists.
+    """Drop all snapshots and record the erasure, in its write transaction; returns the id of the audit's row."""
+    # Snapshot files hold the vectors. After a kill before they are removed, they are files that nothing lists.
     forget_all_snapshots(connection)
     counts = {"templates": len(erased.templates), "samples": erased.samples, "crops": len(erased.crops)}
     return record(connection, action, {"references": list(erased.references), "subjects": gone, **counts}, subjects)

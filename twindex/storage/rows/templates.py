@@ -1,7 +1,7 @@
 """Statements on templates, each inside a transaction of the caller.
 
-What every search runs is given to the driver as it stands: SQLAlchemy's expressions, put together and compared with its
-cache at each call, take longer than SQLite does.
+Statements that every search runs are plain SQL. SQLAlchemy's expressions are built and compared with its cache at each
+call, which takes longer than SQLite takes to answer.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ _IDS_AT_ONCE = 100_000
 _StoredTemplates = Select[int, bytes, bytes]
 
 _THESE = "(SELECT value FROM json_each(?))"
-# The sign keeps SQLite from the index that has the fingerprint in each entry: six times as large, it is not in memory.
+# The plus sign keeps SQLite from using the index by fingerprint, which is six times as large and rarely in memory.
 _OF_REFERENCES = f"""SELECT reference_id, vector, sha256 FROM templates
     WHERE +fingerprint = ? AND reference_id IN {_THESE} ORDER BY reference_id"""
-# An expired reference leaves the answers here, where its row is read anyway, and needs no change of the index.
+# Expired references are left out here, where their rows are read anyway, so the index need not change.
 _NAMED = """SELECT "references".id, subjects.name FROM "references"
     JOIN subjects ON subjects.id = "references".subject_id
     WHERE ("references".expires IS NULL OR "references".expires > ?)"""
@@ -37,18 +37,18 @@ _OWNERS = f'{_NAMED} AND "references".id IN {_THESE}'
 _HAS_TEMPLATE = select(TEMPLATES.c.id).where(
     TEMPLATES.c.fingerprint == bindparam("model"), TEMPLATES.c.reference_id == bindparam("reference")
 )
-_FAMILIES = f'{_NAMED} AND subject_id IN (SELECT subject_id FROM "references" WHERE id IN {_THESE})'
+_OF_SAME_SUBJECTS = f'{_NAMED} AND subject_id IN (SELECT subject_id FROM "references" WHERE id IN {_THESE})'
 
 
 def select_vectors(connection: Connection, fingerprint: str, references: Sequence[int]) -> tuple[Int64, Float32]:
-    """The templates of those `references` that have one of this model, ascending by id, hashes checked."""
+    """The templates of `references` under this model, ascending by id, hashes checked; missing ones are left out."""
     found = connection.exec_driver_sql(_OF_REFERENCES, (fingerprint, _json(references))).all()
     return _matrix(fingerprint, [(reference, vector, sha256) for reference, vector, sha256 in found])
 
 
 def select_owners(connection: Connection, references: Sequence[int], *, whole_subjects: bool = False) -> dict[int, str]:
-    """The subject's name of each of those `references`, or of all references of their subjects, but for the expired."""
-    statement = _FAMILIES if whole_subjects else _OWNERS
+    """The subject of each unexpired reference: of `references`, or of all references of their subjects."""
+    statement = _OF_SAME_SUBJECTS if whole_subjects else _OWNERS
     rows = connection.exec_driver_sql(statement, (utc_text(datetime.now(UTC)), _json(references))).all()
     return {int(reference): str(name) for reference, name in rows}
 
@@ -96,7 +96,7 @@ def select_missing(connection: Connection, fingerprint: str, after: int, limit: 
 
 
 def every_reference_has(connection: Connection, fingerprint: str) -> bool:
-    """Whether no reference lacks a template of this model: each has one at most, and none is without its reference."""
+    """Whether every reference has a template of this model. Counting is enough: no reference can have two."""
     references = connection.execute(select(func.count()).select_from(REFERENCES)).scalar_one()
     return references == count_templates(connection, fingerprint)
 
@@ -107,7 +107,7 @@ def has_template(connection: Connection, fingerprint: str, reference: int) -> bo
 
 
 def without_template(connection: Connection, fingerprint: str, references: Sequence[int]) -> set[int]:
-    """Those `references` that still exist and have no template of this model."""
+    """The ids in `references` that still exist but have no template of this model."""
     found: set[int] = set()
     for chunk in id_chunks(references):
         found.update(connection.scalars(select(REFERENCES.c.id).where(REFERENCES.c.id.in_(chunk))))
@@ -119,7 +119,7 @@ def without_template(connection: Connection, fingerprint: str, references: Seque
 
 
 def refuse_other_length(connection: Connection, fingerprint: str, lengths: set[int]) -> None:
-    """Refuse templates whose length differs from those that the model has made so far.
+    """Refuse templates whose length differs from the model's existing templates.
 
     Args:
         connection: In the write transaction that will add them.
@@ -137,7 +137,7 @@ def refuse_other_length(connection: Connection, fingerprint: str, lengths: set[i
 
 
 def insert_templates(connection: Connection, fingerprint: str, stored: Sequence[tuple[int, bytes]]) -> None:
-    """Add templates that are known to be missing: reference id and vector bytes of each."""
+    """Add templates, given as reference ids and vector bytes, that are known to be missing."""
     rows = [
         {
             "reference_id": reference,
@@ -163,7 +163,7 @@ def delete_template(connection: Connection, fingerprint: str, reference: int) ->
 
 
 def _json(references: Sequence[int]) -> str:
-    """The one parameter that stands for many ids, so that the statement stays the same."""
+    """Many ids as a single parameter, so that the statement is always the same."""
     return json.dumps(list(references), default=int)
 
 

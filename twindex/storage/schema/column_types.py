@@ -1,4 +1,4 @@
-"""Column types for what SQLite has no type for: UTC times, and paths that need not be valid Unicode."""
+"""Column types that SQLite does not have: UTC times, and paths that need not be valid Unicode."""
 
 from datetime import UTC, datetime
 
@@ -9,10 +9,10 @@ from twindex.errors import IntegrityError
 
 
 def utc_text(time: datetime) -> str:
-    """A time as it is stored: ISO 8601 in UTC with microseconds, so that text order is time order.
+    """A time in its stored form: ISO 8601 in UTC with microseconds, so that texts sort as times do.
 
     Raises:
-        ValueError: It has no time zone.
+        ValueError: The time has no time zone.
     """
     if time.tzinfo is None:
         raise ValueError(f"Expected a time with a time zone, got {time!r}; use datetime.now(UTC).")
@@ -43,10 +43,10 @@ class UtcTime(TypeDecorator[datetime]):
 
 
 class AnyText(TypeDecorator[str]):
-    """Any Python string, stored as UTF-8 bytes in which lone surrogates keep their own three-byte code.
+    """Any Python string, stored as UTF-8 bytes; each lone surrogate is encoded as three bytes.
 
-    A file name that is not valid Unicode reaches Python with lone surrogates; SQLite's TEXT would refuse it, and
-    a job must be able to open the very same file again.
+    Python represents a file name that is not valid Unicode with lone surrogates. SQLite's TEXT would refuse it, but a
+    job must be able to open the same file again.
     """
 
     impl = LargeBinary

@@ -1,6 +1,6 @@
-"""Whether a database has exactly the tables and indexes that its migrations make, and values of their types.
+"""Whether a database has exactly the schema that its migrations make, and values of the declared types.
 
-A trigger or a view is run by SQLite itself: in a database from a stranger it would be a stranger's program.
+SQLite itself runs triggers and views, so in a database from a stranger they would be a stranger's program.
 """
 
 import sqlite3
@@ -25,9 +25,9 @@ _NO_MARKS = str.maketrans("", "", "\"'`[] \t\r\n")
 
 
 def schema_differences(database: Database) -> list[str]:
-    """One sentence for each table, index, view or trigger that is missing, changed or not ours.
+    """One sentence for each table, index, view or trigger that is missing, changed or foreign.
 
-    A database of a newer schema gives none: nobody here knows what it should hold.
+    A database with a newer schema gives none, because its right schema is unknown here.
     """
     with database.read() as connection:
         found = {(kind, name): _plain(sql) for kind, name, sql in connection.exec_driver_sql(_OBJECTS)}
@@ -35,12 +35,15 @@ def schema_differences(database: Database) -> list[str]:
     if version > len(MIGRATIONS):
         return []
     expected = _expected(version)
-    differences = [f"The database lacks the {kind} {name!r}." for kind, name in expected.keys() - found.keys()]
-    differences += [
-        f"The database has a {kind} {name!r}, which no gallery has." for kind, name in found.keys() - expected
+    differences = [
+        f"The {kind} {name!r} is missing from the database." for kind, name in expected.keys() - found.keys()
     ]
     differences += [
-        f"The {kind} {name!r} of the database is not defined as Twindex defines it."
+        f"The database has a {kind} {name!r}, which does not belong to a gallery."
+        for kind, name in found.keys() - expected
+    ]
+    differences += [
+        f"The {kind} {name!r} is not defined as Twindex defines it."
         for kind, name in expected.keys() & found.keys()
         if expected[kind, name] != found[kind, name]
     ]
@@ -48,7 +51,7 @@ def schema_differences(database: Database) -> list[str]:
 
 
 def type_differences(database: Database) -> list[str]:
-    """One sentence for each column with values of another type than it is declared with; SQLite stores any."""
+    """One sentence for each column that holds values of another type than declared, which SQLite allows."""
     with database.read() as connection:
         return list(_type_differences(connection))
 
@@ -60,7 +63,7 @@ def _type_differences(connection: Connection) -> Iterator[str]:
     for table in list(tables.scalars()):
         for _, column, declared, required, _, key in list(connection.exec_driver_sql(f'PRAGMA table_info("{table}")')):
             allowed = [_STORED_AS[declared]] if required or key else [_STORED_AS[declared], "null"]
-            listed = ", ".join(f"'{one}'" for one in allowed)
+            listed = ", ".join(f"'{name}'" for name in allowed)
             wrong = connection.exec_driver_sql(
                 f'SELECT count(*) FROM "{table}" WHERE typeof("{column}") NOT IN ({listed})'
             ).scalar_one()
@@ -69,7 +72,7 @@ def _type_differences(connection: Connection) -> Iterator[str]:
 
 
 def _expected(version: int) -> dict[tuple[str, str], str]:
-    """What that number of migrations makes, asked of SQLite itself."""
+    """The schema after that number of migrations, as SQLite itself reports it."""
     with closing(sqlite3.connect(":memory:")) as connection:
         for migration in MIGRATIONS[: max(0, version)]:
             for statement in migration:
@@ -78,5 +81,5 @@ def _expected(version: int) -> dict[tuple[str, str], str]:
 
 
 def _plain(sql: str | None) -> str:
-    """A definition without white space and quotation marks; an index that SQLite makes by itself has none."""
+    """A definition without white space and quotation marks; empty for an index that SQLite makes by itself."""
     return "" if sql is None else sql.translate(_NO_MARKS)

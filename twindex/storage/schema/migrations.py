@@ -1,6 +1,6 @@
-"""The database's history: an append-only list, each entry the statements that lead to the next schema version.
+"""The schema's migrations: an append-only list; each entry holds the statements that lead to the next version.
 
-`PRAGMA user_version` is the number of entries that have been applied. An entry never changes once it is released.
+`PRAGMA user_version` is the number of entries that were applied. A released entry never changes.
 """
 
 from collections.abc import Sequence
@@ -93,7 +93,7 @@ _SCHEMA_2 = (
         BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END""",
     """CREATE TRIGGER audit_keeps_words BEFORE UPDATE ON audit
         BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END""",
-    # INSERT OR REPLACE deletes without a delete trigger.
+    # INSERT OR REPLACE deletes rows without firing a delete trigger.
     """CREATE TRIGGER audit_keeps_numbers BEFORE INSERT ON audit WHEN EXISTS (SELECT 1 FROM audit WHERE id = NEW.id)
         BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END""",
 )
@@ -102,12 +102,12 @@ MIGRATIONS: Sequence[Sequence[str]] = (_SCHEMA_1, _SCHEMA_2)
 
 
 def schema_version(connection: Connection) -> int:
-    """How many migrations the database has had."""
+    """How many migrations were applied to the database."""
     return int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
 
 
 def migrate(connection: Connection) -> None:
-    """Apply what is missing, in the caller's write transaction: all of it commits, or nothing does."""
+    """Apply the missing migrations in the caller's write transaction, so that all of them commit or none does."""
     for version in range(schema_version(connection), len(MIGRATIONS)):
         for statement in MIGRATIONS[version]:
             connection.exec_driver_sql(statement)

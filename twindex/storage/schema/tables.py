@@ -1,9 +1,9 @@
-"""The tables as SQLAlchemy sees them. `migrations.py` makes them; a test proves that the two agree.
+"""The tables as SQLAlchemy sees them. `migrations.py` makes them; a test checks that the two agree.
 
-Vectors and crops live in ordinary rowid tables, never in `WITHOUT ROWID` ones: there rows are also copied into
-inner pages of the tree, and remnants of a row survive its deletion even with `secure_delete=ON`.
+Vectors and crops are kept in ordinary rowid tables. A `WITHOUT ROWID` table also copies rows into inner pages of its
+tree, where they survive deletion even with `secure_delete=ON`.
 
-Tables of SQLAlchemy's core: its object mapper would take longer to import than most commands take to answer.
+Only SQLAlchemy's core is used: importing its object mapper takes longer than most commands take to answer.
 """
 
 from datetime import datetime
@@ -53,7 +53,7 @@ class _Subjects(TypedColumns):
 
 
 SUBJECTS = Table("subjects", METADATA, _Subjects, sqlite_autoincrement=True)
-"""The enrolled persons."""
+"""The enrolled people."""
 
 
 class _Samples(TypedColumns):
@@ -70,7 +70,7 @@ class _Samples(TypedColumns):
 SAMPLES = Table(
     "samples", METADATA, _Samples, UniqueConstraint("source_sha256", "face_index"), sqlite_autoincrement=True
 )
-"""Captured faces. Two subjects may claim the same one; the crop is last so that other columns read fast."""
+"""Captured faces. Two subjects may share one; the crop is the last column so that the others are read fast."""
 
 
 class _References(TypedColumns):
@@ -91,7 +91,7 @@ REFERENCES = Table(
     Index("references_expires", "expires", sqlite_where=text("expires IS NOT NULL")),
     sqlite_autoincrement=True,
 )
-"""Which sample belongs to which subject; the id is the index's id and is never reused."""
+"""Which sample belongs to which subject. The id is also the id in the index, and is never reused."""
 
 
 class _Templates(TypedColumns):
@@ -109,7 +109,7 @@ TEMPLATES = Table(
     UniqueConstraint("fingerprint", "reference_id"),
     Index("templates_reference", "reference_id"),
 )
-"""The vector of a reference under one model; the bytes are described in `template_format.py`."""
+"""The vector of a reference under one model; `template_format.py` describes its bytes."""
 
 
 class _Changes(TypedColumns):
@@ -121,7 +121,7 @@ class _Changes(TypedColumns):
 CHANGES = Table(
     "changes", METADATA, _Changes, CheckConstraint("kind IN ('enrolled', 'erased')"), sqlite_autoincrement=True
 )
-"""Enrolments and erasures; a row outlives its reference, so there is no foreign key."""
+"""Enrolments and erasures. A row outlives its reference, so there is no foreign key."""
 
 
 class _Generations(TypedColumns):
@@ -142,7 +142,7 @@ GENERATIONS = Table(
     Index("generations_one_active", "state", unique=True, sqlite_where=text("state = 'active'")),
     sqlite_autoincrement=True,
 )
-"""Searchable indexes and, once one is written, their snapshots."""
+"""Searchable indexes and the snapshots that were written of them."""
 
 
 class _Jobs(TypedColumns):
@@ -184,7 +184,7 @@ JOB_ITEMS = Table(
     CheckConstraint("status IN ('pending', 'enrolled', 'skipped', 'failed')"),
     sqlite_autoincrement=True,
 )
-"""The files of jobs. Path, subject and terms are NULL once the subject is erased."""
+"""The files that jobs work on. Path, subject and terms become NULL when the subject is erased."""
 
 
 class _Audit(TypedColumns):
@@ -197,6 +197,6 @@ class _Audit(TypedColumns):
 
 
 AUDIT = Table("audit", METADATA, _Audit, sqlite_autoincrement=True)
-"""Who did what, and when; triggers let rows only be added. Subjects are ids, which outlive names and name nobody."""
+"""Who did what, and when. Triggers forbid changing or deleting rows. Subjects are ids, which identify nobody."""
 
 AUDIT_TRIGGERS = ("audit_keeps_rows", "audit_keeps_words", "audit_keeps_numbers")

@@ -1,4 +1,4 @@
-"""Long lists of ids in pieces that fit the number of variables SQLite allows in one statement."""
+"""Long lists of ids, cut to the number of variables that SQLite allows in one statement."""
 
 from collections.abc import Iterator, Sequence
 

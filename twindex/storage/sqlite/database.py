@@ -1,4 +1,4 @@
-"""Connections and transactions: every operation is its own short one, from any thread."""
+"""Connections and transactions: every operation is a short transaction of its own, from any thread."""
 
 import json
 import sqlite3
@@ -16,15 +16,16 @@ from twindex.errors import IntegrityError, TwindexError, UsageError
 from twindex.running.stopping import uninterrupted
 from twindex.storage.sqlite.driver import driver_for, unlock
 from twindex.storage.sqlite.faults import needs_recovery, translated_faults
-from twindex.storage.sqlite.gallery_lock import Occupancy
+from twindex.storage.sqlite.gallery_lock import GalleryLock
 from twindex.storage.sqlite.journal import connection_uri, journal_mode
 from twindex.storage.sqlite.raw_files import RawFiles
 
 _BUSY_SECONDS = 30.0
 _CHECKPOINT_MILLISECONDS = 1000
-# At most. A search of a large gallery reads pages all over it, inner ones again and again: it takes half as long.
+# The upper limit for each connection. It halves the time of a search in a large gallery, which reads pages all over the
+# file, and its inner pages again and again.
 _CACHE_KIB = 32_768
-_PAGES_AT_ONCE = 4096  # of a copy, between which a signal is heard
+_PAGES_AT_ONCE = 4096  # pages copied per step; signals are handled between steps
 _FIRST_READ = "SELECT 1 FROM sqlite_master LIMIT 1"
 
 canonical_json = partial(json.dumps, sort_keys=True, separators=(",", ":"), allow_nan=False)
@@ -34,7 +35,7 @@ def _read_json(text: str) -> Any:
     try:
         return json.loads(text)
     except (TypeError, ValueError) as error:
-        raise IntegrityError(f"The database holds JSON that is damaged ({error}); restore a backup.") from error
+        raise IntegrityError(f"The database holds damaged JSON ({error}); restore a backup.") from error
 
 
 class Database:
@@ -42,11 +43,11 @@ class Database:
 
     Args:
         path: An existing file.
-        read_only: Open it without the means to change it.
-        keys: What it is encrypted with, if it is.
+        read_only: Open it so that it cannot be changed.
+        keys: The keys it is encrypted with; None if it is not encrypted.
 
     Raises:
-        UsageError: The gallery is being given another key, or what decrypts it is not installed.
+        UsageError: The gallery is just being encrypted with another key, or the packages to decrypt it are missing.
     """
 
     def __init__(self, path: Path, *, read_only: bool, keys: DerivedKeys | None = None) -> None:
@@ -55,9 +56,9 @@ class Database:
         self.keys = keys
         self.raw = RawFiles(path)
         self._driver = driver_for(keys)
-        self._occupancy = Occupancy(path.parent, "shared")
+        self._gallery_lock = GalleryLock(path.parent, "shared")
         self._closed = False
-        # Where the pool lends without limit, a thread waits for SQLite's lock, never for a connection.
+        # The pool has no upper limit, so a thread may wait for SQLite's lock but never for a connection.
         self._readers = create_engine(
             "sqlite+pysqlite://",
             module=self._driver,
@@ -70,7 +71,7 @@ class Database:
         )
         event.listen(self._readers, "begin", self._begin)
         self._writers = self._readers.execution_options(begin_statement="BEGIN IMMEDIATE")
-        self._thread = local()  # holds the connection of the `one_state` that a thread is in
+        self._thread = local()  # the connection of the `one_state` block that a thread is in
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -85,9 +86,9 @@ class Database:
 
     @contextmanager
     def one_state(self) -> Iterator[None]:
-        """Let every read of this thread inside the block see one state, in one transaction.
+        """Read one consistent state inside the block: all reads of this thread share one transaction.
 
-        For as short as can be: where there is no write-ahead log, no other process can commit meanwhile.
+        Keep the block short: without a write-ahead log, no other process can commit until it ends.
         """
         with self.read() as connection:
             before, self._thread.connection = self._held(), connection
@@ -102,10 +103,12 @@ class Database:
 
         Raises:
             UsageError: If the gallery was opened read-only, or another process holds the lock for 30 seconds.
-            TwindexError: Inside `one_state`, whose lock this thread would wait for.
+            TwindexError: If the thread is inside `one_state`, because it would wait for its own lock.
         """
         if self._held() is not None:
-            raise TwindexError("A write was begun while this thread holds one state of the gallery; end that first.")
+            raise TwindexError(
+                "A write was started inside a `one_state` block of the same thread; leave the block first."
+            )
         if self.read_only:
             raise self._opened_read_only()
         with self._transaction(self._writers) as connection:
@@ -115,7 +118,7 @@ class Database:
         """Remove erased bytes from the write-ahead log, if there is one.
 
         Returns:
-            True if no journal holds old bytes now; False while a reader still needs the log.
+            True if no journal holds old bytes any more; False while a reader still needs the log.
         """
         self._refuse_closed()
         with translated_faults(self.path, self._driver.Error):
@@ -123,7 +126,7 @@ class Database:
             try:
                 cursor = connection.cursor()
                 cursor.execute(f"PRAGMA busy_timeout = {_CHECKPOINT_MILLISECONDS}")
-                # Without a write-ahead log this answers (0, -1, -1): a rollback journal is emptied by each commit.
+                # Without a write-ahead log this returns (0, -1, -1): every commit empties a rollback journal.
                 busy = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
                 cursor.execute(f"PRAGMA busy_timeout = {int(_BUSY_SECONDS * 1000)}")
             finally:
@@ -131,10 +134,12 @@ class Database:
         return bool(busy == 0)
 
     def copy_to(self, path: Path) -> None:
-        """Copy one state of the database while others may write, by SQLite's online backup; encrypted if this is.
+        """Copy one state of the database with SQLite's online backup, while others may write.
+
+        The copy is encrypted with the same key, if there is one.
 
         Args:
-            path: An empty file, which becomes a database with a rollback journal: whole in one file.
+            path: An empty file. The copy uses a rollback journal, so that it is complete in this one file.
 
         Raises:
             TwindexError: The copy cannot be written, or this database cannot be read.
@@ -146,16 +151,16 @@ class Database:
         with closing(source), translated_faults(path, fault), closing(connect()) as copy:
             if self.keys is not None:
                 unlock(copy, self.keys)
-            # Without a transaction of its own the copy would begin again whenever somebody writes.
+            # Without its own transaction the backup would start again whenever another process writes.
             source.execute("BEGIN")
             source.execute(_FIRST_READ)
             source.backup(copy, pages=_PAGES_AT_ONCE)
             copy.execute("PRAGMA journal_mode = DELETE")
 
     def rewrite(self) -> None:
-        """Write the whole file anew, from what is kept alone, so that no unused part holds anything old.
+        """Rewrite the whole file from its current rows, so that no unused part still holds old bytes.
 
-        Takes about as much memory as the file is long: nothing of it may be written elsewhere.
+        This takes about as much memory as the file is long, because nothing may be written to a temporary file.
 
         Raises:
             UsageError: If the gallery was opened read-only, or another process reads or writes for 30 seconds.
@@ -175,7 +180,7 @@ class Database:
         self._closed = True
         self._readers.dispose()
         self.raw.close()
-        self._occupancy.close()
+        self._gallery_lock.close()
 
     def _held(self) -> Connection | None:
         held: Connection | None = getattr(self._thread, "connection", None)
@@ -195,7 +200,7 @@ class Database:
             raise UsageError(f"The gallery's database {str(self.path)!r} is closed; open it again.")
 
     def _begin(self, connection: Connection) -> None:
-        """Start the transaction that SQLAlchemy believes the driver has started."""
+        """Start the transaction, which SQLAlchemy assumes the driver has already done."""
         options: Any = connection.get_execution_options()
         connection.exec_driver_sql(options.get("begin_statement", "BEGIN"))
         if self.read_only:
@@ -203,9 +208,9 @@ class Database:
             self._see_one_state(driver)
 
     def _see_one_state(self, connection: sqlite3.Connection) -> None:
-        """Begin to read now, so that what a killed writer left is undone here and met by no later statement.
+        """Read something now, so that the unfinished transaction of a killed writer is rolled back before it matters.
 
-        A connection for writing undoes it by itself when it takes its lock; a read-only one must not write.
+        A writing connection does that by itself when it takes its lock, but a read-only connection must not write.
         """
         try:
             connection.execute(_FIRST_READ)
@@ -233,10 +238,10 @@ class Database:
             if self.keys is not None:
                 unlock(connection, self.keys)
             connection.execute("PRAGMA foreign_keys = ON")
-            # A spilled page or statement journal would put vectors into a temporary file.
+            # Otherwise SQLite could write vectors to a temporary file.
             connection.execute("PRAGMA temp_store = MEMORY")
             if read_only:
-                # The next statement reads the schema.
+                # Before the next statement, which reads the schema.
                 self._see_one_state(connection)
             connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
             if not read_only:
@@ -253,6 +258,6 @@ class Database:
         got = connection.execute(f"PRAGMA journal_mode = {wanted}").fetchone()[0]
         if got != wanted:
             raise TwindexError(
-                f"The gallery's database {str(self.path)!r} needs journal mode {wanted}, but keeps {got}; "
+                f"The gallery's database {str(self.path)!r} needs journal mode {wanted}, but stays in {got}; "
                 "close every other program that has it open."
             )

@@ -1,4 +1,4 @@
-"""The SQLite that opens a gallery: Python's own, or SQLCipher's where it is encrypted."""
+"""The SQLite that opens a gallery: Python's own, or SQLCipher if the gallery is encrypted."""
 
 import os
 import sqlite3
@@ -9,14 +9,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from twindex.encryption.keys import DerivedKeys
-from twindex.encryption.sealing import lacking_extra
+from twindex.encryption.sealing import missing_extra
 from twindex.errors import TwindexError
 
 _loading = threading.Lock()
 
 
 def driver_for(keys: DerivedKeys | None) -> Any:
-    """The driver's module, of the database API 2.0 (PEP 249).
+    """The driver: a module with the database API 2.0 (PEP 249).
 
     Raises:
         UsageError: The extra "encryption" is not installed.
@@ -25,35 +25,35 @@ def driver_for(keys: DerivedKeys | None) -> Any:
 
 
 def sqlcipher() -> Any:
-    """SQLCipher's driver, which opens encrypted and plain databases.
+    """The driver of SQLCipher, which opens encrypted and unencrypted databases.
 
     Raises:
         UsageError: The extra "encryption" is not installed.
-        TwindexError: Another SQLite, which cannot encrypt, answers in its place.
+        TwindexError: Another SQLite was loaded in its place, which cannot encrypt.
     """
     try:
         with _own_symbols_first():
             from sqlcipher3 import dbapi2
     except ImportError as error:
-        raise lacking_extra(error) from error
-    # SQLite ignores a PRAGMA that it does not know, so another one would write names and faces in the clear.
+        raise missing_extra(error) from error
+    # Plain SQLite ignores the unknown PRAGMA that sets the key, and would write names and faces unencrypted.
     connection = dbapi2.connect(":memory:")
     version = connection.execute("PRAGMA cipher_version").fetchone()
     connection.close()
     if version is None:
         raise TwindexError(
-            "SQLCipher was loaded, but another SQLite of this process answers in its place and cannot encrypt; open "
-            "the gallery before the library that brings it is imported."
+            "SQLCipher was loaded, but another SQLite in this process took its place and cannot encrypt; open the "
+            "gallery before importing the library that contains the other SQLite."
         )
     return dbapi2
 
 
 @contextmanager
 def _own_symbols_first() -> Iterator[None]:
-    """Bind the libraries loaded meanwhile to their own functions, not to other libraries' of the same name.
+    """Inside the block, load libraries so that they use their own functions, not another library's of the same name.
 
-    TensorFlow shows its own SQLite to the whole process. glibc binds by this flag (dlopen(3)); where there is none,
-    libraries keep to themselves.
+    TensorFlow exports its own SQLite to the whole process. glibc needs this flag to prefer a library's own functions
+    (dlopen(3)); platforms without the flag do so by default.
     """
     with _loading:
         before = sys.getdlopenflags()
@@ -65,18 +65,18 @@ def _own_symbols_first() -> Iterator[None]:
 
 
 def unlock(connection: Any, keys: DerivedKeys) -> None:
-    """Give a new connection of SQLCipher its key, before it has read anything."""
+    """Give a new SQLCipher connection its key. This must happen before it reads anything."""
     settle(connection)
     connection.execute(f'PRAGMA key = "{key_literal(keys)}"')
 
 
 def settle(connection: Any) -> None:
-    """Fix what must not depend on SQLCipher's version or write to stderr; for this process."""
-    # It would tell stderr of every page that it refuses, beside the error that it raises.
+    """Set SQLCipher's file format and silence its log, for the whole process."""
+    # By default it also reports every page that it refuses on stderr, besides raising an error.
     connection.execute("PRAGMA cipher_log_level = NONE")
     connection.execute("PRAGMA cipher_default_compatibility = 4")
 
 
 def key_literal(keys: DerivedKeys) -> str:
-    """Key and salt as SQLCipher takes them raw, without deriving a key once more (https://www.zetetic.net/sqlcipher)."""
+    """Key and salt in the raw form that SQLCipher uses without deriving a key (https://www.zetetic.net/sqlcipher)."""
     return f"x'{keys.database.hex()}{keys.header.hex()}'"

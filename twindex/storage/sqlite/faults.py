@@ -1,4 +1,4 @@
-"""The one place where SQLite's errors become Twindex's."""
+"""The one place that translates SQLite's errors into Twindex's."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from twindex.errors import IntegrityError, TwindexError, UsageError
 
-# What a read-only connection meets after another process was killed while it wrote, or wrote to its log.
+# A read-only connection gets these after another process was killed while writing the database or its log.
 _CUT_SHORT = (
     sqlite3.SQLITE_READONLY_ROLLBACK,
     sqlite3.SQLITE_READONLY_RECOVERY,
@@ -17,16 +17,16 @@ _CUT_SHORT = (
 )
 _UNDO_ELSEWHERE = (
     UsageError,
-    "another process was killed while it wrote, which can only be undone where the file is writable",
+    "another process was killed while writing, and its changes can only be rolled back if the file is writable",
     "make the file and its folder writable, then run `twindex doctor`",
 )
 
-# Result codes (https://www.sqlite.org/rescode.html), an extended one before its primary one: error class, what
-# happened, remedy.
+# For each result code (https://www.sqlite.org/rescode.html) the error class, what happened, and the remedy. An extended
+# code takes precedence over its primary code.
 _FAULTS: dict[int, tuple[type[TwindexError], str, str]] = {
     sqlite3.SQLITE_BUSY: (UsageError, "another process is reading or writing", "try again when it has finished"),
     sqlite3.SQLITE_LOCKED: (UsageError, "another connection holds a lock", "try again when it has finished"),
-    sqlite3.SQLITE_READONLY: (UsageError, "it can only be read", "make the file and its folder writable"),
+    sqlite3.SQLITE_READONLY: (UsageError, "it is read-only", "make the file and its folder writable"),
     sqlite3.SQLITE_PERM: (UsageError, "access was denied", "make the file and its folder readable and writable"),
     sqlite3.SQLITE_AUTH: (UsageError, "access was denied", "make the file and its folder readable and writable"),
     sqlite3.SQLITE_CANTOPEN: (UsageError, "it cannot be opened", "check the path and its permissions"),
@@ -37,21 +37,21 @@ _FAULTS: dict[int, tuple[type[TwindexError], str, str]] = {
         "check free space, file size limits and the disk; nothing acknowledged is lost",
     ),
     sqlite3.SQLITE_CORRUPT: (IntegrityError, "the file is damaged", "restore a backup or run `twindex doctor`"),
-    sqlite3.SQLITE_NOTADB: (IntegrityError, "the file is no SQLite database", "check the path or restore a backup"),
+    sqlite3.SQLITE_NOTADB: (IntegrityError, "the file is not a SQLite database", "check the path or restore a backup"),
     sqlite3.SQLITE_CONSTRAINT: (IntegrityError, "a row breaks a rule of the schema", "run `twindex doctor`"),
     **dict.fromkeys(_CUT_SHORT, _UNDO_ELSEWHERE),
 }
 _OTHER = (TwindexError, "SQLite failed", "run `twindex doctor`")
 _NO_TEXT: tuple[type[TwindexError], str, str] = (
     IntegrityError,
-    "the file is damaged, a text in it is no UTF-8",
+    "the file is damaged: a text in it is not UTF-8",
     "restore a backup or run `twindex doctor`",
 )
-_NO_UTF_8 = "Could not decode to UTF-8"  # the driver's own error, without a code
+_NO_UTF_8 = "Could not decode to UTF-8"  # the driver's own message; this error has no code
 
 
 def translated(error: BaseException | None, path: Path) -> TwindexError:
-    """The Twindex error that says the same as SQLite's.
+    """The Twindex error with the same meaning as SQLite's.
 
     Args:
         error: What the driver raised.
@@ -67,27 +67,27 @@ def translated(error: BaseException | None, path: Path) -> TwindexError:
 
 
 def needs_recovery(error: Exception, *, primary_only: bool = False) -> bool:
-    """Whether a connection that may write would undo what stopped a read-only one from reading.
+    """Whether a writable connection could repair what keeps a read-only connection from reading.
 
     Args:
         error: What the driver raised.
-        primary_only: Whether the driver tells primary codes only, as SQLCipher's does.
+        primary_only: Whether the driver reports primary codes only, as SQLCipher's does.
     """
     return getattr(error, "sqlite_errorcode", None) in ((sqlite3.SQLITE_READONLY,) if primary_only else _CUT_SHORT)
 
 
 @contextmanager
 def translated_faults(path: Path, driver_error: type[Exception] = sqlite3.Error) -> Iterator[None]:
-    """Turn what SQLite raises inside the block into a Twindex error about the database at `path`.
+    """Translate SQLite's errors inside the block into Twindex errors about the database at `path`.
 
     Args:
         path: The database, for the message.
-        driver_error: The base of the errors of the driver in use.
+        driver_error: The base class of the driver's errors.
     """
     try:
         yield
     except DBAPIError as error:
         raise translated(error.orig, path) from error
     except (driver_error, UnicodeDecodeError) as error:
-        # The driver decodes SQLite's messages too, which repeat damaged text.
+        # The driver also decodes SQLite's messages, which may quote damaged text.
         raise translated(error, path) from error

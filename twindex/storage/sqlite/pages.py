@@ -1,4 +1,4 @@
-"""Reading a table a page at a time, each page its own short transaction, so that nobody waits for the whole."""
+"""Reading a table page by page, each in its own short transaction, so that nobody waits for the whole table."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -15,12 +15,12 @@ def pages(
     """The rows of a statement in ascending order of its first column, an id.
 
     Args:
-        database: Open.
-        statement: Without an order.
-        size: Most rows of a page.
+        database: An open database.
+        statement: A query without an order.
+        size: The largest number of rows in a page.
 
     Raises:
-        IntegrityError: The table is damaged and would be read for ever.
+        IntegrityError: The table is damaged and reading it would never end.
     """
     number = statement.selected_columns[0]
     page = statement.order_by(number).limit(size)
@@ -35,11 +35,15 @@ def pages(
 
 
 def advanced(after: int, last: int) -> int:
-    """The last id of the page that was asked for above `after`: where the next one goes on.
+    """The last id of a page, after which the next page starts.
+
+    Args:
+        after: The id after which the page was to start.
+        last: The last id in the page.
 
     Raises:
-        IntegrityError: It is not above `after`, as where SQLite reads a table that was cut short: the same page would
-            come again and again.
+        IntegrityError: `last` is not above `after`, which happens when SQLite reads a truncated table; the same page
+            would be read again and again.
     """
     if last <= after:
         raise IntegrityError(

@@ -1,4 +1,4 @@
-"""Reading the files of an open database beside SQLite."""
+"""Reading the files of a database while SQLite has it open."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,10 +7,10 @@ from typing import BinaryIO
 
 
 class RawFiles:
-    """Opens a database's files for reading and keeps those open that SQLite locks.
+    """Opens a database's files for reading, and keeps the files that SQLite locks open.
 
     On POSIX systems, closing any descriptor of a file drops every lock that the process has on it, SQLite's too
-    (https://www.sqlite.org/howtocorrupt.html, section 2.2). So these are closed after the last connection.
+    (https://www.sqlite.org/howtocorrupt.html, section 2.2). So those files are closed only after the last connection.
 
     Args:
         database: The database's path.
@@ -23,10 +23,10 @@ class RawFiles:
 
     @contextmanager
     def open(self, path: Path) -> Iterator[BinaryIO]:
-        """A file at its beginning.
+        """A file, positioned at its start.
 
         Raises:
-            OSError: It cannot be read.
+            OSError: The file cannot be read.
         """
         if path.name not in self._locked or path.absolute().parent != self._folder:
             with path.open("rb") as file:
@@ -40,7 +40,7 @@ class RawFiles:
         yield self._kept[key]
 
     def close(self) -> None:
-        """Close what was kept; no connection of the database may be open."""
+        """Close all files that were kept open; no connection to the database may be open any more."""
         for file in self._kept.values():
             file.close()
         self._kept.clear()

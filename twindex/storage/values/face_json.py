@@ -1,4 +1,4 @@
-"""A face's geometry as JSON.
+"""A face's box, landmarks and confidence as JSON.
 
 Stored as `{"box": [x, y, width, height], "landmarks": five [x, y], "confidence": c}`: pixels as JSON numbers, which
 hold every float32 and float64 exactly.

@@ -1,4 +1,4 @@
-"""Names of subjects and photos, made fit to be stored and compared."""
+"""Names of subjects and photos in a form that can be stored and compared."""
 
 import difflib
 import unicodedata
@@ -10,18 +10,19 @@ MAX_NAME_LENGTH = 255
 
 
 def readable_text(text: str) -> str:
-    r"""`text` as valid Unicode: a byte that was no UTF-8 in a file name is shown as `\xff`."""
+    r"""`text` as valid Unicode; bytes of a file name that are not UTF-8 are written as `\xff`."""
     try:
         raw = text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
-        # A surrogate that stands for no byte, which only text that was never a POSIX file name can hold.
+        # A surrogate that does not stand for a byte; such text never came from a POSIX file name.
         raw = text.encode("utf-8", "backslashreplace")
     return raw.decode("utf-8", "backslashreplace")
 
 
 def subject_name(name: str) -> str:
-    """The one form under which a subject is stored: valid Unicode, NFC, without white space around it, so that
-    equal-looking names are equal.
+    """The form in which a subject's name is stored: valid Unicode in NFC, without white space around it.
+
+    Names that look the same are therefore equal.
 
     Raises:
         UsageError: If the name is empty, only white space, or over 255 characters.
@@ -37,7 +38,7 @@ def subject_name(name: str) -> str:
 
 
 def unknown_subject(name: str, known: Iterable[str]) -> UsageError:
-    """The error for a name that nobody has, with the names that come nearest to it."""
+    """The error for a name that nobody has, with the nearest existing names."""
     nearest = difflib.get_close_matches(name, list(known), n=3)
     hint = f"nearest names: {', '.join(map(repr, nearest))}" if nearest else "see `twindex subjects list`"
     return UsageError(f"No subject named {name!r}, {hint}.")

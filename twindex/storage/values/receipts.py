@@ -1,4 +1,4 @@
-"""What erasing and the audit give back: immutable values, free of SQLAlchemy."""
+"""What erasing and the audit return: immutable values, free of SQLAlchemy."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -7,14 +7,14 @@ from typing import Any
 
 @dataclass(frozen=True)
 class AuditRow:
-    """One act.
+    """One recorded act.
 
     Attributes:
-        id: Its number, ascending with time.
+        id: Its number; later acts have higher ones.
         time: When it was committed, UTC.
-        actor: The operating system's name of whoever did it.
-        action: What was done, one word.
-        subjects: Ids of the subjects that it was done to.
+        actor: The operating-system user who did it.
+        action: What was done, in one word.
+        subjects: Ids of the subjects it concerns.
         details: Counts, ids and settings.
     """
 
@@ -34,15 +34,15 @@ class AuditRow:
 
 @dataclass(frozen=True)
 class Erasure:
-    """What one transaction has erased.
+    """What one transaction erased.
 
     Attributes:
-        subjects: Names of those who are gone.
-        references: Ids that are gone.
-        samples: How many captured faces went with them; a face that another subject shares stays.
-        pending: True while the write-ahead log may still hold erased bytes because somebody reads it.
-        record: Id of its row in the audit, which says that the erasure is not verified yet.
-        remains: The templates and crops that must be in no file any more; kept in memory only, to look for them.
+        subjects: Names of the erased subjects.
+        references: Ids of the erased references.
+        samples: How many captured faces were erased with them; a face shared with another subject stays.
+        pending: True while the write-ahead log may still hold erased bytes because another process reads it.
+        record: Id of the erasure's row in the audit, which counts as unverified at first.
+        remains: The erased templates and crops, which no file may hold any more; kept only in memory, to search for.
     """
 
     subjects: tuple[str, ...]
@@ -55,7 +55,7 @@ class Erasure:
 
 @dataclass(frozen=True)
 class ExpiredReference:
-    """A reference that has expired and answers no query."""
+    """A reference that has expired and is no longer found by queries."""
 
     reference: int
     subject: str

@@ -1,4 +1,4 @@
-"""What the store gives back and takes: immutable values, free of SQLAlchemy."""
+"""What the store takes and returns: immutable values, free of SQLAlchemy."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class StoredThreshold:
     """The operating point of a gallery.
 
     Attributes:
-        probability: From here on a candidate is a match.
-        target_fpir: The rate of false positive identifications that was asked for.
-        gallery_size: References the gallery had when it was set.
-        fingerprint: The model it holds for.
+        probability: The lowest probability at which a candidate is a match.
+        target_fpir: The requested rate of false positive identifications.
+        gallery_size: How many references the gallery had when the threshold was set.
+        fingerprint: The model it was set for.
         method: How it was found.
-        report: What was measured, JSON values only.
+        report: The measurements behind it, JSON values only.
     """
 
     probability: float
@@ -43,7 +43,7 @@ class StoredThreshold:
 
 @dataclass(frozen=True)
 class GalleryRecord:
-    """What the gallery says of itself."""
+    """A gallery's own record: its id, settings and threshold."""
 
     gallery_id: str
     keep_crops: bool
@@ -60,9 +60,9 @@ class EnrolmentRequest:
         sample: The captured face.
         subject: Whose it is.
         vector: (dim,) float32, unit length.
-        job_item: The item of a batch job that this settles. What the item says by then counts, its terms too: its
-            subject may have been renamed, merged or erased since the request was made.
-        terms: Those of the reference, where there is no job item.
+        job_item: The item of a batch job that this settles. The item's subject and terms at that time apply, because
+            the subject may have been renamed, merged or erased since the request was made.
+        terms: The reference's terms if there is no job item.
     """
 
     sample: Sample
@@ -74,14 +74,14 @@ class EnrolmentRequest:
 
 @dataclass(frozen=True)
 class Enrolment:
-    """What an enrolment did.
+    """The result of an enrolment.
 
     Attributes:
-        reference: Id of the reference, new or found; None if nothing was enrolled.
-        status: `already_enrolled` if reference and template were there before; `withdrawn` if the job's item was no
-            longer to be done, because its subject has been erased or another process has dealt with it;
-            `consent_required` if the gallery demands a consent and none was named.
-        collisions: Names of other subjects that hold a face of the same photo.
+        reference: Id of the reference, new or existing; None if nothing was enrolled.
+        status: `already_enrolled` if reference and template existed before; `withdrawn` if the job's item was no longer
+            pending, because its subject was erased or another process has settled it; `consent_required` if the
+            gallery demands a consent and none was given.
+        collisions: Names of other subjects with a face in the same photo.
     """
 
     reference: int | None
@@ -107,7 +107,7 @@ class ReferenceRecord:
 
 @dataclass(frozen=True)
 class KeptCrop:
-    """A reference that needs a template, with the crop to make it from if the gallery keeps crops."""
+    """A reference that needs a template, and the crop to make it from if the gallery keeps crops."""
 
     reference: int
     crop: bytes | None
@@ -124,7 +124,7 @@ class Change:
 
 @dataclass(frozen=True)
 class SubjectSummary:
-    """A subject and how many references speak for it."""
+    """A subject and the number of its references."""
 
     subject: str
     references: int
@@ -133,7 +133,7 @@ class SubjectSummary:
 
 @dataclass(frozen=True)
 class SubjectDetail:
-    """All that is known of a subject, vectors and crops apart; the id is what the audit calls it."""
+    """Everything known about a subject except vectors and crops; the audit refers to the subject by its id."""
 
     id: int
     subject: str
@@ -144,14 +144,14 @@ class SubjectDetail:
 
 @dataclass(frozen=True)
 class Recall:
-    """What an approximate index keeps of exact search, measured on the gallery itself.
+    """How often an approximate index finds what exact search finds, measured on the gallery itself.
 
     Attributes:
-        structure: Of the index, as a factory string.
-        references: That it held.
+        structure: The index's structure, as a factory string.
+        references: How many references it held.
         candidates: How many nearest references to ask the index for.
-        share: Of the probes whose exact nearest reference is among those candidates.
-        probes: How many were searched.
+        share: Share of probes whose exact nearest reference is among those candidates.
+        probes: How many probes were searched.
     """
 
     structure: str
@@ -167,11 +167,11 @@ class Snapshot:
 
     Attributes:
         file: Its name.
-        length: In bytes.
-        sha256: Of it, hex.
-        revision: The last change that it has seen.
-        count: References that it holds.
-        recall: What it keeps of exact search, where it is approximate and was measured.
+        length: Its length in bytes.
+        sha256: Its SHA-256 in hex digits.
+        revision: The last change that it includes.
+        count: How many references it holds.
+        recall: The measured recall of an approximate index; None if it is exact or was not measured.
     """
 
     file: str
@@ -184,7 +184,7 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class TemplateKey:
-    """Which template: that of a reference under a model."""
+    """Identifies a template: the reference it belongs to and the model that made it."""
 
     reference: int
     fingerprint: str
@@ -192,11 +192,11 @@ class TemplateKey:
 
 @dataclass(frozen=True)
 class Damage:
-    """Something that is wrong with the database.
+    """Damage to the database.
 
     Attributes:
         text: One sentence for people.
-        template: The template that is damaged, if it is one.
+        template: The damaged template, if the damage is to a template.
         code: What is damaged.
     """
 
@@ -207,7 +207,7 @@ class Damage:
 
 @dataclass(frozen=True)
 class GenerationSpec:
-    """What a generation is made of: the model whose templates it holds, and the kind of index."""
+    """What defines a generation: the model whose templates it holds, and the kind of index."""
 
     fingerprint: str
     index_spec: str
@@ -240,7 +240,7 @@ class Job:
 
 @dataclass(frozen=True)
 class JobItem:
-    """One file of a job; path and subject are empty, and the terms gone, once the subject is erased."""
+    """One file of a job. Once the subject is erased, path and subject are empty and the terms are gone."""
 
     id: int
     job: int
@@ -253,7 +253,7 @@ class JobItem:
 
 
 class NewItem(NamedTuple):
-    """A file that a job is to deal with."""
+    """A file for a job to process."""
 
     path: str
     subject: str

@@ -1,7 +1,7 @@
-"""How vectors and crops are stored and how damage to them is noticed.
+"""How vectors and crops are stored, and how damage to them is detected.
 
 Template: `dim` little-endian float32 values in C order, with a SHA-256 over the reference id as 8 little-endian
-bytes, the fingerprint in ASCII and the vector's bytes. Crop: the encoded image as it came, with the SHA-256 of it.
+bytes, the fingerprint in ASCII and the vector's bytes. Crop: the encoded image, unchanged, with its SHA-256.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ _UNIT_TOLERANCE = 1e-3
 
 
 def checked_fingerprint(fingerprint: str) -> str:
-    """The fingerprint itself.
+    """The fingerprint, unchanged, after a check.
 
     Raises:
-        ValueError: If it is empty or not ASCII, so that no hash could be made of it.
+        ValueError: If it is empty or not ASCII, so that it cannot be hashed.
     """
     if not fingerprint or not fingerprint.isascii():
         raise ValueError(f"Expected a model fingerprint in ASCII, got {fingerprint!r}; take it from the model card.")
@@ -38,7 +38,7 @@ def vector_bytes(vector: Float32) -> bytes:
         `dim` little-endian float32 values.
 
     Raises:
-        ValueError: If the shape or type is wrong, a value is not finite, or the length is not one.
+        ValueError: If the shape or type is wrong, a value is not finite, or the vector is not of unit length.
     """
     import numpy as np
 
@@ -61,7 +61,7 @@ def template_sha256(reference: int, fingerprint: str, stored: bytes) -> bytes:
 
 
 def template_is_sound(reference: int, fingerprint: str, stored: bytes, sha256: bytes) -> bool:
-    """Whether a row holds the bytes that were written."""
+    """Whether a row still holds the bytes that were written."""
     return bool(stored) and len(stored) % 4 == 0 and template_sha256(reference, fingerprint, stored) == sha256
 
 
@@ -76,7 +76,7 @@ def stacked_vectors(fingerprint: str, rows: list[tuple[int, bytes, bytes]]) -> F
         (n, dim) float32; (0, 0) for no rows.
 
     Raises:
-        IntegrityError: If a row is not what was written; the message names its reference.
+        IntegrityError: If a row was changed after it was written; the message names its reference.
     """
     import numpy as np
 
@@ -104,15 +104,15 @@ def crop_sha256(crop: bytes) -> bytes:
 
 
 def crop_is_sound(crop: object, sha256: bytes | None) -> bool:
-    """Whether a sample holds the crop that was written, or none where none was kept."""
+    """Whether a sample still holds the crop that was written, or holds none if none was kept."""
     return (crop_sha256(crop) if isinstance(crop, bytes) else crop) == sha256
 
 
 def checked_crop(reference: int, crop: bytes | None, sha256: bytes | None) -> bytes | None:
-    """The crop itself, or None where none was kept.
+    """The crop, unchanged, after a check; None if none was kept.
 
     Raises:
-        IntegrityError: If the bytes are not what was written; the message names the reference.
+        IntegrityError: If the bytes were changed after they were written; the message names the reference.
     """
     if not crop_is_sound(crop, sha256):
         raise IntegrityError(

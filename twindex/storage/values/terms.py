@@ -1,4 +1,4 @@
-"""The terms under which a reference is held: the consent it rests on, and when it expires."""
+"""The terms under which a reference is held: the person's consent, and when the reference expires."""
 
 import unicodedata
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ class Terms:
     """What was agreed about a reference.
 
     Attributes:
-        consent: Where the consent is documented, for people; None if nothing was said.
-        expires: From this moment on the reference answers no query, and a purge erases it; None: never.
+        consent: Where the consent is documented, in words for people; None if not given.
+        expires: When queries stop finding the reference and a purge erases it; None for never.
     """
 
     consent: str | None = None
@@ -40,7 +40,7 @@ def parse_terms(consent: str | None, expires: str | None, now: datetime) -> Term
     """Terms as people write them; an empty text counts as not given.
 
     Raises:
-        UsageError: The consent is too long or cannot be stored, or the expiry is no date or already past.
+        UsageError: The consent is too long or cannot be stored, or the expiry is not a date or has passed.
     """
     return Terms(
         parse_consent(consent) if consent and consent.strip() else None,
@@ -49,10 +49,10 @@ def parse_terms(consent: str | None, expires: str | None, now: datetime) -> Term
 
 
 def parse_consent(text: str) -> str:
-    """A reference to a consent, in the one form under which it is stored.
+    """A reference to a consent in its stored form.
 
     Raises:
-        UsageError: It is too long, or not valid Unicode.
+        UsageError: The text is too long, or not valid Unicode.
     """
     normal = unicodedata.normalize("NFC", text.strip())
     if not normal or len(normal) > MAX_CONSENT_LENGTH or not _encodable(normal):
@@ -64,18 +64,18 @@ def parse_consent(text: str) -> str:
 
 
 def parse_expiry(text: str, now: datetime) -> datetime:
-    """When a reference expires: a date stands for its first moment in UTC, a time without a zone is in UTC.
+    """When a reference expires. A date means its first moment in UTC; a time without a zone is in UTC.
 
     Raises:
-        UsageError: It is no ISO 8601 date or time, or not in the future.
+        UsageError: The text is not an ISO 8601 date or time, or not in the future.
     """
     try:
         moment = datetime.fromisoformat(text.strip())
         moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError) as error:
-        raise UsageError(f"{text!r} is no date: expected a form such as 2030-12-31 or 2030-12-31T18:00Z.") from error
+        raise UsageError(f"{text!r} is not a date: expected a form such as 2030-12-31 or 2030-12-31T18:00Z.") from error
     if moment <= now:
-        raise UsageError(f"The expiry {text!r} is past already (it is {now:%Y-%m-%d %H:%M} UTC); give a later date.")
+        raise UsageError(f"The expiry {text!r} has already passed (it is {now:%Y-%m-%d %H:%M} UTC); give a later date.")
     return moment
 
 
