@@ -12,7 +12,8 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from twindex.errors import IntegrityError, UsageError
+from twindex.errors import IntegrityError
+from twindex.extras import extra
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -87,19 +88,12 @@ def derived(secret: bytes, salt: bytes, purpose: str, length: int = 32) -> bytes
     """HKDF-SHA-256 (RFC 5869) of a secret, for one purpose.
 
     Raises:
-        UsageError: The extra "encryption" is not installed.
+        MissingExtraError: The extra "encryption" is not installed.
     """
-    try:
+    with extra("encryption"):
         from cryptography.hazmat.primitives.hashes import SHA256
         from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-    except ImportError as error:
-        raise lacking_extra(error) from error
     return HKDF(SHA256(), length, salt, purpose.encode()).derive(secret)
-
-
-def lacking_extra(error: ImportError) -> UsageError:
-    """What to say where a package for encryption is not installed."""
-    return UsageError(f"Encryption needs packages that are not installed ({error}): pip install 'twindex[encryption]'.")
 
 
 def _chunks(pieces: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
