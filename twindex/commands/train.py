@@ -182,7 +182,7 @@ def _check_backend() -> None:
         raise UsageError(f"KERAS_BACKEND is {backend!r}, expected one of {', '.join(BACKENDS)}.")
     missing = [package for package in ("keras", backend) if find_spec(package) is None]
     if "keras" in missing or "tensorflow" in missing:
-        raise missing_extra("train", f"no {' and no '.join(missing)}")
+        raise missing_extra("train", f"No module named {', '.join(map(repr, missing))}")
     if missing:
         raise UsageError(
             f"KERAS_BACKEND is {backend}, which is not installed: pip install {backend}, or choose another."
