@@ -11,24 +11,17 @@ from typing import Any
 import pytest
 
 from tests.commands.test_rekey import KEY, key_file
+from tests.hiding import HIDE
 
 TRAIN = ("tensorflow", "keras", "h5py")
 ENCRYPTION = ("cryptography", "sqlcipher3")
 OPTIONAL = (*TRAIN, "matplotlib", "scipy", *ENCRYPTION, "jax", "torch")
 
-# Runs commands in a process in which some packages cannot be found, as if they were not installed. Prints the exit
-# status and standard output of each, and which of the packages were imported all the same.
-HIDING = """
-import contextlib, io, json, sys
-from importlib.machinery import PathFinder
+# Prints the exit status and standard output of each command, and which hidden packages were imported all the same.
+HIDING = f"""{HIDE}
+import contextlib, io, json
 hidden, commands = json.loads(sys.argv[1])
-
-class Finder(PathFinder):
-    @classmethod
-    def find_spec(cls, name, path=None, target=None):
-        return None if name.partition(".")[0] in hidden else super().find_spec(name, path, target)
-
-sys.meta_path = [Finder if finder is PathFinder else finder for finder in sys.meta_path]
+hide(hidden)
 from twindex.cli import main
 results = []
 for command in commands:
