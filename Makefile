@@ -63,6 +63,7 @@ format: $(DEVELOPER)
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
+# The plain installation, without extras: all that the demo needs. The developer's adds to the same environment.
 $(READY): $(BIN)/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable .
 	touch $@

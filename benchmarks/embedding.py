@@ -12,8 +12,6 @@ from dataclasses import replace
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
-import onnxruntime
-from onnx_branch import onnx_branch
 from report import interleaved, machine, publish, summary
 
 from twindex.embedder.embedder import Embedder
@@ -22,8 +20,14 @@ from twindex.embedder.inference.openvino_import import openvino
 from twindex.embedder.model.bundle import Bundle
 from twindex.embedder.model.card import PRECISIONS
 from twindex.embedder.model.registry import cache_dir, find_model
-from twindex.embedder.training.twin.network import assign_arrays, build_branch
+from twindex.extras import extra
 from twindex.types import Float32, UInt8
+
+with extra("bench"):
+    import onnxruntime
+    from onnx_branch import onnx_branch
+
+    from twindex.embedder.training.twin.network import assign_arrays, build_branch
 
 Embed = Callable[[], Float32]
 

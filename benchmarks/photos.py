@@ -26,6 +26,7 @@ from twindex.embedder.model.registry import cache_dir
 from twindex.embedder.photos.decoding import decode
 from twindex.embedder.photos.files import photos_below, read_photo
 from twindex.evaluation.capture import capture_one
+from twindex.extras import extra
 from twindex.gallery.service import Gallery
 from twindex.jobs.enroll import BATCH, plan_job, run_job
 from twindex.jobs.plan import plan_paths
@@ -37,7 +38,8 @@ _GALLERY = 10_000
 
 def detection(photos: list[Path], rounds: int) -> list[dict[str, Any]]:
     """Milliseconds a photo, and how far the two agree on the most prominent face."""
-    from mtcnn import MTCNN
+    with extra("bench"):
+        from mtcnn import MTCNN
 
     images = [decode(read_photo(path)) for path in photos]
     ours, theirs = Detector(cache=cache_dir()), MTCNN(device="CPU:0")

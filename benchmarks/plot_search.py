@@ -8,7 +8,10 @@ import argparse
 import json
 from pathlib import Path
 
-from matplotlib.figure import Figure
+from twindex.extras import extra
+
+with extra("bench"):
+    from matplotlib.figure import Figure
 
 COLOURS = {"FAISS Flat": "#9aa0a8", "hnswlib": "#c4481c", "usearch": "#b58a1c"}
 OURS = ("#1f5fa8", "#2c8a5b", "#7a4fa3")

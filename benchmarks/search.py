@@ -13,17 +13,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import faiss
-import hnswlib
 import numpy as np
 from likeness import Likeness
 from report import interleaved, machine, publish, summary
-from usearch.index import Index as UsearchIndex
 
 from twindex.config import CANDIDATES
+from twindex.extras import extra
 from twindex.gallery.search.recall import UNMEASURED, exact_nearest
 from twindex.index.choice import AUTO, chosen_spec
 from twindex.index.faiss_index import FaissIndex
 from twindex.types import Float32, Int64
+
+with extra("bench"):
+    import hnswlib
+    from usearch.index import Index as UsearchIndex
 
 _BLOCK = 50_000
 _TRAINED = 65_536  # references that a plain structure is trained on

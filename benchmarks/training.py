@@ -14,18 +14,22 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
-import keras
 import numpy as np
 from report import interleaved, machine, publish, summary
 
 from twindex.embedder.training.batches import training_batches
 from twindex.embedder.training.data.faces import TrainingFaces
-from twindex.embedder.training.loop import fastest_precision
 from twindex.embedder.training.recipe.recipe import read_recipe
 from twindex.embedder.training.run import TrainingRun
-from twindex.embedder.training.twin.fused_norm import with_fused_norms
-from twindex.embedder.training.twin.learner import build_learner
-from twindex.embedder.training.twin.network import build_branch, build_head
+from twindex.extras import extra
+
+with extra("train"):
+    import keras
+
+    from twindex.embedder.training.loop import fastest_precision
+    from twindex.embedder.training.twin.fused_norm import with_fused_norms
+    from twindex.embedder.training.twin.learner import build_learner
+    from twindex.embedder.training.twin.network import build_branch, build_head
 
 
 def main() -> None:

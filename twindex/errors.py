@@ -2,7 +2,8 @@
 
     TwindexError                 base; one line for people, a code for programs, an exit status
     ├── UsageError               the request cannot be carried out as given              exit 2
-    │   └── EncryptionKeyError   a gallery's key is missing, wrong, unusable or not due  exit 2
+    │   ├── EncryptionKeyError   a gallery's key is missing, wrong, unusable or not due  exit 2
+    │   └── MissingExtraError    an optional part is called but not installed            exit 2
     ├── PhotoError               the photo has no usable face; `code` says why           exit 3
     ├── ModelMismatchError       templates of two models would be compared               exit 5
     └── IntegrityError           stored bytes are not what was written                   exit 6
@@ -35,6 +36,12 @@ class EncryptionKeyError(UsageError):
     """A gallery's key is missing, wrong, unusable, or given to a gallery that is not encrypted."""
 
     code = "key"
+
+
+class MissingExtraError(UsageError):
+    """An optional part of Twindex is needed and not installed; the message names the command that installs it."""
+
+    code = "missing_extra"
 
 
 class PhotoError(TwindexError):

@@ -107,7 +107,7 @@ def test_queries_are_answered_all_through_a_reindex(gallery: Path, people: Path,
     assert models[-1] == json.loads(twindex("--gallery", gallery, "--json", "reindex", "--prune").stdout)["model"]
 
 
-HEAVY = ("tensorflow", "keras", "openvino", "faiss", "sqlalchemy", "numpy")
+HEAVY = ("tensorflow", "keras", "h5py", "matplotlib", "scipy", "openvino", "faiss", "sqlalchemy", "numpy")
 
 
 def imported(*arguments: object, among: tuple[str, ...] = HEAVY) -> set[str]:

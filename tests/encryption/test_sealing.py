@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from twindex.encryption import sealing
 from twindex.encryption.sealing import FileSealer
-from twindex.errors import IntegrityError, UsageError
+from twindex.errors import IntegrityError, MissingExtraError
 
 KEY = bytes(range(32))
 HEADER = 40
@@ -101,5 +101,5 @@ def test_a_file_sealed_by_an_earlier_release_opens() -> None:
 
 def test_a_missing_package_is_named_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.kdf.hkdf", None)
-    with pytest.raises(UsageError, match=r"not installed.*pip install 'twindex\[encryption\]'"):
+    with pytest.raises(MissingExtraError, match=r'not installed.*pip install "twindex\[encryption\]"'):
         sealed(b"content")

@@ -9,6 +9,7 @@ import click
 from twindex.commands.options import common_options, model_option, pre_cropped_option, settings_of
 from twindex.commands.terminal import counting, progress, say, show
 from twindex.evaluation.metrics.fusion import RULES
+from twindex.extras import extra
 
 WORST = 12
 _EXAMPLES = {
@@ -59,14 +60,14 @@ def pairs(
 
     settings, listed = settings_of(context), read_pairs(pairs_file, images)
     if report is not None:
+        with extra("evaluate"):
+            from twindex.evaluation.report.reports import report_pairs
         new_folder(report)
     reader, embedder = FaceReader.of_many(READERS), chosen_embedder(settings.gallery, model)
     with progress(len(photos_of(listed)), "photo", "evaluate") as bar:
         result = measure_pairs(listed, reader, embedder, counting(bar), pre_cropped=pre_cropped)
     value = result.to_json()
     if report is not None:
-        from twindex.evaluation.report.reports import report_pairs
-
         say(f"report: {report_pairs(result, value, report, pairs_file.name, reader, WORST, pre_cropped=pre_cropped)}")
     show(settings, value, _pairs_lines(value))
 
@@ -114,6 +115,8 @@ def search(
     settings = settings_of(context)
     photos = OpenSet(*(tuple(subject_photos(folder)) for folder in (enrolled, probes, strangers)))
     if report is not None:
+        with extra("evaluate"):
+            from twindex.evaluation.report.reports import report_search
         new_folder(report)
     reader, embedder = FaceReader.of_many(READERS), chosen_embedder(settings.gallery, model)
     with progress(photos.photos, "photo", "evaluate") as bar:
@@ -122,8 +125,6 @@ def search(
         )
     value = result.to_json()
     if report is not None:
-        from twindex.evaluation.report.reports import report_search
-
         say(f"report: {report_search(result, value, report, reader, WORST, pre_cropped=pre_cropped)}")
     show(settings, value, _search_lines(value))
     for rate in value["fnir_at_fpir"]:

@@ -1,7 +1,6 @@
 """The picture of an answer: the probe with its faces boxed, beside the candidates' enrolled crops."""
 
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
@@ -9,12 +8,12 @@ from PIL import Image, ImageDraw, ImageFont
 from twindex.commands.terminal import printable
 from twindex.embedder.faces.alignment import decode_crop
 from twindex.embedder.photos.decoding import decode
-from twindex.errors import UsageError
 from twindex.gallery import FaceAnswer, Gallery, ProbeAnswer
 
 PROBE_HEIGHT, ROW_HEIGHT, CROP, MARGIN, COLUMN = 420, 168, 112, 16, 132
 SHOWN = 5
 PAPER, INK, FAINT = (255, 255, 255), (28, 30, 34), (120, 124, 130)
+_FONT = Path(__file__).parent / "fonts" / "DejaVuSans.ttf"
 MATCH, UNKNOWN = (22, 133, 72), (196, 72, 28)
 
 
@@ -97,8 +96,5 @@ def _shortened(text: str, width: int) -> str:
 
 @cache
 def _font(size: int) -> ImageFont.FreeTypeFont:
-    """DejaVu Sans, which matplotlib ships: Pillow's own font has no letters beyond ASCII."""
-    matplotlib = find_spec("matplotlib")
-    if matplotlib is None or matplotlib.origin is None:
-        raise UsageError("--picture needs matplotlib's fonts; install matplotlib.")
-    return ImageFont.truetype(Path(matplotlib.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf", size)
+    """DejaVu Sans, which ships with the package: Pillow's own font has no letters beyond ASCII."""
+    return ImageFont.truetype(_FONT, size)

@@ -14,6 +14,7 @@ from twindex.commands.terminal import counting, progress, say, show
 from twindex.embedder.training.recipe.recipe import PRECISIONS, Recipe, read_recipe
 from twindex.embedder.training.recipe.stage import LOSSES, Stage
 from twindex.errors import UsageError
+from twindex.extras import extra, missing_extra
 
 BACKENDS = ("tensorflow", "jax", "torch")
 EXAMPLES = """\b
@@ -148,11 +149,12 @@ def train(
     recipe = read_recipe(recipe_file) if recipe_file else _recipe(output, options)
     initial = _weights(weights)
     head_pairs = None if calibrate_on is None else _head_pairs(calibrate_on)
-    from twindex.embedder.training.data.faces import TrainingFaces
-    from twindex.embedder.training.export import export_bundle
-    from twindex.embedder.training.loop import StepReport
-    from twindex.embedder.training.loop import train as train_twin
-    from twindex.embedder.training.run import TrainingRun
+    with extra("train"):
+        from twindex.embedder.training.data.faces import TrainingFaces
+        from twindex.embedder.training.export import export_bundle
+        from twindex.embedder.training.loop import StepReport
+        from twindex.embedder.training.loop import train as train_twin
+        from twindex.embedder.training.run import TrainingRun
 
     folder = run_folder or Path(f"{output}.run")
     crops = [_aligned(root, folder / "crops" / root.resolve().name) for root in faces] if align else faces
@@ -174,12 +176,17 @@ def train(
 
 
 def _check_backend() -> None:
-    """Refuse a KERAS_BACKEND that Keras would not find, before any work."""
+    """Refuse to train without Keras or the backend that KERAS_BACKEND names, before any work."""
     backend = os.environ.get("KERAS_BACKEND") or BACKENDS[0]
     if backend not in BACKENDS:
         raise UsageError(f"KERAS_BACKEND is {backend!r}, expected one of {', '.join(BACKENDS)}.")
-    if find_spec(backend) is None:
-        raise UsageError(f"KERAS_BACKEND is {backend}, which is not installed; install it, or choose another.")
+    missing = [package for package in ("keras", backend) if find_spec(package) is None]
+    if "keras" in missing or "tensorflow" in missing:
+        raise missing_extra("train", f"No module named {', '.join(map(repr, missing))}")
+    if missing:
+        raise UsageError(
+            f"KERAS_BACKEND is {backend}, which is not installed: pip install {backend}, or choose another."
+        )
 
 
 def _weights(text: str | None) -> str | None:

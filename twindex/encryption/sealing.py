@@ -12,7 +12,8 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from twindex.errors import IntegrityError, UsageError
+from twindex.errors import IntegrityError
+from twindex.extras import extra
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -88,19 +89,12 @@ def derived(secret: bytes, salt: bytes, purpose: str, length: int = 32) -> bytes
     """HKDF-SHA-256 (RFC 5869) of a secret, for one purpose.
 
     Raises:
-        UsageError: The extra "encryption" is not installed.
+        MissingExtraError: The extra "encryption" is not installed.
     """
-    try:
+    with extra("encryption"):
         from cryptography.hazmat.primitives.hashes import SHA256
         from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-    except ImportError as error:
-        raise missing_extra(error) from error
     return HKDF(SHA256(), length, salt, purpose.encode()).derive(secret)
-
-
-def missing_extra(error: ImportError) -> UsageError:
-    """The error for a missing package for encryption."""
-    return UsageError(f"Encryption needs packages that are not installed ({error}): pip install 'twindex[encryption]'.")
 
 
 def _chunks(pieces: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:

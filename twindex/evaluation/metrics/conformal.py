@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import beta
 
+from twindex.evaluation.metrics.beta import beta_quantile
 from twindex.evaluation.metrics.rates import Interval
 from twindex.scoring import COUNT_TOLERANCE, Float64
 
@@ -79,5 +79,5 @@ def strangers_needed(target_fpir: float, *, mutual: bool = False) -> int:
 
 def _interval(events: float, people: int) -> Interval:
     """Central 95 % of the threshold's true rate over samples: Beta(events, people + 1 - events) (Vovk 2012)."""
-    spread = beta(events, people + 1 - events)
-    return float(spread.ppf(0.025)), float(spread.ppf(0.975))
+    shape = (events, people + 1 - events)
+    return beta_quantile(0.025, *shape), beta_quantile(0.975, *shape)

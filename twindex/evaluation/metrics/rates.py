@@ -1,6 +1,6 @@
 """Intervals of error rates."""
 
-from scipy.stats import beta
+from twindex.evaluation.metrics.beta import beta_quantile
 
 Interval = tuple[float, float]
 _COVERAGE = 0.95  # of intervals
@@ -21,8 +21,8 @@ def binomial_interval(events: int, attempts: int) -> Interval:
     if not 0 <= events <= attempts or attempts == 0:
         raise ValueError(f"Expected from 0 to {attempts} events and at least one attempt, got {events}.")
     tail = (1 - _COVERAGE) / 2
-    low = 0.0 if events == 0 else float(beta.ppf(tail, events, attempts - events + 1))
-    high = 1.0 if events == attempts else float(beta.ppf(1 - tail, events + 1, attempts - events))
+    low = 0.0 if events == 0 else beta_quantile(tail, events, attempts - events + 1)
+    high = 1.0 if events == attempts else beta_quantile(1 - tail, events + 1, attempts - events)
     return low, high
 
 

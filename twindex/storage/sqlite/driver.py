@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from twindex.encryption.keys import DerivedKeys
-from twindex.encryption.sealing import missing_extra
 from twindex.errors import TwindexError
+from twindex.extras import extra
 
 _loading = threading.Lock()
 
@@ -19,7 +19,7 @@ def driver_for(keys: DerivedKeys | None) -> Any:
     """The driver: a module with the database API 2.0 (PEP 249).
 
     Raises:
-        UsageError: The extra "encryption" is not installed.
+        MissingExtraError: The extra "encryption" is not installed.
     """
     return sqlite3 if keys is None else sqlcipher()
 
@@ -28,14 +28,11 @@ def sqlcipher() -> Any:
     """The driver of SQLCipher, which opens encrypted and unencrypted databases.
 
     Raises:
-        UsageError: The extra "encryption" is not installed.
+        MissingExtraError: The extra "encryption" is not installed.
         TwindexError: Another SQLite was loaded in its place, which cannot encrypt.
     """
-    try:
-        with _own_symbols_first():
-            from sqlcipher3 import dbapi2
-    except ImportError as error:
-        raise missing_extra(error) from error
+    with extra("encryption"), _own_symbols_first():
+        from sqlcipher3 import dbapi2
     # Plain SQLite ignores the unknown PRAGMA that sets the key, and would write names and faces unencrypted.
     connection = dbapi2.connect(":memory:")
     version = connection.execute("PRAGMA cipher_version").fetchone()
