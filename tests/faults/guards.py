@@ -51,7 +51,7 @@ GUARDS = (
         "Database",
         'begin_statement="BEGIN IMMEDIATE"',
         'begin_statement="BEGIN"',
-        "storage/test_concurrency.py::test_two_processes_lose_nothing",
+        "storage/sqlite/test_concurrency.py::test_two_processes_lose_nothing",
     ),
     Guard(
         "I1",
@@ -69,7 +69,7 @@ GUARDS = (
         "journal_mode",
         'return "wal" if mended else "truncate"',
         'return "wal"',
-        "storage/test_journal.py::test_a_write_ahead_log_only_where_its_bug_is_mended",
+        "storage/sqlite/test_journal.py::test_a_write_ahead_log_only_where_its_bug_is_mended",
     ),
     Guard(
         "I1",
@@ -150,7 +150,7 @@ GUARDS = (
         "SearchableGeneration._write_snapshot",
         "-{secrets.token_hex(4)}.twdx",
         ".twdx",
-        "gallery/test_searchable.py::test_two_that_compact_one_revision_at_once_leave_a_sound_snapshot",
+        "gallery/search/test_searchable.py::test_two_that_compact_one_revision_at_once_leave_a_sound_snapshot",
     ),
     Guard(
         "I3",
@@ -159,7 +159,7 @@ GUARDS = (
         "Generations.record_snapshot",
         "if not (folder / snapshot.file).exists():",
         "if False:",
-        "storage/test_generations.py::test_a_snapshot_whose_file_was_removed_meanwhile_is_not_listed",
+        "storage/rows/test_generations.py::test_a_snapshot_whose_file_was_removed_meanwhile_is_not_listed",
     ),
     Guard(
         "I3",
@@ -177,7 +177,7 @@ GUARDS = (
         "References.enroll_many",
         "            refuse_stale_model(connection, fingerprint)\n",
         "",
-        "storage/test_generations.py::test_a_model_that_does_not_answer_enrols_nobody",
+        "storage/rows/test_generations.py::test_a_model_that_does_not_answer_enrols_nobody",
     ),
     Guard(
         "I4",
@@ -186,7 +186,7 @@ GUARDS = (
         "Generations.activate",
         "if not every_reference_has(connection, generation.fingerprint):",
         "if False:",
-        "storage/test_generations.py::test_a_generation_whose_model_lacks_a_template_does_not_become_active",
+        "storage/rows/test_generations.py::test_a_generation_whose_model_lacks_a_template_does_not_become_active",
     ),
     Guard(
         "I4",
@@ -195,7 +195,7 @@ GUARDS = (
         "template_sha256",
         '    digest.update(fingerprint.encode("ascii"))\n',
         "",
-        "storage/test_inspection.py::test_rows_that_were_tampered_with_are_reported",
+        "storage/checks/test_inspection.py::test_rows_that_were_tampered_with_are_reported",
     ),
     Guard(
         "I4",
@@ -204,7 +204,7 @@ GUARDS = (
         "Gallery.threshold",
         "stored is None or stored.fingerprint != fingerprint",
         "stored is None",
-        "gallery/test_operating_point.py::test_another_model_s_threshold_is_not_used",
+        "gallery/threshold/test_operating_point.py::test_another_model_s_threshold_is_not_used",
     ),
     Guard(
         "I5",
@@ -213,7 +213,7 @@ GUARDS = (
         "_SCHEMA_1",
         '"references" (\n        id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT',
         '"references" (\n        id INTEGER NOT NULL PRIMARY KEY',
-        "storage/test_subjects.py::test_ids_are_never_used_again",
+        "storage/rows/test_subjects.py::test_ids_are_never_used_again",
     ),
     Guard(
         "I5",
@@ -240,7 +240,7 @@ GUARDS = (
         "_family",
         "near, vectors = store.references.vectors(fingerprint, candidates.tolist())",
         "near, (_, vectors) = np.sort(candidates), store.references.vectors(fingerprint, candidates.tolist())",
-        "gallery/test_candidates.py::test_an_id_that_the_store_does_not_hold_is_no_candidate",
+        "gallery/search/test_candidates.py::test_an_id_that_the_store_does_not_hold_is_no_candidate",
     ),
     Guard(
         "I5",
@@ -258,7 +258,7 @@ GUARDS = (
         "Database._connect",
         "PRAGMA secure_delete = ON",
         "PRAGMA secure_delete = OFF",
-        "storage/test_subjects.py::test_erased_bytes_are_in_no_file",
+        "storage/rows/test_subjects.py::test_erased_bytes_are_in_no_file",
     ),
     Guard(
         "I6",
@@ -267,7 +267,7 @@ GUARDS = (
         "_account",
         "    forget_all_snapshots(connection)\n",
         "",
-        "storage/test_generations.py::test_an_erasure_forgets_every_snapshot",
+        "storage/rows/test_generations.py::test_an_erasure_forgets_every_snapshot",
     ),
     Guard(
         "I6",
@@ -276,7 +276,7 @@ GUARDS = (
         "Generations.record_snapshot",
         "if erased_since(connection, snapshot.revision):",
         "if False:",
-        "storage/test_generations.py::test_a_snapshot_overtaken_by_an_erasure_is_refused",
+        "storage/rows/test_generations.py::test_a_snapshot_overtaken_by_an_erasure_is_refused",
     ),
     Guard(
         "I6",
@@ -303,7 +303,7 @@ GUARDS = (
         "Database.truncate_journal",
         "return bool(busy == 0)",
         "return True",
-        "storage/test_journal.py::test_erasing_is_pending_while_somebody_reads_the_log",
+        "storage/sqlite/test_journal.py::test_erasing_is_pending_while_somebody_reads_the_log",
     ),
     Guard(
         "I6",
@@ -312,7 +312,7 @@ GUARDS = (
         "search_files",
         "tuple(path for path, theirs in runs.items() if theirs & left)",
         "()",
-        "storage/test_file_search.py::test_without_secure_delete_the_bytes_are_found",
+        "storage/checks/test_file_search.py::test_without_secure_delete_the_bytes_are_found",
     ),
     Guard(
         "I6",
@@ -339,7 +339,7 @@ GUARDS = (
         "erase_subject",
         "    blank_items(connection, name, references)\n",
         "",
-        "storage/test_subjects.py::test_erase_blanks_what_jobs_say",
+        "storage/rows/test_subjects.py::test_erase_blanks_what_jobs_say",
     ),
     Guard(
         "I7",
@@ -348,7 +348,7 @@ GUARDS = (
         "enrol",
         "    if not has_template(connection, fingerprint, reference):",
         "    if True:",
-        "storage/test_enrolment.py::test_enrolling_again_changes_nothing",
+        "storage/rows/test_enrolment.py::test_enrolling_again_changes_nothing",
     ),
     Guard(
         "I7",
@@ -366,7 +366,7 @@ GUARDS = (
         "enrol",
         'if item.status != "pending" or item.subject is None:',
         "if False:",
-        "storage/test_enrolment.py::test_an_item_whose_subject_was_erased_enrols_nothing",
+        "storage/rows/test_enrolment.py::test_an_item_whose_subject_was_erased_enrols_nothing",
     ),
     Guard(
         "I8",
@@ -375,7 +375,7 @@ GUARDS = (
         "Database._see_one_state",
         "            if not needs_recovery(error, primary_only=self.keys is not None):",
         "            if True:",
-        "storage/test_read_only.py::test_what_a_killed_writer_left_is_undone_on_opening",
+        "storage/sqlite/test_read_only.py::test_what_a_killed_writer_left_is_undone_on_opening",
     ),
     Guard(
         "I8",
@@ -393,7 +393,7 @@ GUARDS = (
         "stacked_vectors",
         "        if not template_is_sound(reference, fingerprint, stored, sha256):",
         "        if False:",
-        "storage/test_inspection.py::test_a_bit_flip_in_a_template_is_reported",
+        "storage/checks/test_inspection.py::test_a_bit_flip_in_a_template_is_reported",
     ),
     Guard(
         "Damage is reported",
@@ -402,7 +402,7 @@ GUARDS = (
         "checked_crop",
         "    if not crop_is_sound(crop, sha256):",
         "    if False:",
-        "storage/test_inspection.py::test_a_bit_flip_in_a_crop_is_reported",
+        "storage/checks/test_inspection.py::test_a_bit_flip_in_a_crop_is_reported",
     ),
     Guard(
         "Damage is reported",
@@ -411,7 +411,7 @@ GUARDS = (
         "translated_faults",
         "(driver_error, UnicodeDecodeError)",
         "driver_error",
-        "storage/test_inspection.py::test_a_message_of_sqlite_that_cannot_be_read_is_damage",
+        "storage/checks/test_inspection.py::test_a_message_of_sqlite_that_cannot_be_read_is_damage",
     ),
     Guard(
         "Damage is reported",
@@ -456,7 +456,7 @@ GUARDS = (
         "Database._transaction",
         "with uninterrupted(), translated_faults",
         "with translated_faults",
-        "test_stopping.py::test_a_stop_in_the_middle_of_a_transaction_leaves_no_lock",
+        "running/test_stopping.py::test_a_stop_in_the_middle_of_a_transaction_leaves_no_lock",
     ),
     Guard(
         "A full disk loses nothing",

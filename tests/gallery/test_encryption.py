@@ -17,6 +17,8 @@ from twindex.gallery.doctor.checkup import examine, mend
 from twindex.gallery.rekeying import Rekeyed, rekey
 from twindex.jobs.reindex import reindex
 
+pytestmark = pytest.mark.encryption
+
 COUNT = 300
 STEM = "Ottoline Quartermaine"
 # Every type of `tests/index/galleries.py`, for templates of 16 numbers.

@@ -11,6 +11,8 @@ import pytest
 from twindex.errors import TwindexError
 from twindex.storage.sqlite.driver import sqlcipher
 
+pytestmark = pytest.mark.encryption
+
 # TensorFlow's SQLite takes the place of any that is loaded later and does not see to it.
 _BESIDE_TENSORFLOW = """
 import tensorflow
@@ -19,6 +21,8 @@ print(*sqlcipher().connect(":memory:").execute("PRAGMA cipher_version").fetchone
 """
 
 
+@pytest.mark.slow
+@pytest.mark.train
 def test_another_sqlite_in_the_process_does_not_take_its_place() -> None:
     before = sys.getdlopenflags()
     own = sqlcipher().connect(":memory:").execute("PRAGMA cipher_version").fetchone()[0]
