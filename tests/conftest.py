@@ -1,6 +1,8 @@
 """What the tests of several packages need. Nothing here touches the user's own folders."""
 
 import os
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -18,6 +20,11 @@ from twindex.embedder.model.inception import array_shapes
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # FAISS's threads wait for each other in a loop, which costs small indexes more than the threads gain.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Temporary files are in memory, because a commit waits for the disk several times; TMPDIR names another folder.
+_MEMORY = Path("/dev/shm")
+if "TMPDIR" not in os.environ and os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > 4 << 30:
+    os.environ["TMPDIR"] = str(_MEMORY)
+    tempfile.tempdir = None  # pytest has asked for it already
 
 # No test asserts a time: the machine may be busy. The same code passes or fails alike; `make torture` draws anew.
 settings.register_profile("twindex", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
