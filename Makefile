@@ -9,13 +9,20 @@ PHOTOS ?=
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS := photo manifest bundle archive
 
-.PHONY: demo test check torture bench fuzz bad-inputs format clean
+.PHONY: demo quick test check torture bench fuzz bad-inputs format clean
 
 demo: $(READY)
 	$(BIN)/twindex demo
 
-test: $(DEVELOPER)
-	$(BIN)/pytest
+# Each worker is a process; a file's tests stay together, because they share what its fixtures make.
+WORKERS ?= 2
+PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile
+
+quick: $(DEVELOPER)  ## tests, but those marked slow
+	$(PYTEST) -m "not slow"
+
+test: $(DEVELOPER)  ## all tests
+	$(PYTEST)
 
 check: $(DEVELOPER)
 	$(BIN)/ruff format --check .

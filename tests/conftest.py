@@ -1,19 +1,30 @@
 """What the tests of several packages need. Nothing here touches the user's own folders."""
 
 import os
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
 
+from tests.needs import UNMET, skip_reason
 from twindex.embedder.model.bundle import Bundle, write_bundle
 from twindex.embedder.model.card import Card, DefaultThreshold
 from twindex.embedder.model.inception import array_shapes
 
 # TensorFlow prints its start-up notes before any Python filter can see them.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# FAISS's threads wait for each other in a loop, which costs small indexes more than the threads gain.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Temporary files are in memory, because a commit waits for the disk several times; TMPDIR names another folder.
+_MEMORY = Path("/dev/shm")
+if "TMPDIR" not in os.environ and os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > 4 << 30:
+    os.environ["TMPDIR"] = str(_MEMORY)
+    tempfile.tempdir = None  # pytest has asked for it already
 
 # No test asserts a time: the machine may be busy. The same code passes or fails alike; `make torture` draws anew.
 settings.register_profile("twindex", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -22,12 +33,40 @@ settings.load_profile("twindex")
 
 Arrays = Mapping[str, NDArray[np.float32]]
 DIM = 16
+TRAINING = Path(__file__).parent / "embedder" / "training"
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Leave out what cannot even be imported without the extra that trains."""
+    return True if collection_path == TRAINING and "train" in UNMET else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of training, and skip the tests whose needs are not met."""
+    for item in items:
+        if TRAINING in item.path.parents:
+            item.add_marker("train")
+        for mark in UNMET:
+            if item.get_closest_marker(mark):
+                item.add_marker(pytest.mark.skip(reason=skip_reason(mark)))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was left out, and how to run it: one line for each need."""
+    skipped = " ".join(str(report.longrepr) for report in terminalreporter.stats.get("skipped", []))
+    for mark, remedy in UNMET.items():
+        if skip_reason(mark) in skipped:
+            terminalreporter.write_line(f"Left out: tests marked {mark}. To run them, {remedy}.")
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """One folder for the compiled networks of a run, which the run's processes share."""
+    run = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        run = run.parent
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TWINDEX_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("TWINDEX_CACHE", str(run / "cache"))
         yield
 
 

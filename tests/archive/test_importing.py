@@ -346,6 +346,7 @@ def test_a_killed_import_can_be_repeated(exported: bytes, tmp_path: Path, point:
     assert [path.name for path in (tmp_path / "g").iterdir()] == [DATABASE]
 
 
+@pytest.mark.encryption
 @pytest.mark.parametrize(
     ("key", "message"),
     [

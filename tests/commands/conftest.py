@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import pytest
 
 import twindex.demo
 from twindex.cli import main
+from twindex.embedder.inference import runtime
 from twindex.embedder.model.bundle import write_bundle
 from twindex.embedder.model.registry import find_model
 
@@ -47,6 +48,26 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
         return Result(int(ended.value.code or 0), captured.out, captured.err)
 
     return call
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _networks_load_once() -> Iterator[None]:
+    """Keep every loaded network for the next command: loading takes longer than most commands, and is tested below."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runtime, "_kept", _remembering(runtime._kept))
+        yield
+
+
+def _remembering(load: Callable[..., runtime.Network]) -> Callable[..., runtime.Network]:
+    loaded: dict[tuple[str, ...], runtime.Network] = {}
+
+    def load_once(build: object, key: str, settings: dict[str, str], cache: Path) -> runtime.Network:
+        identity = (key, str(cache), *settings.values())
+        if identity not in loaded:
+            loaded[identity] = load(build, key, settings, cache)
+        return loaded[identity]
+
+    return load_once
 
 
 @pytest.fixture(scope="session")

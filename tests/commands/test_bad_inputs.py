@@ -49,6 +49,7 @@ def printable_lines(output: bytes) -> list[str]:
     return lines
 
 
+@pytest.mark.slow
 def test_a_batch_over_the_corpus_goes_on_and_reports_everything(tmp_path: Path) -> None:
     good = tmp_path / "good"
     files.good_portraits(good / "people", 4)

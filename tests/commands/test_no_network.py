@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 # Prints, for each command, its exit status; and what was done with sockets or forked processes meanwhile.
 OVERHEARD = """
 import json, sys
@@ -23,6 +25,7 @@ print(json.dumps([statuses, seen]), file=sys.stderr)
 """
 
 
+@pytest.mark.slow
 def test_no_command_opens_a_socket_or_writes_into_the_home(people: Path, tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()

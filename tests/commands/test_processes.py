@@ -13,7 +13,10 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageEnhance
 
+from twindex.jobs.enroll import BATCH
+
 PROGRAM = (sys.executable, "-m", "twindex")
+PHOTOS = 60
 
 
 def twindex(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
@@ -23,9 +26,9 @@ def twindex(*arguments: object, **options: object) -> subprocess.CompletedProces
 
 @pytest.fixture(scope="module")
 def many(people: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """120 photos: the demo's people in different light."""
+    """The demo's people in different light: several batches, so that a job can be stopped between two of them."""
     root = tmp_path_factory.mktemp("many")
-    for photo in sorted((people / "enrolled").rglob("*.jpg"))[:30]:
+    for photo in sorted((people / "enrolled").rglob("*.jpg"))[: PHOTOS // 4]:
         for number, light in enumerate((0.9, 1.0, 1.1, 1.2)):
             file = root / photo.parent.name / f"{photo.stem}-{number}.jpg"
             file.parent.mkdir(exist_ok=True)
@@ -54,30 +57,32 @@ def wait_for(gallery: Path, least: int, process: subprocess.Popen) -> int:
     return committed(gallery)
 
 
+@pytest.mark.slow
 def test_a_killed_job_goes_on_where_it_was(many: Path, tmp_path: Path) -> None:
     gallery = tmp_path / "g"
     command = [*PROGRAM, "--gallery", gallery, "enroll", many]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    kept = wait_for(gallery, 16, process)
+    kept = wait_for(gallery, BATCH, process)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    assert 16 <= kept < 120
+    assert BATCH <= kept < PHOTOS
     again = json.loads(twindex("--gallery", gallery, "--json", "enroll", many).stdout)
     total = json.loads(twindex("--gallery", gallery, "--json", "subjects", "list").stdout)
-    assert sum(one["references"] for one in total) == 120
+    assert sum(one["references"] for one in total) == PHOTOS
     assert again["failed"] == 0
-    assert again["enrolled"] <= 120 - kept
-    assert again["enrolled"] + again["skipped"] == len(again["items"]) == 120
-    assert committed(gallery) == 120
+    assert again["enrolled"] <= PHOTOS - kept
+    assert again["enrolled"] + again["skipped"] == len(again["items"]) == PHOTOS
+    assert committed(gallery) == PHOTOS
     assert twindex("--gallery", gallery, "doctor").returncode == 0
 
 
+@pytest.mark.slow
 def test_a_polite_stop_is_resumable(many: Path, tmp_path: Path) -> None:
     gallery = tmp_path / "g"
     process = subprocess.Popen(
         [*PROGRAM, "--gallery", gallery, "enroll", many], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    wait_for(gallery, 16, process)
+    wait_for(gallery, BATCH, process)
     process.send_signal(signal.SIGTERM)
     _, talk = process.communicate(timeout=60)
     assert process.returncode == 143
@@ -86,9 +91,10 @@ def test_a_polite_stop_is_resumable(many: Path, tmp_path: Path) -> None:
     assert jobs[0]["state"] == "interrupted"
     resumed = twindex("--gallery", gallery, "--json", "jobs", "resume", jobs[0]["job"])
     assert resumed.returncode == 0
-    assert committed(gallery) == 120
+    assert committed(gallery) == PHOTOS
 
 
+@pytest.mark.slow
 def test_queries_are_answered_all_through_a_reindex(gallery: Path, people: Path, rotated_model: Path) -> None:
     probe = sorted((people / "probes").rglob("*.jpg"))[0]
     command = [*PROGRAM, "--gallery", gallery, "reindex", "--model", rotated_model]

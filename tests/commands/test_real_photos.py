@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from tests.commands.conftest import Run
-from tests.real import PHOTOS, on_real_photos
+from tests.needs import PHOTOS
 
-pytestmark = on_real_photos
+pytestmark = pytest.mark.real_photos
 
 
 def linked(photos: list[Path], folder: Path) -> Path:

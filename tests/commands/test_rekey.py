@@ -12,6 +12,8 @@ from tests.storage.builders import enrol, remnants, unit_vector
 from twindex.config import DATABASE
 from twindex.storage import Store
 
+pytestmark = pytest.mark.encryption
+
 KEY = "5e" * 32
 
 

@@ -10,6 +10,8 @@ from twindex.encryption import sealing
 from twindex.encryption.sealing import FileSealer
 from twindex.errors import IntegrityError, MissingExtraError
 
+pytestmark = pytest.mark.encryption
+
 KEY = bytes(range(32))
 HEADER = 40
 TAG = 16

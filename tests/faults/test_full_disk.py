@@ -15,6 +15,8 @@ from tests.faults.light import photo_bytes, write_photos
 from tests.faults.operations import OPERATIONS, Plan, Surroundings, enrol
 from tests.faults.world import World, check, copied
 
+pytestmark = [pytest.mark.slow, pytest.mark.encryption]
+
 NOBODY = 65_534
 FULL = ("disk is full", "No space left on device", "File too large", "file size limits")
 

@@ -2,12 +2,16 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.faults.deaths import KILL_AT
 from tests.faults.kills import KILLED
 from tests.faults.launcher import Launcher
 from tests.faults.operations import Surroundings, enrol
 from tests.faults.world import World, check
 from twindex.config import DATABASE
+
+pytestmark = [pytest.mark.slow, pytest.mark.encryption]
 
 
 def test_an_import_killed_anywhere_leaves_nothing_or_the_whole_gallery(

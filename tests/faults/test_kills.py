@@ -2,9 +2,13 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.faults.kills import Killing
 from tests.faults.launcher import Launcher
 from tests.faults.operations import OPERATIONS, Surroundings
+
+pytestmark = [pytest.mark.slow, pytest.mark.encryption]
 
 KILLS = 60
 GALLERIES = 4  # a change of the key may be long in coming, so half of them begin encrypted

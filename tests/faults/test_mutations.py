@@ -8,6 +8,8 @@ import pytest
 from tests.faults.conftest import SEED
 from tests.faults.mutations import SNAPSHOT_DAMAGE, Originals, damage_databases, damage_snapshots
 
+pytestmark = [pytest.mark.slow, pytest.mark.encryption]
+
 
 @pytest.fixture(scope="module", params=[True, False], ids=["crops", "no crops"])
 def originals(home: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Originals:

@@ -15,6 +15,8 @@ from twindex.gallery import ProbeAnswer
 from twindex.jobs.enroll import BATCH
 from twindex.types import Sample
 
+pytestmark = [pytest.mark.slow, pytest.mark.encryption]
+
 ADDITIONS = 100
 
 

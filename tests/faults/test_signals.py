@@ -11,6 +11,8 @@ from tests.faults.launcher import Launcher
 from tests.faults.operations import Operation, Plan, Surroundings, enrol, reindex
 from tests.faults.world import World, check
 
+pytestmark = [pytest.mark.slow, pytest.mark.encryption]
+
 SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 

@@ -17,22 +17,13 @@ from twindex.gallery.doctor.checkup import examine, mend
 from twindex.gallery.rekeying import Rekeyed, rekey
 from twindex.jobs.reindex import reindex
 
+pytestmark = pytest.mark.encryption
+
 COUNT = 300
 STEM = "Ottoline Quartermaine"
-# Every type of `tests/index/galleries.py`, for templates of 16 numbers.
-SPECS = (
-    "Flat",
-    "HNSW16",
-    "IVF4,Flat",
-    "SQ8",
-    "IVF4,SQ8",
-    "PQ8x4fs",
-    "PQ8",
-    "IVF4,PQ8",
-    "IVF4,PQ8x4fs",
-    "OPQ8,PQ8x4fs",
-    "PCA12,Flat",
-)
+# Every type of `tests/index/galleries.py`, for templates of 16 numbers; the combinations of these four are slow.
+SPECS = ("Flat", "HNSW16", "SQ8", "PQ8x4fs")
+COMBINED = ("IVF4,Flat", "IVF4,SQ8", "PQ8", "IVF4,PQ8", "IVF4,PQ8x4fs", "OPQ8,PQ8x4fs", "PCA12,Flat")
 
 
 @pytest.fixture
@@ -62,7 +53,7 @@ def test_a_plain_gallery_shows_all_that(folder: Path) -> None:
         assert shown(folder) == sorted(["gallery.sqlite", snapshot.file])
 
 
-@pytest.mark.parametrize("spec", SPECS)
+@pytest.mark.parametrize("spec", [*SPECS, *(pytest.param(spec, marks=pytest.mark.slow) for spec in COMBINED)])
 def test_no_file_shows_anything_whatever_is_done(gallery: Gallery, folder: Path, spec: str) -> None:
     fill(gallery)
     assert "gallery.sqlite-wal" in file_names(folder)

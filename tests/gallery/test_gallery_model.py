@@ -2,6 +2,8 @@
 
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 
@@ -78,17 +80,27 @@ def enrol(gallery: Gallery, numbers: list[int], names: list[str]) -> list[tuple[
     return [(one.reference or 0, one.status == "enrolled") for one in done]
 
 
+_originals = ExitStack()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _originals_are_removed() -> Iterator[None]:
+    yield
+    started.cache_clear()
+    _originals.close()
+
+
 @cache
-def started(index: str) -> tuple[tempfile.TemporaryDirectory[str], int]:
+def started(index: str) -> tuple[Path, int]:
     """A gallery of 280 references with a snapshot of one type, to be copied; its folder, and the generation's id."""
-    made = tempfile.TemporaryDirectory()
-    with Gallery.create(Path(made.name) / "gallery") as gallery:
+    folder = Path(_originals.enter_context(tempfile.TemporaryDirectory())) / "gallery"
+    with Gallery.create(folder) as gallery:
         enrol(gallery, list(range(START)), [NAMES[number % 8] for number in range(START)])
         if index != AUTO:
             reindex(gallery, None, index, lambda _done, _total: None)
             prune(gallery)
         gallery.searchable().compact()
-        return made, gallery.active().id
+        return folder, gallery.active().id
 
 
 class GalleryMachine(RuleBasedStateMachine):
@@ -102,7 +114,7 @@ class GalleryMachine(RuleBasedStateMachine):
         self.patched_folder = tempfile.TemporaryDirectory()
         self.folder = Path(self.patched_folder.name) / "gallery"
         original, generation = started(self.index)
-        shutil.copytree(Path(original.name) / "gallery", self.folder)
+        shutil.copytree(original, self.folder)
         self.gallery = Gallery.open(self.folder)
         self.held = {number + 1: (NAMES[number % 8], number) for number in range(START)}
         self.issued = START
@@ -287,7 +299,7 @@ class GalleryMachine(RuleBasedStateMachine):
 def _machine_test(index: str) -> type:
     machine = type("Machine", (GalleryMachine,), {"index": index})
     machine.TestCase.settings = settings(max_examples=6, stateful_step_count=12)
-    return machine.TestCase
+    return machine.TestCase if index in ("flat", AUTO) else pytest.mark.slow(machine.TestCase)
 
 
 for _index in ("flat", "hnsw", "ivf", "sq8", "pq", AUTO):

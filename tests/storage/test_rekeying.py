@@ -16,6 +16,8 @@ from twindex.storage import GenerationSpec, Snapshot, Store
 from twindex.storage.rekeying import rekey_database
 from twindex.storage.sqlite.gallery_lock import GalleryLock
 
+pytestmark = pytest.mark.encryption
+
 FACES = 6
 
 

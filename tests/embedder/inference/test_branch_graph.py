@@ -2,14 +2,12 @@
 
 from collections.abc import Mapping
 
-import keras
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from twindex.embedder.inference.branch_graph import build_branch, folded
 from twindex.embedder.inference.runtime import Network, compile_network
-from twindex.embedder.training.twin import network as twin
 
 Arrays = Mapping[str, NDArray[np.float32]]
 
@@ -30,8 +28,15 @@ def upright(random_arrays: Arrays) -> Network:
     return compile_network(build_branch(random_arrays, (75, 75, 3), mirror=False))
 
 
+@pytest.mark.slow
+@pytest.mark.train
 @pytest.mark.parametrize("side", [75, 112])
 def test_the_graph_computes_what_keras_computes(random_arrays: Arrays, side: int) -> None:
+    # Imported here, because every process that collects this file would wait for TensorFlow.
+    import keras
+
+    from twindex.embedder.training.twin import network as twin
+
     dim = len(random_arrays["projection/bias"])
     branch = twin.build_branch((side, side, 3), dim)
     twin.assign_arrays(branch, random_arrays)  # refuses other names and shapes than the network's own

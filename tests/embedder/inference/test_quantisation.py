@@ -66,6 +66,7 @@ def test_ranges_need_a_face(random_arrays: Arrays) -> None:
         activation_ranges(random_arrays, SHAPE, np.empty((0, *SHAPE), np.uint8))
 
 
+@pytest.mark.slow
 def test_templates_in_8_bits_are_close_but_not_the_same(
     random_arrays: Arrays, make_card: Callable[..., Card], tmp_path: Path
 ) -> None:

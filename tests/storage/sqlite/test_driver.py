@@ -1,4 +1,4 @@
-"""An encrypted gallery uses SQLCipher's own SQLite, even if the process has loaded another one."""
+"""The SQLite that encrypts is SQLCipher's own, whatever other one is in the process."""
 
 import os
 import sqlite3
@@ -11,7 +11,9 @@ import pytest
 from twindex.errors import TwindexError
 from twindex.storage.sqlite.driver import sqlcipher
 
-# TensorFlow's SQLite replaces any SQLite that is loaded later without protection.
+pytestmark = pytest.mark.encryption
+
+# TensorFlow's SQLite takes the place of any that is loaded later and does not see to it.
 _BESIDE_TENSORFLOW = """
 import tensorflow
 from twindex.storage.sqlite.driver import sqlcipher
@@ -19,7 +21,9 @@ print(*sqlcipher().connect(":memory:").execute("PRAGMA cipher_version").fetchone
 """
 
 
-def test_another_sqlite_in_the_process_does_not_replace_sqlcipher() -> None:
+@pytest.mark.slow
+@pytest.mark.train
+def test_another_sqlite_in_the_process_does_not_take_its_place() -> None:
     before = sys.getdlopenflags()
     own = sqlcipher().connect(":memory:").execute("PRAGMA cipher_version").fetchone()[0]
     assert sys.getdlopenflags() == before
@@ -28,7 +32,7 @@ def test_another_sqlite_in_the_process_does_not_replace_sqlcipher() -> None:
     assert beside.stdout.strip() == own, beside.stderr
 
 
-def test_a_sqlite_that_cannot_encrypt_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_that_cannot_encrypt_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sqlcipher3", SimpleNamespace(dbapi2=sqlite3))
     with pytest.raises(TwindexError, match="cannot encrypt"):
         sqlcipher()

@@ -13,6 +13,8 @@ from twindex.encryption.keys import GalleryKey
 from twindex.errors import EncryptionKeyError, IntegrityError, UsageError
 from twindex.storage import APPLICATION_ID, Store
 
+pytestmark = pytest.mark.encryption
+
 NAME = "Ottoline Quartermaine"
 
 
