@@ -23,13 +23,13 @@ from PIL import Image
 from tests.embedder.coloured_faces import coloured_faces
 from twindex.embedder.embedder import Embedder
 from twindex.embedder.model.bundle import load_bundle
+from twindex.embedder.training import loop as training
 from twindex.embedder.training.batches import training_batches
 from twindex.embedder.training.checkpoint import Checkpoint, Progress
 from twindex.embedder.training.data.faces import TrainingFaces
 from twindex.embedder.training.export import export_bundle
 from twindex.embedder.training.head import calibrate
 from twindex.embedder.training.loop import StepReport, teacher_targets, train
-from twindex.embedder.training.loop import loop as training
 from twindex.embedder.training.recipe.recipe import HeldOutBy, Recipe, recipe_from
 from twindex.embedder.training.run import TrainingRun
 from twindex.embedder.training.twin import learner

@@ -1,6 +1,6 @@
 """The batches of a stage, decoded ahead of the step that learns from them. No Keras."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -33,20 +33,12 @@ def training_batches(run: TrainingRun, number: int, targets: Float32, first: int
     Raises:
         UsageError: The stage asks a teacher and the run has none.
     """
-    stage, (learning, _) = run.recipe.stages[number], run.split()
-    seed = run.recipe.seed * 1_000 + number
-    mates = run.faces.labelled(learning)
-    subjects, pools, weights = run.faces.subjects[mates], *_pools(run, learning)
-    size = run.recipe.input_size_of(number)
+    stage, seed = run.recipe.stages[number], _seed(run, number)
+    draws, size = chosen_photos(run, number), run.recipe.input_size_of(number)
     teach = run_teacher(run) if stage.distils and stage.varied_targets else None
 
     def batch(step: int) -> tuple[UInt8, dict[str, Any]]:
-        if stage.people:
-            chosen = mates[sampling.balanced_batch(subjects, stage.people, stage.photos, step, seed)]
-        elif len(pools) > 1:
-            chosen = sampling.weighted_batch(pools, weights, stage.photos, step, seed)
-        else:
-            chosen = learning[sampling.shuffled_batch(len(learning), stage.photos, step, seed)]
+        chosen = draws(step)
         pixels = run.faces.varied(chosen, size, stage.augmentation, (seed, step))
         if stage.composed:
             pixels = composed(pixels, stage.composed, np.random.default_rng((seed, step, 2)))
@@ -61,6 +53,26 @@ def training_batches(run: TrainingRun, number: int, targets: Float32, first: int
     with ThreadPoolExecutor(READERS) as readers:
         for pixels, known in in_order(range(first, stage.steps), batch, readers, ahead=READERS + _MORE_AHEAD):
             yield pixels.astype(np.float32), known
+
+
+def chosen_photos(run: TrainingRun, number: int) -> Callable[[int], Int64]:
+    """Which photos a stage's batches show: a function of the step, which depends on the run and the stage only."""
+    stage, (learning, _) = run.recipe.stages[number], run.split()
+    seed, mates = _seed(run, number), run.faces.labelled(learning)
+    subjects, pools, weights = run.faces.subjects[mates], *_pools(run, learning)
+
+    def chosen(step: int) -> Int64:
+        if stage.people:
+            return mates[sampling.balanced_batch(subjects, stage.people, stage.photos, step, seed)]
+        if len(pools) > 1:
+            return sampling.weighted_batch(pools, weights, stage.photos, step, seed)
+        return learning[sampling.shuffled_batch(len(learning), stage.photos, step, seed)]
+
+    return chosen
+
+
+def _seed(run: TrainingRun, number: int) -> int:
+    return run.recipe.seed * 1_000 + number
 
 
 def _pools(run: TrainingRun, learning: Int64) -> tuple[list[Int64], list[float]]:

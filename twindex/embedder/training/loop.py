@@ -82,7 +82,7 @@ def train(run: TrainingRun, listener: Listener) -> keras.Model:
     targets = teacher_targets(run)
     start = resumed or Progress(run.first_stage)
     size = run.recipe.input_size_of(start.stage)
-    branch = _random_branch(run, size) if resumed else _initial_branch(run, size, learning)
+    branch = _random_branch(run, size) if resumed else initial_branch(run, size, learning)
     head = build_head()
     head.build((None, 1))
     for number, stage in enumerate(run.recipe.stages[start.stage :], start.stage):
@@ -214,7 +214,7 @@ def _resized(run: TrainingRun, branch: keras.Model, size: int) -> keras.Model:
     return other
 
 
-def _initial_branch(run: TrainingRun, size: int, learning: Int64) -> keras.Model:
+def initial_branch(run: TrainingRun, size: int, learning: Int64) -> keras.Model:
     """The branch with the run's initial weights; folded ones are measured on some of the photos, in float32."""
     bundle = run.initial_bundle()
     if bundle is not None:

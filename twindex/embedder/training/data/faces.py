@@ -27,6 +27,7 @@ from twindex.types import Int64, UInt8
 _LEAST_APART = 2
 _LEAST_LEARNED = 2
 _POSITIONS_SEED = 1
+EDGE = 128  # of photos that are held in memory whole
 _SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".webp"})
 
 
@@ -162,6 +163,11 @@ class TrainingFaces:
                 f"{len(faults)} of {len(self.paths)} photos cannot be learned from; replace or remove them. "
                 f"The first: {faults[0]}"
             )
+
+    def photo(self, number: int) -> UInt8:
+        """One whole photo, with the margin around the template's square, (128, 128, 3) uint8 RGB."""
+        face = _read(self.paths[number])
+        return np.asarray(face if face.width == EDGE else face.resize((EDGE, EDGE), Image.Resampling.BOX))
 
     def clean(self, photos: Int64, size: int) -> UInt8:
         """The template's square of each photo, unvaried, (n, size, size, 3) uint8 RGB."""
