@@ -115,7 +115,7 @@ def test_a_run_learns_measures_held_out_people_and_keeps_the_best(tmp_path: Path
 
 def test_a_run_whose_time_is_up_before_it_measured_says_so(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="the time was up before the first measurement"):
-        run(WHOLE_RUN, tmp_path, 0)
+        run(WHOLE_RUN, tmp_path, 0.001)
 
 
 def test_the_rate_warms_up_and_comes_down_with_the_share_used() -> None:

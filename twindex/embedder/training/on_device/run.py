@@ -85,7 +85,8 @@ def train_on_device(
         The file with the best weights, float16, as a bundle has them.
 
     Raises:
-        UsageError: Keras does not run on JAX, the run has no teacher or another input size than it, or training diverged before anything was kept.
+        UsageError: Keras does not run on JAX, the run has no teacher or another input size than it, or training
+            diverged or the time was up before anything was kept.
     """
     if keras.backend.backend() != "jax":
         raise UsageError("Training on the device needs Keras on JAX: set KERAS_BACKEND=jax.")
