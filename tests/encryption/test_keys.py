@@ -86,6 +86,7 @@ def test_an_empty_variable_is_a_mistake_and_not_no_key(monkeypatch: pytest.Monke
         environment_key()
 
 
+@pytest.mark.encryption
 @pytest.mark.parametrize("secret", [RANDOM, b"correct horse battery staple", "Schlüsselwörter".encode("latin-1") * 2])
 def test_a_key_opens_what_it_closed_and_no_other_does(secret: bytes) -> None:
     key = GalleryKey(secret, "here")
@@ -96,12 +97,14 @@ def test_a_key_opens_what_it_closed_and_no_other_does(secret: bytes) -> None:
         matching_keys(DATABASE, made.header, GalleryKey(secret + b"!", "there"))
 
 
+@pytest.mark.encryption
 def test_two_galleries_of_one_key_are_encrypted_differently() -> None:
     key = GalleryKey(RANDOM, "here")
     one, two = new_keys(key), new_keys(key)
     assert len({one.header, two.header, one.database, two.database, one.files, two.files}) == 6
 
 
+@pytest.mark.encryption
 def test_a_key_too_many_and_a_key_too_few() -> None:
     key = GalleryKey(RANDOM, "here")
     assert matching_keys(DATABASE, None, None) is None
@@ -111,6 +114,7 @@ def test_a_key_too_many_and_a_key_too_few() -> None:
         matching_keys(DATABASE, new_keys(key).header, None)
 
 
+@pytest.mark.encryption
 def test_what_is_derived_never_changes() -> None:
     """What was encrypted by an earlier release must open: written down once, not computed here."""
     salt = bytes(range(8))
@@ -124,6 +128,7 @@ def test_what_is_derived_never_changes() -> None:
     assert words.database.hex() == "35ecbf825e1410c809ec8a9134696ee09da23b2661d282285b321ee4817ca863"
 
 
+@pytest.mark.encryption
 def test_a_key_is_not_printed() -> None:
     key = GalleryKey(b"correct horse battery staple", "here")
     assert "horse" not in repr(key)
