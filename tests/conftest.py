@@ -38,7 +38,8 @@ TRAINING = Path(__file__).parent / "embedder" / "training"
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
     """Leave out what cannot even be imported without the extra that trains."""
-    return True if collection_path == TRAINING and "train" in UNMET else None
+    inside = TRAINING in (collection_path, *collection_path.parents)
+    return True if inside and "train" in UNMET else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -22,7 +22,7 @@ _MET = {
 _REMEDIES = {
     "real_photos": "unpack the ORL and LFW photos as orl/ and lfw/, and name their folder in TWINDEX_TEST_PHOTOS",
     "encryption": "pip install 'twindex[encryption]'",
-    "train": "pip install tensorflow keras",
+    "train": "pip install 'twindex[train]'",
 }
 
 # Marks whose need is not met, and how to meet it.

@@ -52,7 +52,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
 
 @pytest.fixture(scope="package", autouse=True)
 def _networks_load_once() -> Iterator[None]:
-    """Keep every loaded network for the next command: loading takes longer than most commands, and is tested below."""
+    """Keep every loaded network for the next command: loading takes longer than most commands do."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(runtime, "_kept", _remembering(runtime._kept))
         yield

@@ -32,6 +32,7 @@ def size(picture: Path) -> tuple[int, int]:
         return opened.size
 
 
+@pytest.mark.slow
 def test_pairs_are_measured_and_reported(run: Run, pairs: tuple[Path, Path], tmp_path: Path) -> None:
     file, images = pairs
     report = tmp_path / "report"
@@ -99,6 +100,7 @@ def test_photos_of_nothing_are_all_misses(run: Run, tmp_path: Path) -> None:
     assert search.status == 2
 
 
+@pytest.mark.slow
 def test_search_is_measured_and_reported(run: Run, people: Path, tmp_path: Path) -> None:
     folders = [item for name in ("enrolled", "probes", "strangers") for item in (f"--{name}", people / name)]
     result = run("--gallery", tmp_path, "--json", "evaluate", "search", *folders, "--report", tmp_path / "report")

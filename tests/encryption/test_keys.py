@@ -86,6 +86,7 @@ def test_an_empty_variable_is_an_error_not_a_missing_key(monkeypatch: pytest.Mon
         environment_key()
 
 
+@pytest.mark.encryption
 @pytest.mark.parametrize("secret", [RANDOM, b"correct horse battery staple", "Schlüsselwörter".encode("latin-1") * 2])
 def test_only_the_right_key_opens_a_database(secret: bytes) -> None:
     key = GalleryKey(secret, "here")
@@ -96,12 +97,14 @@ def test_only_the_right_key_opens_a_database(secret: bytes) -> None:
         matching_keys(DATABASE, made.header, GalleryKey(secret + b"!", "there"))
 
 
+@pytest.mark.encryption
 def test_two_galleries_with_the_same_key_are_encrypted_differently() -> None:
     key = GalleryKey(RANDOM, "here")
     first, second = new_keys(key), new_keys(key)
     assert len({first.header, second.header, first.database, second.database, first.files, second.files}) == 6
 
 
+@pytest.mark.encryption
 def test_a_superfluous_key_and_a_missing_key_are_refused() -> None:
     key = GalleryKey(RANDOM, "here")
     assert matching_keys(DATABASE, None, None) is None
@@ -111,6 +114,7 @@ def test_a_superfluous_key_and_a_missing_key_are_refused() -> None:
         matching_keys(DATABASE, new_keys(key).header, None)
 
 
+@pytest.mark.encryption
 def test_derived_keys_never_change() -> None:
     """Galleries from earlier releases must open: these values were written down once, not computed here."""
     salt = bytes(range(8))
@@ -124,6 +128,7 @@ def test_derived_keys_never_change() -> None:
     assert words.database.hex() == "35ecbf825e1410c809ec8a9134696ee09da23b2661d282285b321ee4817ca863"
 
 
+@pytest.mark.encryption
 def test_a_key_is_not_printed() -> None:
     key = GalleryKey(b"correct horse battery staple", "here")
     assert "horse" not in repr(key)

@@ -41,6 +41,7 @@ def test_of_people_compared_with_each_other_one_more_is_counted() -> None:
     assert operating_point(scores, 0.15, mutual=True).threshold == math.nextafter(scores[-2].item(), 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("target", "least"), [(0.1, 0.08), (0.3, 0.22)])
 def test_newcomers_pass_the_threshold_of_people_compared_with_each_other_as_often_as_is_told(
     target: float, least: float

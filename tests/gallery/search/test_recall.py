@@ -7,13 +7,12 @@ import pytest
 
 from tests.gallery.builders import enrol
 from tests.index.oracle import ExactIndex
-from tests.storage.builders import DIM, sample
 from twindex.gallery import Gallery
 from twindex.gallery.search import searchable
 from twindex.gallery.search.recall import LADDER, UNMEASURED, measure_recall, moved
 from twindex.index import choice, spec
 from twindex.index.protocol import Hits
-from twindex.storage import EnrolmentRequest, Recall
+from twindex.storage import Recall
 from twindex.types import Float32, Int64
 
 COUNT = 400
@@ -22,14 +21,16 @@ COUNT = 400
 @pytest.fixture
 def templates(gallery: Gallery) -> tuple[Int64, Float32]:
     """As many references as `COUNT`, their templates drawn; only the templates matter here."""
+    enrol(gallery, 1, "ada")
     random = np.random.default_rng(3)
-    vectors = random.normal(size=(COUNT, DIM)).astype(np.float32)
+    vectors = random.normal(size=(COUNT, 16)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    requests = [
-        EnrolmentRequest(sample(number), f"subject {number}", vector) for number, vector in enumerate(vectors, start=1)
-    ]
-    done = gallery.store.references.enroll_many(requests, gallery.active().fingerprint)
-    ids = np.array([one.reference for one in done], np.int64)
+    for number in range(2, COUNT + 1):
+        enrol(gallery, number, f"subject {number}")
+    fingerprint = gallery.active().fingerprint
+    ids, _ = next(gallery.store.references.batches(fingerprint, COUNT))
+    for reference, vector in zip(ids.tolist(), vectors, strict=True):
+        gallery.store.references.replace_template(fingerprint, reference, vector)
     return ids, vectors
 
 
