@@ -59,7 +59,7 @@ def test_a_gallery_is_encrypted_changed_and_left(run: Run, folder: Path, tmp_pat
     assert "is not what the gallery's database" in wrong.err
     assert "TWINDEX_KEY_FILE" not in os.environ
     assert run("--gallery", folder, "rekey", "--key-file", two, "--remove-key").out == (
-        "The gallery is not encrypted any more.\n"
+        "The gallery is no longer encrypted.\n"
     )
     assert run("--gallery", folder, "subjects", "list").status == 0
 
@@ -69,11 +69,11 @@ def test_what_no_key_reaches_is_told(run: Run, folder: Path, tmp_path: Path) -> 
     one = key_file(tmp_path, "one.key", KEY)
     done = run("--gallery", folder, "--json", "rekey", "--new-key-file", one)
     assert done.json["foreign_files"] == ["old.sqlite"]
-    assert "readable by whoever reads the folder: old.sqlite" in done.err
+    assert "still readable to anyone who can read the folder: old.sqlite" in done.err
     findings = run("--gallery", folder, "--key-file", one, "--json", "doctor").json
     (finding,) = (each for each in findings if each["code"] == "foreign_files")
     assert finding["severity"] == "warning"
-    assert "old.sqlite. It is not encrypted." in finding["message"]
+    assert "old.sqlite. They are not encrypted." in finding["message"]
 
 
 def test_what_has_another_name_is_not_overwritten(run: Run, folder: Path, tmp_path: Path) -> None:

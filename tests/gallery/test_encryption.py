@@ -13,7 +13,8 @@ from tests.storage.builders import DIM, crop_bytes, file_names, request, unit_ve
 from twindex.config import SNAPSHOTS
 from twindex.errors import EncryptionKeyError, UsageError
 from twindex.gallery import Gallery
-from twindex.gallery.doctor.checkup import examine, mend
+from twindex.gallery.doctor.checkup import examine
+from twindex.gallery.doctor.mending import mend
 from twindex.gallery.rekeying import Rekeyed, rekey
 from twindex.jobs.reindex import reindex
 

@@ -14,7 +14,8 @@ from tests.storage.checks.test_file_search import weaken
 from twindex.config import DATABASE
 from twindex.embedder.faces.alignment import encode_crop
 from twindex.gallery import Gallery
-from twindex.gallery.doctor.checkup import examine, mend
+from twindex.gallery.doctor.checkup import examine
+from twindex.gallery.doctor.mending import mend
 from twindex.gallery.erasing import verify
 from twindex.gallery.search.candidates import best_subjects
 from twindex.gallery.search.searchable import open_snapshot
@@ -237,7 +238,7 @@ def test_one_cut_short_stays_pending_while_a_file_is_there_that_nobody_has_searc
     gallery.store.subjects.erase("subject 0")
     assert mend(gallery, examine(gallery)) == []
     (finding,) = examine(gallery)
-    assert "is pending: other. Remove what is not the gallery's" in finding.text
+    assert "is pending: other. Remove the files that are not the gallery's" in finding.text
     assert str(copy.relative_to(folder)) in finding.text
     copy.unlink()
     assert len(mend(gallery, examine(gallery))) == 1

@@ -12,10 +12,11 @@ from twindex.embedder.model.registry import find_model
 from twindex.errors import IntegrityError, UsageError
 from twindex.gallery import Gallery
 from twindex.gallery.doctor import folder_checks, library_checks
-from twindex.gallery.doctor.checkup import examine, mend, notes
+from twindex.gallery.doctor.checkup import examine, notes
 from twindex.gallery.doctor.findings import REPAIR, Finding
 from twindex.gallery.doctor.folder_checks import check_folder, unopenable
 from twindex.gallery.doctor.library_checks import check_libraries, parsed_version
+from twindex.gallery.doctor.mending import mend
 from twindex.jobs.reindex import reindex
 
 
@@ -139,7 +140,8 @@ def test_files_that_no_erasure_reaches_are_told(gallery: Gallery, folder: Path) 
         (folder / f"{DATABASE}{suffix}").touch(mode=0o600)
     (finding,) = check_folder(folder)
     assert codes([finding]) == [("foreign_files", "note", "none")]
-    assert "no erasure reaches it (7): copy 0.jpg, copy 1.jpg, copy 2.jpg, copy 3.jpg, copy 4.jpg, ..." in finding.text
+    named = ", ".join(f"copy {number}.jpg" for number in range(5))
+    assert f"no erasure reaches them (7): {named}, ..." in finding.text
 
 
 def test_files_that_everybody_can_read_are_closed(gallery: Gallery, folder: Path) -> None:
@@ -202,11 +204,11 @@ def test_versions(text: str, numbers: tuple[int, ...]) -> None:
 
 
 def test_a_finding_as_json() -> None:
-    assert Finding("Text.", "unlink_file", code="x", severity="warning").to_json(mended=True) == {
+    assert Finding("Text.", "unlink_file", code="x", severity="warning", mended=True).to_json() == {
         "code": "x",
         "severity": "warning",
         "message": "Text.",
         "remedy": REPAIR,
         "mended": True,
     }
-    assert Finding("Text.", advice="Do this.").to_json(mended=False)["remedy"] == "Do this."
+    assert Finding("Text.", advice="Do this.").to_json()["remedy"] == "Do this."

@@ -14,7 +14,8 @@ from twindex.embedder.faces.alignment import decode_crop
 from twindex.embedder.model.bundle import Bundle
 from twindex.errors import BundleError, IntegrityError
 from twindex.gallery import Gallery
-from twindex.gallery.doctor.checkup import PENDING_ERASURE, examine, mend
+from twindex.gallery.doctor.checkup import examine
+from twindex.gallery.doctor.mending import PENDING_ERASURE, mend
 from twindex.storage import Store
 
 
