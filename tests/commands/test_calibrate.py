@@ -89,7 +89,7 @@ def test_auto_says_when_the_strangers_are_gone(run: Run, gallery: Path, people: 
     strangers.rename(tmp_path / "elsewhere")
     result = run("--gallery", gallery, "calibrate", "--auto")
     assert result.status == 2
-    assert "of the last time is gone" in result.err
+    assert "no longer exists; name another with --non-mated" in result.err
 
 
 def test_enrolled_people_are_no_strangers(run: Run, gallery: Path, people: Path) -> None:

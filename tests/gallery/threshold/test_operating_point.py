@@ -13,9 +13,11 @@ from tests.storage.builders import OTHER_MODEL, sample
 from twindex.embedder.model.registry import find_model
 from twindex.errors import ModelMismatchError, UsageError
 from twindex.gallery import Gallery
-from twindex.gallery.threshold import centroids, operating_point
+from twindex.gallery.threshold import centroids
+from twindex.gallery.threshold import strangers as stranger_scores
 from twindex.gallery.threshold.age import threshold_age
 from twindex.gallery.threshold.operating_point import calibrate
+from twindex.gallery.threshold.outcome import StrangerPhotos
 from twindex.scoring import Head, fuse
 from twindex.types import Float32
 
@@ -75,7 +77,8 @@ def head() -> Head:
 def test_strangers_decide_the_threshold(gallery: Gallery, people: dict[str, Float32]) -> None:
     fill(gallery, people)
     strangers = {f"stranger {number}": person(100 + number, 1) for number in range(39)}
-    found = calibrate(gallery, gallery.active().fingerprint, 0.05, strangers, source={"folder": "visitors"})
+    source = StrangerPhotos(Path("/visitors"))
+    found = calibrate(gallery, gallery.active().fingerprint, 0.05, strangers, source=source)
     scores = sorted(
         (float(head().probability(best(one[0], people)[1] - 1e-4)) for one in strangers.values()), reverse=True
     )
@@ -84,7 +87,7 @@ def test_strangers_decide_the_threshold(gallery: Gallery, people: dict[str, Floa
     assert (found.method, found.subjects, found.gallery_size) == ("non-mated", 30, sum(map(len, people.values())))
     stored = gallery.store.gallery().threshold
     assert stored is not None
-    assert stored.report == {**found.to_json(), "source": {"folder": "visitors"}}
+    assert stored.report == {**found.to_json(), "source": {"folder": "/visitors", "pre_cropped": False}}
     assert gallery.threshold(gallery.active().fingerprint) == found.point.threshold == stored.probability
 
 
@@ -196,7 +199,7 @@ def test_an_empty_gallery_and_a_lonely_person_are_refused(gallery: Gallery) -> N
     with pytest.raises(UsageError, match="empty"):
         calibrate(gallery, gallery.active().fingerprint, 0.1)
     fill(gallery, {"ada": person(1, 3)})
-    with pytest.raises(UsageError, match="lonely person has no strangers"):
+    with pytest.raises(UsageError, match="Only one person is enrolled, so nobody can be left out"):
         calibrate(gallery, gallery.active().fingerprint, 0.1)
     with pytest.raises(UsageError, match="No photo of the strangers has a usable face"):
         calibrate(gallery, gallery.active().fingerprint, 0.1, {})
@@ -224,8 +227,8 @@ def test_pieces_of_a_large_gallery_make_no_difference(
     assert [calibrate(gallery, fingerprint, 0.1, given).to_json() for given in (strangers, None)] == whole
     with pytest.raises(UsageError, match="is enrolled"):
         calibrate(gallery, fingerprint, 0.1, {"eve": people["person 29"][1:]})
-    monkeypatch.setattr(operating_point, "MOST_SUBJECTS", 5)
-    monkeypatch.setattr(operating_point, "MOST_PHOTOS", 2)
+    monkeypatch.setattr(stranger_scores, "MOST_SUBJECTS", 5)
+    monkeypatch.setattr(stranger_scores, "MOST_PHOTOS", 2)
     assert calibrate(gallery, fingerprint, 0.5).point.strangers == 5
 
 
