@@ -69,7 +69,7 @@ def test_pairs_are_measured_and_reported(run: Run, pairs: tuple[Path, Path], tmp
     assert run("evaluate", "pairs", "--pairs", file, "--images", images, "--report", report).status == 0
     assert len(list((report / "faces").iterdir())) == 2 * 16
     refused = run("evaluate", "pairs", "--pairs", file, "--images", images, "--report", images)
-    assert (refused.status, "something else than a report" in refused.err) == (2, True)
+    assert (refused.status, "something other than a report" in refused.err) == (2, True)
 
 
 def test_photos_of_nothing_are_all_misses(run: Run, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from twindex.embedder.embedder import Embedder
 from twindex.embedder.faces.reader import FaceReader
 from twindex.errors import UsageError
 from twindex.evaluation.capture import capture
-from twindex.evaluation.open_set import subject_photos
+from twindex.evaluation.open_set_photos import subject_photos
 from twindex.gallery.service import Gallery
 from twindex.gallery.threshold.age import threshold_age
 from twindex.gallery.threshold.operating_point import SOURCE, calibrate
