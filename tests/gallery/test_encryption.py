@@ -157,7 +157,7 @@ def test_what_a_rekeying_needs_is_told(folder: Path) -> None:
         rekey(folder, None, None, remove=True)
     with pytest.raises(EncryptionKeyError, match="No new key for the gallery"):
         rekey(folder, None, None)
-    with pytest.raises(EncryptionKeyError, match="the key is to be removed; choose one"):
+    with pytest.raises(EncryptionKeyError, match="but the key is to be removed; choose one"):
         rekey(folder, None, KEY, remove=True)
     rekey(folder, OTHER_KEY, KEY)
     with pytest.raises(EncryptionKeyError, match="No new key for the gallery"):

@@ -9,7 +9,7 @@ from tests.gallery.builders import enrol
 from tests.index.oracle import ExactIndex
 from twindex.gallery import Gallery
 from twindex.gallery.search import searchable
-from twindex.gallery.search.recall import LADDER, UNMEASURED, measure_recall, moved
+from twindex.gallery.search.recall import LADDER, UNMEASURED, displaced, measure_recall
 from twindex.index import choice, spec
 from twindex.index.protocol import Hits
 from twindex.storage import Recall
@@ -72,7 +72,7 @@ def test_an_index_that_never_finds_it_says_so(gallery: Gallery, templates: tuple
 
 def test_probes_are_as_far_as_wanted_in_directions_of_their_own(templates: tuple[Int64, Float32]) -> None:
     _, vectors = templates
-    probes = moved(vectors, 1.0, seed=1)
+    probes = displaced(vectors, 1.0, seed=1)
     np.testing.assert_allclose(np.linalg.norm(probes, axis=1), 1, atol=1e-6)
     np.testing.assert_allclose(np.linalg.norm(probes - vectors, axis=1), 1, atol=1e-6)
     directions = probes - 0.5 * vectors
