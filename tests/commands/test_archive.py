@@ -38,7 +38,7 @@ def test_refusals_have_codes_and_statuses(run: Run, gallery: Path, tmp_path: Pat
     assert not (tmp_path / "new").exists()
 
 
-def test_the_doctor_lists_mends_and_says_so(run: Run, gallery: Path) -> None:
+def test_the_doctor_lists_findings_and_mends_them(run: Run, gallery: Path) -> None:
     (gallery / "gallery.sqlite").chmod(0o644)
     (gallery / "index").mkdir(exist_ok=True)
     (gallery / "index" / "stray").write_bytes(b"x")
@@ -60,7 +60,7 @@ def test_the_doctor_lists_mends_and_says_so(run: Run, gallery: Path) -> None:
     assert run("--gallery", gallery, "doctor").out.endswith("The gallery is sound.\n")
 
 
-def test_the_doctor_tells_of_a_database_that_is_none(run: Run, tmp_path: Path) -> None:
+def test_the_doctor_reports_an_empty_database(run: Run, tmp_path: Path) -> None:
     (tmp_path / "gallery.sqlite").touch(0o600)
     for options in ((), ("--repair",)):
         told = run("--gallery", tmp_path, "--json", "doctor", *options)

@@ -36,7 +36,7 @@ def test_without_strangers_the_enrolled_are_left_out(run: Run, gallery: Path) ->
     assert "FPIR       about" in result.out
 
 
-def test_who_makes_the_threshold_higher_is_told(run: Run, gallery: Path, people: Path) -> None:
+def test_strangers_who_raise_the_threshold_are_named(run: Run, gallery: Path, people: Path) -> None:
     told = run("--gallery", gallery, "calibrate", "--non-mated", people / "probes").err
     assert "so are 12 of 12 strangers: " in told
     assert re.search(r"strangers: '(\w+)' like '\1' \(1\.000000\), ", told)
@@ -92,7 +92,7 @@ def test_auto_says_when_the_strangers_are_gone(run: Run, gallery: Path, people: 
     assert "no longer exists; name another with --non-mated" in result.err
 
 
-def test_enrolled_people_are_no_strangers(run: Run, gallery: Path, people: Path) -> None:
+def test_enrolled_people_are_refused_as_strangers(run: Run, gallery: Path, people: Path) -> None:
     result = run("--gallery", gallery, "--json", "calibrate", "--non-mated", people / "enrolled")
     assert result.status == 2
     assert "among the strangers is enrolled" in result.json["error"]["message"]
@@ -104,11 +104,11 @@ def test_a_rate_is_between_zero_and_one(run: Run, gallery: Path) -> None:
     assert run("--gallery", gallery, "calibrate", "--target-fpir", 1e-310).status == 2
 
 
-def test_how_strangers_are_read_needs_strangers(run: Run, gallery: Path) -> None:
+def test_pre_cropped_needs_strangers(run: Run, gallery: Path) -> None:
     result = run("--gallery", gallery, "calibrate", "--pre-cropped")
     assert (result.status, "--pre-cropped goes with --non-mated" in result.err) == (2, True)
 
 
-def test_no_number_is_no_rate(run: Run, gallery: Path) -> None:
+def test_nan_is_refused(run: Run, gallery: Path) -> None:
     result = run("--gallery", gallery, "--json", "calibrate", "--target-fpir", "nan")
     assert (result.status, result.json["error"]["code"]) == (2, "usage")

@@ -72,7 +72,7 @@ def test_pairs_are_measured_and_reported(run: Run, pairs: tuple[Path, Path], tmp
     assert (refused.status, "something other than a report" in refused.err) == (2, True)
 
 
-def test_photos_of_nothing_are_all_misses(run: Run, tmp_path: Path) -> None:
+def test_unreadable_photos_are_all_misses(run: Run, tmp_path: Path) -> None:
     for name in ("ada", "ben"):
         (tmp_path / name).mkdir()
         for number in (1, 2):

@@ -28,7 +28,7 @@ def test_another_precision_is_installed_beside_the_shipped_model(run: Run) -> No
     assert shown["accuracy"]["measured_in"] == shipped["precision"]
 
 
-def test_a_bundle_with_an_edited_head_is_refused_where_the_model_is_installed(run: Run, tmp_path: Path) -> None:
+def test_a_bundle_with_an_edited_head_is_refused_if_the_model_is_installed(run: Run, tmp_path: Path) -> None:
     edited = tmp_path / "edited"
     shutil.copytree(find_model("default").path, edited)
     assert run("models", "install", edited).status == 0
@@ -39,7 +39,7 @@ def test_a_bundle_with_an_edited_head_is_refused_where_the_model_is_installed(ru
     assert "differ in head_weight" in refused.err
 
 
-def test_a_precision_that_there_is_not_is_refused(run: Run) -> None:
+def test_an_unknown_precision_is_refused(run: Run) -> None:
     refused = run("models", "install", "default", "--precision", "float8")
     assert refused.status == 2
     assert "float8" in refused.err

@@ -24,7 +24,7 @@ def expire(gallery: Path, subject: str) -> None:
         connection.commit()
 
 
-def test_a_gallery_can_demand_a_consent(run: Run, gallery: Path, people: Path, tmp_path: Path) -> None:
+def test_a_gallery_can_require_a_consent(run: Run, gallery: Path, people: Path, tmp_path: Path) -> None:
     before = run("--gallery", gallery, "--json", "settings", "show").json
     assert before == {"consent_required": False, "keep_crops": True}
     after = run("--gallery", gallery, "--json", "settings", "consent-required", "on").json
@@ -53,7 +53,7 @@ def test_a_gallery_can_demand_a_consent(run: Run, gallery: Path, people: Path, t
     assert [one["consent"] for one in shown] == ["x", "x", "x", "form 9"]
 
 
-def test_expiry_ends_the_answers_and_purge_what_is_held(run: Run, gallery: Path, people: Path) -> None:
+def test_expired_references_answer_nothing_and_purge_erases_them(run: Run, gallery: Path, people: Path) -> None:
     photo = people / "enrolled" / "ada" / "1.jpg"
     expire(gallery, "ada")
     faces = run("--gallery", gallery, "--json", "query", photo, "--top", "20").json["faces"]

@@ -37,7 +37,7 @@ def key_file(folder: Path, name: str, key: str) -> Path:
     return path
 
 
-def test_a_gallery_is_encrypted_changed_and_left(run: Run, folder: Path, tmp_path: Path) -> None:
+def test_a_gallery_is_encrypted_given_another_key_and_decrypted(run: Run, folder: Path, tmp_path: Path) -> None:
     one, two = key_file(tmp_path, "one.key", KEY), key_file(tmp_path, "two.key", "correct horse battery staple")
     first = run("--gallery", folder, "--json", "rekey", "--new-key-file", one)
     assert first.json == {
@@ -64,7 +64,7 @@ def test_a_gallery_is_encrypted_changed_and_left(run: Run, folder: Path, tmp_pat
     assert run("--gallery", folder, "subjects", "list").status == 0
 
 
-def test_what_no_key_reaches_is_told(run: Run, folder: Path, tmp_path: Path) -> None:
+def test_files_that_the_key_does_not_protect_are_named(run: Run, folder: Path, tmp_path: Path) -> None:
     (folder / "old.sqlite").write_bytes((folder / DATABASE).read_bytes())
     one = key_file(tmp_path, "one.key", KEY)
     done = run("--gallery", folder, "--json", "rekey", "--new-key-file", one)
@@ -76,7 +76,7 @@ def test_what_no_key_reaches_is_told(run: Run, folder: Path, tmp_path: Path) -> 
     assert "old.sqlite. They are not encrypted." in finding["message"]
 
 
-def test_what_has_another_name_is_not_overwritten(run: Run, folder: Path, tmp_path: Path) -> None:
+def test_a_file_with_another_name_is_not_overwritten(run: Run, folder: Path, tmp_path: Path) -> None:
     key, backup, elsewhere = key_file(tmp_path, "one.key", KEY), tmp_path / "backup", tmp_path / "elsewhere"
     elsewhere.write_text("precious", "ascii")
     (folder / "index").mkdir()
@@ -99,7 +99,7 @@ def test_what_has_another_name_is_not_overwritten(run: Run, folder: Path, tmp_pa
     assert list((folder / "index").iterdir()) == []
 
 
-def test_the_environment_and_the_option(
+def test_the_option_takes_precedence_over_the_environment(
     run: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TWINDEX_KEY", KEY)
@@ -128,7 +128,7 @@ def test_a_key_file_that_others_may_read_is_refused(run: Run, folder: Path, tmp_
     assert refused.err.count("\n") == 1
 
 
-def test_without_a_key_nothing_of_encryption_is_loaded(folder: Path) -> None:
+def test_without_a_key_no_encryption_library_is_loaded(folder: Path) -> None:
     code = (
         "import sys, atexit\n"
         "atexit.register(lambda: print({'sqlcipher3', 'cryptography'} & set(sys.modules), file=sys.__stderr__))\n"

@@ -11,7 +11,7 @@ def first_subject(run: Run, gallery: Path) -> tuple[str, int]:
     return listed[0]["subject"], listed[0]["references"]
 
 
-def test_show_tells_what_is_held(run: Run, enrolled: Path, people: Path) -> None:
+def test_show_lists_what_is_held(run: Run, enrolled: Path, people: Path) -> None:
     name, references = first_subject(run, enrolled)
     shown = run("--gallery", enrolled, "--json", "subjects", "show", name).json
     assert shown["subject"] == name
@@ -71,7 +71,7 @@ def test_erase_leaves_neither_answer_nor_bytes(run: Run, gallery: Path, people: 
     assert run("--gallery", gallery, "doctor").status == 0
 
 
-def test_what_is_held_is_not_handed_out_into_the_gallery(run: Run, gallery: Path, tmp_path: Path) -> None:
+def test_an_export_into_the_gallery_is_refused(run: Run, gallery: Path, tmp_path: Path) -> None:
     name, references = first_subject(run, gallery)
     refused = run("--gallery", gallery, "--json", "subjects", "export", name, gallery / "held.zip")
     assert (refused.status, refused.json["error"]["code"]) == (2, "usage")
@@ -98,7 +98,7 @@ def test_erase_asks_at_a_terminal(run: Run, gallery: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("stdin", [None, io.StringIO()])
-def test_erase_asks_nobody_where_nobody_can_answer(
+def test_erase_does_not_ask_without_a_terminal(
     run: Run, gallery: Path, monkeypatch: pytest.MonkeyPatch, stdin: io.StringIO | None
 ) -> None:
     name, _ = first_subject(run, gallery)
@@ -106,7 +106,7 @@ def test_erase_asks_nobody_where_nobody_can_answer(
     assert run("--gallery", gallery, "subjects", "erase", f" {name} ").out.startswith(f"{name}: erased")
 
 
-def test_what_is_told_are_the_stored_names(run: Run, gallery: Path) -> None:
+def test_names_are_printed_as_they_are_stored(run: Run, gallery: Path) -> None:
     name, references = first_subject(run, gallery)
     renamed = run("--gallery", gallery, "--json", "subjects", "rename", f"  {name}", "Zoe\u0308 \udcff ").json
     assert renamed == {"subject": "Zo\u00eb \\xff", "was": name}
@@ -114,7 +114,7 @@ def test_what_is_told_are_the_stored_names(run: Run, gallery: Path) -> None:
     assert (shown["subject"], len(shown["references"])) == (renamed["subject"], references)
 
 
-def test_annotating_shows_what_is_kept(run: Run, gallery: Path) -> None:
+def test_annotations_are_kept_and_removed(run: Run, gallery: Path) -> None:
     name, _ = first_subject(run, gallery)
     done = run("--gallery", gallery, "--json", "subjects", "annotate", name, "team=a=b", "desk=4").json
     assert done == {"subject": name, "metadata": {"team": "a=b", "desk": "4"}}
@@ -124,19 +124,19 @@ def test_annotating_shows_what_is_kept(run: Run, gallery: Path) -> None:
 
 
 @pytest.mark.parametrize("group", ["subjects", "jobs", "models", "evaluate"])
-def test_a_missing_command_is_json_where_asked_for(run: Run, group: str) -> None:
+def test_a_missing_command_is_reported_as_json(run: Run, group: str) -> None:
     result = run("--json", group)
     assert (result.status, result.json["error"]["code"]) == (2, "usage")
     assert result.err == f"twindex: {result.json['error']['message']}\n"
 
 
 @pytest.mark.parametrize("command", [("jobs", "show"), ("jobs", "resume"), ("audit", "--last")])
-def test_numbers_that_no_row_can_have_are_refused(run: Run, gallery: Path, command: tuple[str, str]) -> None:
+def test_impossible_row_numbers_are_refused(run: Run, gallery: Path, command: tuple[str, str]) -> None:
     result = run("--gallery", gallery, "--json", *command, 10**23)
     assert (result.status, result.json["error"]["code"]) == (2, "usage")
 
 
-def test_jobs_tell_what_became_of_each_photo(run: Run, gallery: Path, people: Path, tmp_path: Path) -> None:
+def test_jobs_list_the_outcome_of_each_photo(run: Run, gallery: Path, people: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken.jpg"
     broken.write_text("no photo")
     run("--gallery", gallery, "enroll", broken, "--subject", "eve")

@@ -56,7 +56,7 @@ def shown(folder: Path) -> list[str]:
     return sorted({*showing(folder, secrets), *named})
 
 
-def test_a_plain_gallery_shows_all_that(folder: Path) -> None:
+def test_a_plain_gallery_shows_faces_and_names(folder: Path) -> None:
     with Gallery.create(folder) as gallery:
         fill(gallery)
         snapshot = gallery.searchable().compact()
@@ -64,7 +64,7 @@ def test_a_plain_gallery_shows_all_that(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("spec", SPECS)
-def test_no_file_shows_anything_whatever_is_done(gallery: Gallery, folder: Path, spec: str) -> None:
+def test_no_file_of_an_encrypted_gallery_shows_anything(gallery: Gallery, folder: Path, spec: str) -> None:
     fill(gallery)
     assert "gallery.sqlite-wal" in file_names(folder)
     assert shown(folder) == []
@@ -85,7 +85,7 @@ def test_no_file_shows_anything_whatever_is_done(gallery: Gallery, folder: Path,
 
 
 @pytest.mark.parametrize("change", ["cut", "flipped", "plain"])
-def test_a_sealed_snapshot_that_was_changed_is_refused_and_rebuilt(
+def test_a_changed_sealed_snapshot_is_refused_and_rebuilt(
     gallery: Gallery, folder: Path, change: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     fill(gallery)
@@ -129,7 +129,7 @@ def test_a_plain_gallery_is_encrypted(folder: Path) -> None:
     assert shown(folder) == []
 
 
-def test_a_new_key_or_none(gallery: Gallery, folder: Path) -> None:
+def test_the_key_is_changed_and_removed(gallery: Gallery, folder: Path) -> None:
     fill(gallery)
     gallery.searchable().compact()
     with pytest.raises(UsageError, match=r"has the gallery in .* open"):
@@ -149,7 +149,7 @@ def test_a_new_key_or_none(gallery: Gallery, folder: Path) -> None:
     assert shown(folder) == ["gallery.sqlite"]
 
 
-def test_what_a_rekeying_needs_is_told(folder: Path) -> None:
+def test_missing_wrong_and_superfluous_keys_are_refused(folder: Path) -> None:
     with pytest.raises(UsageError, match="There is no gallery in"):
         rekey(folder, KEY, None)
     Gallery.create(folder).close()

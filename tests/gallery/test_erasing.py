@@ -92,7 +92,7 @@ def test_nothing_of_the_erased_is_in_any_file(
         assert remnants(folder, unit_vector(1).tobytes())
 
 
-def test_the_receipt_is_in_the_audit_and_shows_nobody(gallery: Gallery, folder: Path) -> None:
+def test_the_receipt_is_in_the_audit_and_identifies_nobody(gallery: Gallery, folder: Path) -> None:
     _, vector, _ = filled(gallery, 2)
     receipt = gallery.erase("subject 0")
     erase, verify = gallery.store.audit.rows()[-2:]
@@ -104,7 +104,7 @@ def test_the_receipt_is_in_the_audit_and_shows_nobody(gallery: Gallery, folder: 
     assert remnants(folder, vector) == []
 
 
-def test_what_the_database_keeps_in_spite_of_all_is_written_anew(
+def test_a_database_that_still_holds_bytes_is_rewritten(
     gallery: Gallery, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gallery.close()
@@ -115,7 +115,7 @@ def test_what_the_database_keeps_in_spite_of_all_is_written_anew(
         assert remnants(folder, vector) == remnants(folder, picture(crop)) == []
 
 
-def test_without_secure_delete_and_rewriting_it_is_pending(
+def test_an_erasure_without_secure_delete_and_rewriting_is_pending(
     gallery: Gallery, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gallery.close()
@@ -155,7 +155,7 @@ def test_one_cut_short_before_its_search_is_finished_by_writing_the_database_ane
         assert examine(opened) == []
 
 
-def test_a_checkpoint_left_out_is_noticed(gallery: Gallery, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_skipped_checkpoint_makes_it_pending(gallery: Gallery, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("twindex.storage.sqlite.database.journal_mode", lambda version: "wal")
     gallery.close()
     with Gallery.open(folder) as opened:

@@ -50,7 +50,7 @@ def test_without_crops_a_missing_template_stays_missing(gallery: Gallery, folder
     assert "enrol their photos again" in finding.advice
 
 
-def test_a_snapshot_that_lacks_a_reference_is_refused(gallery: Gallery, folder: Path) -> None:
+def test_a_snapshot_that_differs_from_the_store_is_refused(gallery: Gallery, folder: Path) -> None:
     enrol(gallery, 1, "ada")
     enrol(gallery, 2, "bob")
     gallery.searchable().compact()
@@ -67,14 +67,14 @@ def test_a_snapshot_that_lacks_a_reference_is_refused(gallery: Gallery, folder: 
         assert examine(again) == []
 
 
-def test_what_is_enrolled_after_the_snapshot_is_no_difference(gallery: Gallery) -> None:
+def test_an_enrolment_after_the_snapshot_is_not_a_difference(gallery: Gallery) -> None:
     enrol(gallery, 1, "ada")
     gallery.searchable().compact()
     enrol(gallery, 2, "bob")
     assert examine(gallery) == []
 
 
-def test_an_unfinished_generation_is_told(gallery: Gallery) -> None:
+def test_an_unfinished_generation_is_a_note(gallery: Gallery) -> None:
     gallery.store.generations.add("b2" * 32, "Flat")
     assert codes(examine(gallery)) == [("generation_unfinished", "note", "none")]
 
@@ -85,7 +85,7 @@ def test_without_an_active_generation_nothing_answers(gallery: Gallery, folder: 
     assert notes(gallery) == []
 
 
-def test_its_advice_gives_a_gallery_without_an_active_generation_one(gallery: Gallery, folder: Path) -> None:
+def test_following_the_advice_activates_a_generation(gallery: Gallery, folder: Path) -> None:
     enrol(gallery, 1, "ada")
     gallery.store.generations.add("b2" * 32, "Flat")
     execute(folder, "UPDATE generations SET state = 'retired'")
@@ -133,7 +133,7 @@ def test_leftovers_are_found_and_removed(gallery: Gallery, folder: Path) -> None
     assert gallery.store.audit.rows()[-1].details == {"mended": {"leftover": 4}}
 
 
-def test_files_that_no_erasure_reaches_are_told(gallery: Gallery, folder: Path) -> None:
+def test_foreign_files_are_a_note(gallery: Gallery, folder: Path) -> None:
     for number in range(7):
         (folder / f"copy {number}.jpg").write_bytes(b"face")
     for suffix in ("-journal", "-mj0123ABCD0"):
@@ -144,7 +144,7 @@ def test_files_that_no_erasure_reaches_are_told(gallery: Gallery, folder: Path) 
     assert f"no erasure reaches them (7): {named}, ..." in finding.text
 
 
-def test_files_that_everybody_can_read_are_closed(gallery: Gallery, folder: Path) -> None:
+def test_access_of_other_users_is_removed(gallery: Gallery, folder: Path) -> None:
     enrol(gallery, 1, "ada")
     (folder / DATABASE).chmod(0o664)
     folder.chmod(0o777)
@@ -180,7 +180,7 @@ def test_a_database_that_cannot_be_opened_is_a_finding(tmp_path: Path, content: 
     assert check_folder(tmp_path) == []
 
 
-def test_libraries_with_known_defects(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_libraries_with_known_defects_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     assert check_libraries() == []
     monkeypatch.setattr(library_checks, "version", lambda package: "1.20.1.post1")
     assert [one.text.split()[:2] for one in check_libraries()] == [["keras", "1.20.1.post1"]]

@@ -34,7 +34,7 @@ def damaged(gallery: Gallery, folder: Path) -> Gallery:
     return gallery
 
 
-def test_a_damaged_template_is_made_again_from_its_crop(damaged: Gallery) -> None:
+def test_a_damaged_template_is_remade_from_its_crop(damaged: Gallery) -> None:
     fingerprint = damaged.active().fingerprint
     with pytest.raises(IntegrityError, match=r"template of reference 2 is damaged.*run `twindex doctor --repair`"):
         damaged.searchable()
@@ -49,7 +49,7 @@ def test_a_damaged_template_is_made_again_from_its_crop(damaged: Gallery) -> Non
     assert hits.references.tolist() == [[2]]
 
 
-def test_the_damaged_template_of_a_retired_model_is_made_again(gallery: Gallery, folder: Path) -> None:
+def test_a_damaged_template_of_a_retired_model_is_remade(gallery: Gallery, folder: Path) -> None:
     reference = enrol(gallery, 1, "ada")
     vectors = BrightnessEmbedder(MODEL).embed(drawn_crop(1)[None])
     gallery.store.references.add_templates(MODEL, np.array([reference]), vectors)
@@ -76,7 +76,7 @@ def test_a_damaged_template_without_a_sound_crop_stays(
     assert mend(damaged, findings) == []
 
 
-def test_a_template_whose_model_is_no_text_is_reported_and_stays(gallery: Gallery, folder: Path) -> None:
+def test_a_template_whose_model_is_not_text_is_reported_and_stays(gallery: Gallery, folder: Path) -> None:
     """A file cut short gives such values, whatever the schema says."""
     enrol(gallery, 1, "ada")
     execute(folder, "UPDATE templates SET fingerprint = x'00ff'")
@@ -84,7 +84,7 @@ def test_a_template_whose_model_is_no_text_is_reported_and_stays(gallery: Galler
     assert [(one.mendable, "is damaged" in one.text) for one in findings] == [(False, True)]
 
 
-def test_weights_that_are_not_the_cards_are_a_finding(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_that_differ_from_the_card_are_a_finding(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
     def differs(bundle: Bundle) -> bytes:
         raise BundleError("The weights' SHA-256 differs.")
 
@@ -95,9 +95,7 @@ def test_weights_that_are_not_the_cards_are_a_finding(gallery: Gallery, monkeypa
     ]
 
 
-def test_an_erasure_that_cannot_be_finished_is_said_to_be_pending(
-    gallery: Gallery, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_erasure_that_cannot_be_finished_stays_pending(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
     assert mend(gallery, []) == []
     monkeypatch.setattr(Store, "finish_erasure", lambda store: False)
     assert mend(gallery, []) == [PENDING_ERASURE]

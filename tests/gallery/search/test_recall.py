@@ -50,7 +50,7 @@ def shifted(ids: Int64, vectors: Float32, places: int) -> Callable[[Float32, int
 @pytest.mark.parametrize(
     ("places", "candidates"), [(0, 100), (99, 100), (100, 150), (149, 150), (150, 200), (200, 300)]
 )
-def test_candidates_reach_as_far_as_the_nearest_is(
+def test_the_number_of_candidates_reaches_the_exact_nearest(
     gallery: Gallery, templates: tuple[Int64, Float32], places: int, candidates: int
 ) -> None:
     ids, vectors = templates
@@ -59,7 +59,7 @@ def test_candidates_reach_as_far_as_the_nearest_is(
     assert found == Recall("Shifted", COUNT, candidates, 1.0, COUNT)
 
 
-def test_an_index_that_never_finds_it_says_so(gallery: Gallery, templates: tuple[Int64, Float32]) -> None:
+def test_an_index_that_never_finds_the_nearest_has_recall_0(gallery: Gallery, templates: tuple[Int64, Float32]) -> None:
     ids, _ = templates
 
     def blind(probes: Float32, k: int) -> Hits:
@@ -70,7 +70,7 @@ def test_an_index_that_never_finds_it_says_so(gallery: Gallery, templates: tuple
     assert found == Recall("Blind", COUNT, LADDER[-1], 0.0, COUNT)
 
 
-def test_probes_are_as_far_as_wanted_in_directions_of_their_own(templates: tuple[Int64, Float32]) -> None:
+def test_probes_lie_at_the_distance_in_random_directions(templates: tuple[Int64, Float32]) -> None:
     _, vectors = templates
     probes = displaced(vectors, 1.0, seed=1)
     np.testing.assert_allclose(np.linalg.norm(probes, axis=1), 1, atol=1e-6)
@@ -86,7 +86,7 @@ def test_an_empty_index_has_nothing_to_miss(gallery: Gallery) -> None:
     assert found == Recall("Flat", 0, LADDER[0], 1.0, 0)
 
 
-def test_a_lone_reference_is_found(gallery: Gallery) -> None:
+def test_a_single_reference_is_found(gallery: Gallery) -> None:
     reference = enrol(gallery, 1, "ada")
     opened = gallery.searchable()
     alone = np.array([reference], np.int64)
@@ -115,7 +115,7 @@ def test_a_gallery_that_outgrows_exact_search_is_measured_when_compacted(
         assert other.searchable().compact().recall == recall
 
 
-def test_an_index_that_has_doubled_is_measured_again_however_small_the_steps(
+def test_an_index_is_measured_again_once_it_has_doubled_in_small_steps(
     gallery: Gallery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(choice, "EXACT_UP_TO", 50)
@@ -150,7 +150,7 @@ def test_a_large_gallery_trains_on_a_sample(gallery: Gallery, monkeypatch: pytes
     assert drawn == [np.linspace(1, 80, 32, dtype=np.int64).tolist()]
 
 
-def test_an_index_that_was_not_measured_brings_more(
+def test_an_unmeasured_index_returns_more_candidates(
     gallery: Gallery, templates: tuple[Int64, Float32], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(choice, "EXACT_UP_TO", COUNT - 1)

@@ -116,7 +116,7 @@ def test_without_strangers_each_subject_is_left_out_in_turn(gallery: Gallery, pe
     assert 0 < found.fnir < 1
 
 
-def test_of_single_photos_no_misses_are_known(gallery: Gallery) -> None:
+def test_single_photos_give_no_fnir(gallery: Gallery) -> None:
     fill(gallery, {"ada": person(1, 1), "ben": person(2, 1)})
     found = calibrate(gallery, gallery.active().fingerprint, 0.5)
     assert (found.fnir, found.fnir_interval) == (None, None)
@@ -155,7 +155,7 @@ def test_a_person_enrolled_under_two_names_with_other_photos_is_named(gallery: G
     assert gallery.store.gallery().threshold is None
 
 
-def test_a_few_strangers_do_not_lower_the_model_s_default(gallery: Gallery) -> None:
+def test_a_few_strangers_do_not_lower_the_models_default(gallery: Gallery) -> None:
     fill(gallery, {"ada": apart(0, 2), "ben": apart(1, 2)})
     fingerprint = gallery.active().fingerprint
     before = gallery.threshold(fingerprint)
@@ -168,7 +168,7 @@ def test_a_few_strangers_do_not_lower_the_model_s_default(gallery: Gallery) -> N
     assert calibrate(gallery, fingerprint, 0.01, enough).point.threshold < before
 
 
-def test_strangers_above_the_default_are_named_with_whom_they_resemble(gallery: Gallery) -> None:
+def test_strangers_above_the_default_are_named_with_the_person_they_resemble(gallery: Gallery) -> None:
     fill(gallery, {"ada": apart(0, 2), "ben": apart(1, 2)})
     like = apart(1, 40)[30:] + 0.6 * apart(3, 10)
     like /= np.linalg.norm(like, axis=1, keepdims=True)
@@ -179,7 +179,7 @@ def test_strangers_above_the_default_are_named_with_whom_they_resemble(gallery: 
     assert found.point.threshold > one.probability >= found.default
 
 
-def test_a_gallery_that_has_outgrown_its_threshold_takes_the_stricter_one(gallery: Gallery) -> None:
+def test_an_outgrown_threshold_is_replaced_by_a_stricter_default(gallery: Gallery) -> None:
     fill(gallery, {"ada": apart(0, 2), "ben": apart(1, 2)})
     fingerprint = gallery.active().fingerprint
     enough = {f"stranger {number}": one[None] for number, one in enumerate(apart(2, 99))}
@@ -195,7 +195,7 @@ def test_erased_people_are_not_measured(gallery: Gallery, people: dict[str, Floa
     assert calibrate(gallery, gallery.active().fingerprint, 0.1).subjects == 29
 
 
-def test_an_empty_gallery_and_a_lonely_person_are_refused(gallery: Gallery) -> None:
+def test_an_empty_gallery_and_a_single_person_are_refused(gallery: Gallery) -> None:
     with pytest.raises(UsageError, match="empty"):
         calibrate(gallery, gallery.active().fingerprint, 0.1)
     fill(gallery, {"ada": person(1, 3)})
@@ -215,7 +215,7 @@ def test_templates_of_another_model_are_refused(gallery: Gallery, people: dict[s
     assert gallery.store.gallery().threshold is None
 
 
-def test_pieces_of_a_large_gallery_make_no_difference(
+def test_searching_in_pieces_gives_the_same_result(
     gallery: Gallery, people: dict[str, Float32], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(gallery, people)
@@ -232,7 +232,9 @@ def test_pieces_of_a_large_gallery_make_no_difference(
     assert calibrate(gallery, fingerprint, 0.5).point.strangers == 5
 
 
-def test_who_is_enrolled_is_decided_by_the_photo_not_by_likeness(gallery: Gallery, people: dict[str, Float32]) -> None:
+def test_an_enrolled_photo_is_recognised_by_its_bytes_not_by_likeness(
+    gallery: Gallery, people: dict[str, Float32]
+) -> None:
     fill(gallery, people)
     alike = people["person 7"][:1] + np.float32(0.002)
     alike /= np.linalg.norm(alike)
@@ -244,7 +246,7 @@ def test_who_is_enrolled_is_decided_by_the_photo_not_by_likeness(gallery: Galler
     assert gallery.store.gallery().threshold is None
 
 
-def test_the_threshold_s_age_is_told(gallery: Gallery, people: dict[str, Float32]) -> None:
+def test_the_age_of_a_threshold(gallery: Gallery, people: dict[str, Float32]) -> None:
     fill(gallery, people)
     assert threshold_age(gallery).age == "never set"
     assert "30 people" in threshold_age(gallery).note
