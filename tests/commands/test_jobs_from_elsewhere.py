@@ -1,4 +1,4 @@
-"""What a batch meets in the field: other folders, pipes, formats that are not read, nothing at all."""
+"""Batches under field conditions: other folders, pipes, unsupported formats, nothing to enrol."""
 
 import os
 from pathlib import Path

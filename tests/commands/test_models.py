@@ -22,7 +22,10 @@ def test_another_precision_is_installed_beside_the_shipped_model(run: Run) -> No
     assert made["precision"] == "bfloat16"
     assert made["model"] != shipped["model"]
     listed = run("--json", "models", "list").json
-    assert [(one["precision"], one["default"]) for one in listed] == [(shipped["precision"], True), ("bfloat16", False)]
+    assert [(model["precision"], model["default"]) for model in listed] == [
+        (shipped["precision"], True),
+        ("bfloat16", False),
+    ]
     shown = run("--json", "models", "show", made["name"]).json
     assert shown["weights_sha256"] == shipped["weights_sha256"]
     assert shown["accuracy"]["measured_in"] == shipped["precision"]

@@ -20,7 +20,7 @@ def probes(people: Path) -> list[Path]:
 def candidates(run: Run, gallery: Path, people: Path) -> list[list[tuple[str, int]]]:
     result = run("--gallery", gallery, "--json", "query", *probes(people))
     faces = [json.loads(line)["faces"][0] for line in result.out.splitlines()]
-    return [[(one["subject"], one["reference"]) for one in face["candidates"]] for face in faces]
+    return [[(candidate["subject"], candidate["reference"]) for candidate in face["candidates"]] for face in faces]
 
 
 @pytest.mark.parametrize("index", ["hnsw", "IVF4,Flat", "SQ8", "IVF2,SQ8", "PQ16x4fs"])
@@ -112,7 +112,7 @@ def test_a_reindex_catches_up_with_enrolments_and_erasures(
     assert (best["subject"], best["distance"]) == ("late", pytest.approx(0, abs=1e-3))
     photo = next((people / "enrolled" / gone).iterdir())
     found = run("--gallery", gallery, "--json", "query", photo, "--top", 20).json["faces"][0]["candidates"]
-    assert gone not in {one["subject"] for one in found}
+    assert gone not in {candidate["subject"] for candidate in found}
     assert run("--gallery", gallery, "doctor").status == 0
 
 
@@ -147,9 +147,9 @@ def test_a_memory_limit_belongs_to_auto(run: Run, gallery: Path) -> None:
 def test_the_doctor_notes_the_recall_of_an_approximate_index(run: Run, gallery: Path) -> None:
     assert "exact nearest" not in run("--gallery", gallery, "doctor").out
     run("--gallery", gallery, "reindex", "--index", "PQ16x4fs")
-    told = run("--gallery", gallery, "doctor")
-    assert told.status == 0
-    assert "the index PQ16x4fs keeps 100.0 % of the exact nearest references among 100 candidates" in told.out
+    doctor = run("--gallery", gallery, "doctor")
+    assert doctor.status == 0
+    assert "the index PQ16x4fs keeps 100.0 % of the exact nearest references among 100 candidates" in doctor.out
 
 
 def test_a_person_enrolled_while_the_index_is_built_is_found(

@@ -1,4 +1,4 @@
-"""Keys on the command line: named in a file or the environment, refused with words, never asked of a damaged file."""
+"""Keys on the command line, from a file or the environment, and the messages that refuse them."""
 
 import os
 import subprocess
@@ -106,10 +106,10 @@ def test_the_option_takes_precedence_over_the_environment(
     refused = run("--gallery", folder, "subjects", "list")
     assert refused.status == 2
     assert "is not encrypted, but there is a key from TWINDEX_KEY" in refused.err
-    # A gallery that is not encrypted yet takes the key that is given anyway.
+    # `rekey` encrypts a plain gallery with the key from the environment.
     assert run("--gallery", folder, "rekey").out == "The gallery is encrypted with the key from TWINDEX_KEY.\n"
     assert run("--gallery", folder, "subjects", "list").status == 0
-    # What is said with the call goes before what is said around it.
+    # The option takes precedence over the environment.
     other = key_file(tmp_path, "other.key", "another passphrase")
     assert run("--gallery", folder, "subjects", "list", "--key-file", other).status == 2
     assert os.environ["TWINDEX_KEY"] == KEY

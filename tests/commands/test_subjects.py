@@ -17,8 +17,8 @@ def test_show_lists_what_is_held(run: Run, enrolled: Path, people: Path) -> None
     assert shown["subject"] == name
     assert len(shown["references"]) == references
     photos = {str(photo) for photo in (people / "enrolled" / name).iterdir()}
-    assert {one["photo"] for one in shown["references"]} == photos
-    assert all(one["crop"] and len(one["box"]) == 4 and one["quality"] > 0 for one in shown["references"])
+    assert {record["photo"] for record in shown["references"]} == photos
+    assert all(record["crop"] and len(record["box"]) == 4 and record["quality"] > 0 for record in shown["references"])
 
 
 def test_an_absent_subject_is_a_usage_error_with_near_names(run: Run, enrolled: Path) -> None:
@@ -41,7 +41,9 @@ def test_merge_moves_every_reference(run: Run, gallery: Path) -> None:
     source, target = listed[0], listed[1]
     result = run("--gallery", gallery, "--json", "subjects", "merge", source["subject"], target["subject"])
     assert result.json["references"] == source["references"]
-    after = {one["subject"]: one["references"] for one in run("--gallery", gallery, "--json", "subjects", "list").json}
+    after = {
+        entry["subject"]: entry["references"] for entry in run("--gallery", gallery, "--json", "subjects", "list").json
+    }
     assert source["subject"] not in after
     assert after[target["subject"]] == source["references"] + target["references"]
 
@@ -52,9 +54,9 @@ def test_erase_leaves_neither_answer_nor_bytes(run: Run, gallery: Path, people: 
     run("--gallery", gallery, "compact")
     name, references = first_subject(run, gallery)
     with Gallery.open(gallery) as opened:
-        held = [one.reference for one in opened.store.subjects.show(name).references]
+        held = [record.reference for record in opened.store.subjects.show(name).references]
         _, vectors = opened.store.references.vectors(opened.active().fingerprint, held)
-        crops = [opened.store.references.crop(one) for one in held]
+        crops = [opened.store.references.crop(reference) for reference in held]
     windows = [vector.tobytes()[:32] for vector in vectors] + [crop[len(crop) // 2 :][:32] for crop in crops]
     files = [file for file in gallery.rglob("*") if file.is_file()]
     assert all(any(window in file.read_bytes() for file in files) for window in windows)
@@ -65,7 +67,7 @@ def test_erase_leaves_neither_answer_nor_bytes(run: Run, gallery: Path, people: 
     assert receipt["files"] >= 1
     photo = next((people / "enrolled" / name).iterdir())
     faces = run("--gallery", gallery, "--json", "query", photo).json["faces"]
-    assert name not in {one["subject"] for one in faces[0]["candidates"]}
+    assert name not in {candidate["subject"] for candidate in faces[0]["candidates"]}
     left = [file for file in gallery.rglob("*") if file.is_file()]
     assert not [file for file in left for window in windows if window in file.read_bytes()]
     assert run("--gallery", gallery, "doctor").status == 0

@@ -1,4 +1,4 @@
-"""The photos of an open-set test: who is in a folder, and who may be asked for."""
+"""The photos of an open-set test: the people of a folder, and who may be a probe or a stranger."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""An encrypted gallery of every index type: whatever is done with it, no file of it shows a face or a name."""
+"""Encrypted galleries of every index type: none of their files ever shows a face or a name."""
 
 import logging
 from collections.abc import Iterator
@@ -43,7 +43,7 @@ def gallery(folder: Path) -> Iterator[Gallery]:
 
 
 def fill(gallery: Gallery) -> None:
-    """Enrol people whose templates and crops are drawn."""
+    """Enrol people with random templates and crops."""
     requests = [request(number, f"{STEM} {number}") for number in range(COUNT)]
     gallery.store.references.enroll_many(requests, gallery.active().fingerprint)
 

@@ -1,4 +1,4 @@
-"""Erasure as promised: nothing of the erased in any file, for every index type, and a receipt that says so."""
+"""Erasure leaves no bytes in any file, for every index type, and its receipt says so."""
 
 import sqlite3
 from contextlib import closing
@@ -28,7 +28,7 @@ LATER = datetime.now(UTC) + timedelta(days=1)
 
 
 def filled(gallery: Gallery, people: int) -> tuple[int, bytes, bytes]:
-    """Enrol some people; returns the first one's reference, template and crop."""
+    """Enrol some people; returns the first person's reference, template and crop."""
     requests = [
         (sample(number, crop=encode_crop(drawn_crop(number))), f"subject {number}", None) for number in range(people)
     ]
@@ -40,7 +40,7 @@ def filled(gallery: Gallery, people: int) -> tuple[int, bytes, bytes]:
 
 
 def picture(crop: bytes) -> bytes:
-    """A crop without the tables at its start, which all crops share."""
+    """A crop without its leading JPEG tables, which all crops share."""
     return crop[crop.index(b"\xff\xda") + 14 :]
 
 
@@ -98,8 +98,10 @@ def test_the_receipt_is_in_the_audit_and_identifies_nobody(gallery: Gallery, fol
     erase, verify = gallery.store.audit.rows()[-2:]
     assert (erase.action, verify.action) == ("erase", "verify")
     assert verify.details["erasure"] == receipt.erasure == erase.id
-    told = {name: receipt.to_json()[name] for name in ("result", "verified_by", "files", "bytes", "time", "found_in")}
-    assert told.items() <= verify.details.items()
+    recorded = {
+        name: receipt.to_json()[name] for name in ("result", "verified_by", "files", "bytes", "time", "found_in")
+    }
+    assert recorded.items() <= verify.details.items()
     assert b"subject 0" not in (folder / DATABASE).read_bytes()
     assert remnants(folder, vector) == []
 
@@ -268,7 +270,10 @@ def test_an_expired_reference_answers_no_query(gallery: Gallery, folder: Path) -
     probe = np.frombuffer(template(gallery, 1), np.float32)
 
     def found() -> list[str]:
-        return [one.subject for one in best_subjects(gallery.store, gallery.searchable(), probe, Head(-8.0, 8.0), 5)]
+        return [
+            candidate.subject
+            for candidate in best_subjects(gallery.store, gallery.searchable(), probe, Head(-8.0, 8.0), 5)
+        ]
 
     assert found() == ["ada", "bob"]
     with closing(sqlite3.connect(folder / DATABASE)) as connection:

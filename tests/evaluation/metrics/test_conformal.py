@@ -1,4 +1,4 @@
-"""The conformal threshold: by hand, and its guarantee by drawing strangers again and again."""
+"""The conformal threshold by hand, and its guarantee by simulation."""
 
 import math
 
@@ -16,7 +16,7 @@ def alone(*scores: float) -> list[np.ndarray]:
 
 
 def test_the_threshold_lies_just_above_the_quantile() -> None:
-    # 19 strangers and one to come: 10 % of 20 are 2, so the second highest must not be called somebody.
+    # 19 strangers and one to come: 10 % of 20 are 2, so the second highest must not pass.
     scores = np.linspace(0.05, 0.95, 19)
     point = operating_point(alone(*scores), 0.1)
     assert point.threshold == math.nextafter(scores[-2], 1)
@@ -43,7 +43,7 @@ def test_mutual_scores_count_one_more() -> None:
 
 @pytest.mark.parametrize(("target", "least"), [(0.1, 0.08), (0.3, 0.22)])
 def test_mutual_scores_keep_the_rate_for_newcomers(target: float, least: float) -> None:
-    """The nearest two of everybody, newcomer included, resemble each other: 2 of 20 pass, where 1 of 20 seems to."""
+    """Including the newcomer, the nearest two resemble each other, so 2 of 20 pass instead of 1 of 20."""
     random = np.random.default_rng(8)
     passed = 0
     for _ in range(2_000):

@@ -1,4 +1,4 @@
-"""What the check-up sees beyond the rows: missing templates, snapshots that differ, the folder, the libraries."""
+"""Checks beyond single rows: missing templates, snapshots that differ, the folder, the libraries."""
 
 import stat
 from pathlib import Path
@@ -21,7 +21,7 @@ from twindex.jobs.reindex import reindex
 
 
 def codes(findings: list[Finding]) -> list[tuple[str, str, str]]:
-    return [(one.code, one.severity, one.remedy) for one in findings]
+    return [(finding.code, finding.severity, finding.remedy) for finding in findings]
 
 
 def test_references_without_a_template_get_one(gallery: Gallery, folder: Path) -> None:
@@ -54,7 +54,7 @@ def test_a_snapshot_that_differs_from_the_store_is_refused(gallery: Gallery, fol
     enrol(gallery, 1, "ada")
     enrol(gallery, 2, "bob")
     gallery.searchable().compact()
-    # A template taken out of the store without any log: the snapshot still has it.
+    # Delete a reference behind the change log's back: the snapshot still has it.
     execute(folder, "DELETE FROM templates WHERE id = 2")
     execute(folder, 'DELETE FROM "references" WHERE id = 2')
     execute(folder, "DELETE FROM samples WHERE id = 2")
@@ -127,7 +127,7 @@ def test_leftovers_are_found_and_removed(gallery: Gallery, folder: Path) -> None
     (folder.parent / ".other.abc.twindex-partial").mkdir()
     findings = check_folder(folder)
     assert codes(findings) == [("leftover", "warning", "remove_leftover")] * 4
-    assert mend(gallery, findings) == [one.text for one in findings]
+    assert mend(gallery, findings) == [finding.text for finding in findings]
     assert check_folder(folder) == []
     assert (folder.parent / ".other.abc.twindex-partial").exists()
     assert gallery.store.audit.rows()[-1].details == {"mended": {"leftover": 4}}
@@ -148,8 +148,8 @@ def test_access_of_other_users_is_removed(gallery: Gallery, folder: Path) -> Non
     enrol(gallery, 1, "ada")
     (folder / DATABASE).chmod(0o664)
     folder.chmod(0o777)
-    findings = [one for one in check_folder(folder) if one.code == "open_to_others"]
-    assert [Path(one.file).name for one in findings] == [DATABASE, folder.name]
+    findings = [finding for finding in check_folder(folder) if finding.code == "open_to_others"]
+    assert [Path(finding.file).name for finding in findings] == [DATABASE, folder.name]
     mend(gallery, [*findings, Finding("Gone.", "close_to_others", file=str(folder / "gone"))])
     assert check_folder(folder) == []
     assert stat.S_IMODE((folder / DATABASE).stat().st_mode) == 0o660
@@ -183,10 +183,10 @@ def test_a_database_that_cannot_be_opened_is_a_finding(tmp_path: Path, content: 
 def test_libraries_with_known_defects_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     assert check_libraries() == []
     monkeypatch.setattr(library_checks, "version", lambda package: "1.20.1.post1")
-    assert [one.text.split()[:2] for one in check_libraries()] == [["keras", "1.20.1.post1"]]
+    assert [finding.text.split()[:2] for finding in check_libraries()] == [["keras", "1.20.1.post1"]]
     monkeypatch.setattr(library_checks, "version", lambda package: "1.15.0")
     found = check_libraries()
-    assert [one.text.split()[:2] for one in found] == [["faiss-cpu", "1.15.0"], ["keras", "1.15.0"]]
+    assert [finding.text.split()[:2] for finding in found] == [["faiss-cpu", "1.15.0"], ["keras", "1.15.0"]]
     assert found[0].advice == "Install faiss-cpu 1.15.1 or later."
 
     def missing(package: str) -> str:

@@ -1,4 +1,4 @@
-"""What the doctor finds, and what it mends."""
+"""What the check-up finds and what mending does about it."""
 
 import sqlite3
 from contextlib import closing
@@ -27,7 +27,7 @@ def execute(folder: Path, statement: str) -> None:
 
 @pytest.fixture
 def damaged(gallery: Gallery, folder: Path) -> Gallery:
-    """Two references; the template of the second is not what was written."""
+    """Two references; the template of the second is damaged."""
     enrol(gallery, 1, "ada")
     enrol(gallery, 2, "bob")
     execute(folder, "UPDATE templates SET vector = (SELECT vector FROM templates WHERE id = 1) WHERE id = 2")
@@ -39,7 +39,9 @@ def test_a_damaged_template_is_remade_from_its_crop(damaged: Gallery) -> None:
     with pytest.raises(IntegrityError, match=r"template of reference 2 is damaged.*run `twindex doctor --repair`"):
         damaged.searchable()
     findings = examine(damaged)
-    assert [(one.remedy, one.reference, one.model) for one in findings] == [("embed_again", 2, fingerprint)]
+    assert [(finding.remedy, finding.reference, finding.model) for finding in findings] == [
+        ("embed_again", 2, fingerprint)
+    ]
     assert mend(damaged, findings) == [f"The template of reference 2 under model {fingerprint} is damaged."]
     assert examine(damaged) == []
     kept = decode_crop(damaged.store.references.crop(2) or b"")
@@ -55,7 +57,7 @@ def test_a_damaged_template_of_a_retired_model_is_remade(gallery: Gallery, folde
     gallery.store.references.add_templates(MODEL, np.array([reference]), vectors)
     execute(folder, f"UPDATE templates SET sha256 = x'00' WHERE fingerprint = '{MODEL}'")
     findings = examine(gallery)
-    assert [(one.remedy, one.reference, one.model) for one in findings] == [("embed_again", 1, MODEL)]
+    assert [(finding.remedy, finding.reference, finding.model) for finding in findings] == [("embed_again", 1, MODEL)]
     mend(gallery, findings)
     assert examine(gallery) == []
 
@@ -77,11 +79,11 @@ def test_a_damaged_template_without_a_sound_crop_stays(
 
 
 def test_a_template_whose_model_is_not_text_is_reported_and_stays(gallery: Gallery, folder: Path) -> None:
-    """A file cut short gives such values, whatever the schema says."""
+    """A truncated file can hold such values, whatever the schema says."""
     enrol(gallery, 1, "ada")
     execute(folder, "UPDATE templates SET fingerprint = x'00ff'")
-    findings = [one for one in examine(gallery) if one.code == "template_damaged"]
-    assert [(one.mendable, "is damaged" in one.text) for one in findings] == [(False, True)]
+    findings = [finding for finding in examine(gallery) if finding.code == "template_damaged"]
+    assert [(finding.mendable, "is damaged" in finding.text) for finding in findings] == [(False, True)]
 
 
 def test_weights_that_differ_from_the_card_are_a_finding(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""What an approximate index keeps of exact search: counted by hand with a search that is wrong on purpose."""
+"""The recall of an approximate index, counted by hand with a search that is wrong on purpose."""
 
 from collections.abc import Callable
 
@@ -20,7 +20,7 @@ COUNT = 400
 
 @pytest.fixture
 def templates(gallery: Gallery) -> tuple[Int64, Float32]:
-    """As many references as `COUNT`, their templates drawn; only the templates matter here."""
+    """`COUNT` references with random templates; only the templates matter here."""
     enrol(gallery, 1, "ada")
     random = np.random.default_rng(3)
     vectors = random.normal(size=(COUNT, 16)).astype(np.float32)
@@ -35,7 +35,7 @@ def templates(gallery: Gallery) -> tuple[Int64, Float32]:
 
 
 def shifted(ids: Int64, vectors: Float32, places: int) -> Callable[[Float32, int], Hits]:
-    """An exact search whose nearest reference comes `places` later than it should."""
+    """An exact search that returns the nearest reference `places` too late."""
     exact = ExactIndex(vectors.shape[1])
     exact.add(ids, vectors)
 
@@ -107,7 +107,7 @@ def test_a_gallery_that_outgrows_exact_search_is_measured_when_compacted(
     assert (recall.structure, recall.references, recall.probes) == (opened.structure, COUNT, COUNT)
     assert opened.structure == "PCAR16,PQ8x4fs"
     assert opened.candidates == recall.candidates
-    # Opened again, it is not measured again.
+    # Opening it again does not measure it again.
     assert gallery.active().snapshot == written
     with monkeypatch.context() as patch, Gallery.open(gallery.folder) as other:
         patch.setattr(searchable, "measure_recall", None)

@@ -1,4 +1,4 @@
-"""The threshold set for a gallery, against what a plain loop finds; and when it is told to be too old."""
+"""The threshold set for a gallery, compared with a plain loop; and when it no longer fits."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -26,7 +26,7 @@ NUMBERS = count(1_000)
 
 
 class CardedEmbedder(BrightnessEmbedder):
-    """Has the shipped model's card: head and default thresholds."""
+    """An embedder with the shipped model's card: its head and default thresholds."""
 
     card = find_model("default").card
 
@@ -52,7 +52,7 @@ def fill(gallery: Gallery, people: dict[str, Float32]) -> None:
 
 
 def best(probe: Float32, people: dict[str, Float32]) -> tuple[str, float]:
-    """Who comes first, and how far: as queries find it."""
+    """The first candidate and its distance, as a query finds them."""
     templates = np.concatenate(list(people.values()))
     fused = fuse(probe, templates, [name for name, own in people.items() for _ in own])
     first = int(np.argmin(fused.distances))
@@ -65,7 +65,7 @@ def people() -> dict[str, Float32]:
 
 
 def apart(axis: int, photos: int) -> Float32:
-    """(photos, 16) float32, unit length: one of 16 people who resemble each other as little as can be."""
+    """(photos, 16) float32, unit length: one of 16 people who resemble each other as little as possible."""
     templates = np.eye(DIM)[axis] + np.random.default_rng([axis, 7]).normal(scale=0.05, size=(photos, DIM))
     return (templates / np.linalg.norm(templates, axis=1, keepdims=True)).astype(np.float32)
 
@@ -80,7 +80,7 @@ def test_strangers_decide_the_threshold(gallery: Gallery, people: dict[str, Floa
     source = StrangerPhotos(Path("/visitors"))
     found = calibrate(gallery, gallery.active().fingerprint, 0.05, strangers, source=source)
     scores = sorted(
-        (float(head().probability(best(one[0], people)[1] - 1e-4)) for one in strangers.values()), reverse=True
+        (float(head().probability(best(photos[0], people)[1] - 1e-4)) for photos in strangers.values()), reverse=True
     )
     assert found.point.threshold == pytest.approx(scores[1], abs=1e-6)  # 5 % of 40 are 2
     assert found.point.fpir_bound == pytest.approx(0.05)
@@ -145,7 +145,7 @@ def test_a_person_enrolled_under_two_names_is_named(gallery: Gallery, people: di
 
 
 def test_a_person_enrolled_under_two_names_with_other_photos_is_named(gallery: Gallery) -> None:
-    """The centroid of other photos is not as near as the same photo; but nobody would be found any more."""
+    """The centroid of other photos is farther than the same photo, but nobody would be found any more."""
     clear, twice = apart(0, 4), apart(1, 8)
     blurred = np.concatenate([clear[:2], apart(0, 60)[40:42] + apart(2, 2)])  # of one person, but less alike
     blurred /= np.linalg.norm(blurred, axis=1, keepdims=True)
@@ -164,7 +164,7 @@ def test_a_few_strangers_do_not_lower_the_models_default(gallery: Gallery) -> No
         assert (found.point.enough, found.point.threshold, found.default) == (False, before, before)
         assert found.above_default == ()
         assert gallery.threshold(fingerprint) == before
-    enough = {f"stranger {number}": one[None] for number, one in enumerate(apart(2, 99))}
+    enough = {f"stranger {number}": photo[None] for number, photo in enumerate(apart(2, 99))}
     assert calibrate(gallery, fingerprint, 0.01, enough).point.threshold < before
 
 
@@ -174,15 +174,15 @@ def test_strangers_above_the_default_are_named_with_the_person_they_resemble(gal
     like /= np.linalg.norm(like, axis=1, keepdims=True)
     strangers = {"far": apart(2, 2), "near": np.concatenate([apart(4, 1), like])}
     found = calibrate(gallery, gallery.active().fingerprint, 0.01, strangers)
-    (one,) = found.above_default
-    assert (one.stranger, one.subject) == ("near", "ben")
-    assert found.point.threshold > one.probability >= found.default
+    (near,) = found.above_default
+    assert (near.stranger, near.subject) == ("near", "ben")
+    assert found.point.threshold > near.probability >= found.default
 
 
 def test_an_outgrown_threshold_is_replaced_by_a_stricter_default(gallery: Gallery) -> None:
     fill(gallery, {"ada": apart(0, 2), "ben": apart(1, 2)})
     fingerprint = gallery.active().fingerprint
-    enough = {f"stranger {number}": one[None] for number, one in enumerate(apart(2, 99))}
+    enough = {f"stranger {number}": photo[None] for number, photo in enumerate(apart(2, 99))}
     low = calibrate(gallery, fingerprint, 0.01, enough).point.threshold
     assert gallery.threshold(fingerprint) == low
     fill(gallery, {"cy": apart(3, 1)})
