@@ -7,12 +7,13 @@ import pytest
 
 from tests.gallery.builders import enrol
 from tests.index.oracle import ExactIndex
+from tests.storage.builders import sample
 from twindex.gallery import Gallery
 from twindex.gallery.search import searchable
 from twindex.gallery.search.recall import LADDER, UNMEASURED, displaced, measure_recall
 from twindex.index import choice, spec
 from twindex.index.protocol import Hits
-from twindex.storage import Recall
+from twindex.storage import EnrolmentRequest, Recall
 from twindex.types import Float32, Int64
 
 COUNT = 400
@@ -21,16 +22,15 @@ COUNT = 400
 @pytest.fixture
 def templates(gallery: Gallery) -> tuple[Int64, Float32]:
     """`COUNT` references with random templates; only the templates matter here."""
-    enrol(gallery, 1, "ada")
-    random = np.random.default_rng(3)
-    vectors = random.normal(size=(COUNT, 16)).astype(np.float32)
+    vectors = np.random.default_rng(3).normal(size=(COUNT, 16)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    for number in range(2, COUNT + 1):
-        enrol(gallery, number, f"subject {number}")
+    requests = [
+        EnrolmentRequest(sample(number), f"subject {number}", vector) for number, vector in enumerate(vectors, 1)
+    ]
     fingerprint = gallery.active().fingerprint
-    ids, _ = next(gallery.store.references.batches(fingerprint, COUNT))
-    for reference, vector in zip(ids.tolist(), vectors, strict=True):
-        gallery.store.references.replace_template(fingerprint, reference, vector)
+    gallery.store.references.enroll_many(requests, fingerprint)
+    ids, stored = next(gallery.store.references.batches(fingerprint, COUNT))
+    np.testing.assert_array_equal(stored, vectors)
     return ids, vectors
 
 
