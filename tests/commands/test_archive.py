@@ -1,4 +1,4 @@
-"""`twindex export`, `import` and `doctor` as a user has them."""
+"""`twindex export`, `import` and `doctor` as a user calls them."""
 
 from pathlib import Path
 
@@ -16,12 +16,12 @@ def test_an_exported_gallery_answers_the_same_elsewhere(run: Run, gallery: Path,
     }
     assert run("--gallery", tmp_path / "new", "--json", "query", photo).out == before
     assert run("--gallery", tmp_path / "new", "doctor").status == 0
-    told = run("--gallery", tmp_path / "new", "--json", "audit").json
-    assert told[-1]["action"] == "import"
-    assert told[-1]["details"] == {name: written[name] for name in ("revision", "subjects", "references")}
+    audit = run("--gallery", tmp_path / "new", "--json", "audit").json
+    assert audit[-1]["action"] == "import"
+    assert audit[-1]["details"] == {name: written[name] for name in ("revision", "subjects", "references")}
     assert written["audited"]
     kept = run("--gallery", gallery, "--json", "audit", "--last", "1").json[0]
-    assert (kept["action"], kept["details"]) == ("export", told[-1]["details"])
+    assert (kept["action"], kept["details"]) == ("export", audit[-1]["details"])
 
 
 def test_refusals_have_codes_and_statuses(run: Run, gallery: Path, tmp_path: Path) -> None:
@@ -38,21 +38,21 @@ def test_refusals_have_codes_and_statuses(run: Run, gallery: Path, tmp_path: Pat
     assert not (tmp_path / "new").exists()
 
 
-def test_the_doctor_lists_mends_and_says_so(run: Run, gallery: Path) -> None:
+def test_the_doctor_lists_findings_and_mends_them(run: Run, gallery: Path) -> None:
     (gallery / "gallery.sqlite").chmod(0o644)
     (gallery / "index").mkdir(exist_ok=True)
     (gallery / "index" / "stray").write_bytes(b"x")
     (gallery / "index" / "stray").chmod(0o644)
     first = run("--gallery", gallery, "--json", "doctor")
     assert first.status == 6
-    assert [(one["code"], one["severity"], one["mended"]) for one in first.json[:3]] == [
+    assert [(finding["code"], finding["severity"], finding["mended"]) for finding in first.json[:3]] == [
         ("snapshot_unlisted", "error", False),
         ("open_to_others", "warning", False),
         ("open_to_others", "warning", False),
     ]
     second = run("--gallery", gallery, "--json", "doctor", "--repair")
     assert second.status == 0
-    assert [(one["code"], one["mended"]) for one in second.json[:3]] == [
+    assert [(finding["code"], finding["mended"]) for finding in second.json[:3]] == [
         ("snapshot_unlisted", True),
         ("open_to_others", True),
         ("open_to_others", True),
@@ -60,9 +60,9 @@ def test_the_doctor_lists_mends_and_says_so(run: Run, gallery: Path) -> None:
     assert run("--gallery", gallery, "doctor").out.endswith("The gallery is sound.\n")
 
 
-def test_the_doctor_tells_of_a_database_that_is_none(run: Run, tmp_path: Path) -> None:
+def test_the_doctor_reports_an_empty_database(run: Run, tmp_path: Path) -> None:
     (tmp_path / "gallery.sqlite").touch(0o600)
     for options in ((), ("--repair",)):
-        told = run("--gallery", tmp_path, "--json", "doctor", *options)
-        assert (told.status, [one["code"] for one in told.json]) == (6, ["database_empty"])
-        assert "twindex import" in told.json[0]["remedy"]
+        result = run("--gallery", tmp_path, "--json", "doctor", *options)
+        assert (result.status, [finding["code"] for finding in result.json]) == (6, ["database_empty"])
+        assert "twindex import" in result.json[0]["remedy"]

@@ -23,7 +23,7 @@ def test_strangers_set_the_threshold_that_queries_use(run: Run, gallery: Path, p
     after = run("--gallery", gallery, "--json", "query", photo)
     assert after.json["faces"][0]["threshold"] == result.json["threshold"]
     assert after.err == ""
-    # At their own threshold nobody of the strangers is called somebody.
+    # At the threshold set with them, none of the strangers is called somebody.
     strangers = run("--gallery", gallery, "--json", "query", *(people / "strangers").rglob("*.jpg"))
     firsts = [json.loads(line)["faces"][0] for line in strangers.out.splitlines()]
     assert {face["decision"] for face in firsts} == {"unknown"}
@@ -36,12 +36,12 @@ def test_without_strangers_the_enrolled_are_left_out(run: Run, gallery: Path) ->
     assert "FPIR       about" in result.out
 
 
-def test_who_makes_the_threshold_higher_is_told(run: Run, gallery: Path, people: Path) -> None:
-    told = run("--gallery", gallery, "calibrate", "--non-mated", people / "probes").err
-    assert "so are 12 of 12 strangers: " in told
-    assert re.search(r"strangers: '(\w+)' like '\1' \(1\.000000\), ", told)
-    assert " and 7 more. " in told
-    assert "If one of them is enrolled" in told
+def test_strangers_who_raise_the_threshold_are_named(run: Run, gallery: Path, people: Path) -> None:
+    talk = run("--gallery", gallery, "calibrate", "--non-mated", people / "probes").err
+    assert "so are 12 of 12 strangers: " in talk
+    assert re.search(r"strangers: '(\w+)' like '\1' \(1\.000000\), ", talk)
+    assert " and 7 more. " in talk
+    assert "If one of them is enrolled" in talk
 
 
 def test_a_reset_brings_the_models_default_back(run: Run, gallery: Path, people: Path) -> None:
@@ -66,7 +66,7 @@ def test_auto_sets_it_only_when_it_no_longer_fits(run: Run, gallery: Path, peopl
     run("--gallery", gallery, "enroll", people / "strangers")
     notes = run("--gallery", gallery, "--json", "doctor")
     assert notes.status == 0
-    assert [(one["code"], one["severity"]) for one in notes.json] == [("threshold_age", "note")]
+    assert [(finding["code"], finding["severity"]) for finding in notes.json] == [("threshold_age", "note")]
     assert "set for 12 people, there are 18 now" in notes.json[0]["message"]
     photo = next((people / "probes").rglob("*.jpg"))
     assert "calibrate --auto" in run("--gallery", gallery, "query", photo).err
@@ -89,10 +89,10 @@ def test_auto_says_when_the_strangers_are_gone(run: Run, gallery: Path, people: 
     strangers.rename(tmp_path / "elsewhere")
     result = run("--gallery", gallery, "calibrate", "--auto")
     assert result.status == 2
-    assert "of the last time is gone" in result.err
+    assert "no longer exists; name another with --non-mated" in result.err
 
 
-def test_enrolled_people_are_no_strangers(run: Run, gallery: Path, people: Path) -> None:
+def test_enrolled_people_are_refused_as_strangers(run: Run, gallery: Path, people: Path) -> None:
     result = run("--gallery", gallery, "--json", "calibrate", "--non-mated", people / "enrolled")
     assert result.status == 2
     assert "among the strangers is enrolled" in result.json["error"]["message"]
@@ -104,11 +104,11 @@ def test_a_rate_is_between_zero_and_one(run: Run, gallery: Path) -> None:
     assert run("--gallery", gallery, "calibrate", "--target-fpir", 1e-310).status == 2
 
 
-def test_how_strangers_are_read_needs_strangers(run: Run, gallery: Path) -> None:
+def test_pre_cropped_needs_strangers(run: Run, gallery: Path) -> None:
     result = run("--gallery", gallery, "calibrate", "--pre-cropped")
     assert (result.status, "--pre-cropped goes with --non-mated" in result.err) == (2, True)
 
 
-def test_no_number_is_no_rate(run: Run, gallery: Path) -> None:
+def test_nan_is_refused(run: Run, gallery: Path) -> None:
     result = run("--gallery", gallery, "--json", "calibrate", "--target-fpir", "nan")
     assert (result.status, result.json["error"]["code"]) == (2, "usage")

@@ -21,7 +21,7 @@ def pairs(people: Path, tmp_path: Path) -> tuple[Path, Path]:
     lines = ["2\t4"]
     for fold in (names[:5], names[5:10]):
         lines += [f"{name}\t1\t2" for name in fold[:4]]
-        lines += [f"{one}\t1\t{other}\t2" for one, other in zip(fold[1:], fold, strict=False)]
+        lines += [f"{name}\t1\t{other}\t2" for name, other in zip(fold[1:], fold, strict=False)]
     file = tmp_path / "pairs.txt"
     file.write_text("\n".join(lines) + "\n", "utf-8")
     return file, images
@@ -65,15 +65,15 @@ def test_pairs_are_measured_and_reported(run: Run, pairs: tuple[Path, Path], tmp
     assert len(faces) == 2 * 16
     for picture in [*faces, *(report / name for name in shown)]:
         assert min(size(picture)) >= 112
-    # A report is written over, faces included; other things are not.
+    # A report is overwritten, faces included; a folder of anything else is refused.
     (report / "faces" / "9-9-a.png").touch()
     assert run("evaluate", "pairs", "--pairs", file, "--images", images, "--report", report).status == 0
     assert len(list((report / "faces").iterdir())) == 2 * 16
     refused = run("evaluate", "pairs", "--pairs", file, "--images", images, "--report", images)
-    assert (refused.status, "something else than a report" in refused.err) == (2, True)
+    assert (refused.status, "something other than a report" in refused.err) == (2, True)
 
 
-def test_photos_of_nothing_are_all_misses(run: Run, tmp_path: Path) -> None:
+def test_unreadable_photos_are_all_misses(run: Run, tmp_path: Path) -> None:
     for name in ("ada", "ben"):
         (tmp_path / name).mkdir()
         for number in (1, 2):
@@ -118,9 +118,9 @@ def test_search_is_measured_and_reported(run: Run, people: Path, tmp_path: Path)
     assert 'src="det.png"' in page
     for plot in ("cmc.png", "det.png"):
         assert min(size(tmp_path / "report" / plot)) > 200
-    told = run("--gallery", tmp_path, "evaluate", "search", *folders, "--fusion", "nearest")
-    assert "photos of strangers cannot show an FPIR of 0.3 %: it takes 334." in told.err
-    lines = told.out
+    nearest = run("--gallery", tmp_path, "evaluate", "search", *folders, "--fusion", "nearest")
+    assert "photos of strangers cannot show an FPIR of 0.3 %: it takes 334." in nearest.err
+    lines = nearest.out
     assert f"{value['gallery_size']} references of 12 people" in lines
 
 

@@ -1,4 +1,4 @@
-"""What a batch meets in the field: other folders, pipes, formats that are not read, nothing at all."""
+"""Batches under field conditions: other folders, pipes, unsupported formats, nothing to enrol."""
 
 import os
 from pathlib import Path
@@ -20,7 +20,7 @@ def test_a_job_is_resumed_from_another_folder(
     assert [item["path"] for item in items] == [str(tmp_path / "in" / "ada" / "1.jpg")]
 
 
-def test_a_pipe_and_formats_that_are_not_read_are_reported(run: Run, tmp_path: Path) -> None:
+def test_pipes_and_unsupported_formats_are_reported(run: Run, tmp_path: Path) -> None:
     folder = tmp_path / "in" / "ada"
     folder.mkdir(parents=True)
     os.mkfifo(folder / "pipe.jpg")
@@ -37,7 +37,7 @@ def test_a_pipe_and_formats_that_are_not_read_are_reported(run: Run, tmp_path: P
 
 
 @pytest.mark.parametrize("subject", ["", "   ", "x" * 300])
-def test_nothing_is_made_for_a_name_that_cannot_be_stored(run: Run, tmp_path: Path, people: Path, subject: str) -> None:
+def test_an_invalid_name_creates_nothing(run: Run, tmp_path: Path, people: Path, subject: str) -> None:
     photo = sorted((people / "enrolled").rglob("*.jpg"))[0]
     result = run("--gallery", tmp_path / "g", "--json", "enroll", photo, "--subject", subject)
     assert (result.status, result.json["error"]["code"]) == (2, "usage")

@@ -22,13 +22,16 @@ def test_another_precision_is_installed_beside_the_shipped_model(run: Run) -> No
     assert made["precision"] == "bfloat16"
     assert made["model"] != shipped["model"]
     listed = run("--json", "models", "list").json
-    assert [(one["precision"], one["default"]) for one in listed] == [(shipped["precision"], True), ("bfloat16", False)]
+    assert [(model["precision"], model["default"]) for model in listed] == [
+        (shipped["precision"], True),
+        ("bfloat16", False),
+    ]
     shown = run("--json", "models", "show", made["name"]).json
     assert shown["weights_sha256"] == shipped["weights_sha256"]
     assert shown["accuracy"]["measured_in"] == shipped["precision"]
 
 
-def test_a_bundle_with_an_edited_head_is_refused_where_the_model_is_installed(run: Run, tmp_path: Path) -> None:
+def test_a_bundle_with_an_edited_head_is_refused_if_the_model_is_installed(run: Run, tmp_path: Path) -> None:
     edited = tmp_path / "edited"
     shutil.copytree(find_model("default").path, edited)
     assert run("models", "install", edited).status == 0
@@ -39,7 +42,7 @@ def test_a_bundle_with_an_edited_head_is_refused_where_the_model_is_installed(ru
     assert "differ in head_weight" in refused.err
 
 
-def test_a_precision_that_there_is_not_is_refused(run: Run) -> None:
+def test_an_unknown_precision_is_refused(run: Run) -> None:
     refused = run("models", "install", "default", "--precision", "float8")
     assert refused.status == 2
     assert "float8" in refused.err

@@ -1,4 +1,4 @@
-"""Terms, audit, expiry and a person's export, as a user has them."""
+"""Terms, audit, expiry and the export of a person, as a user calls them."""
 
 import json
 import shutil
@@ -24,7 +24,7 @@ def expire(gallery: Path, subject: str) -> None:
         connection.commit()
 
 
-def test_a_gallery_can_demand_a_consent(run: Run, gallery: Path, people: Path, tmp_path: Path) -> None:
+def test_a_gallery_can_require_a_consent(run: Run, gallery: Path, people: Path, tmp_path: Path) -> None:
     before = run("--gallery", gallery, "--json", "settings", "show").json
     assert before == {"consent_required": False, "keep_crops": True}
     after = run("--gallery", gallery, "--json", "settings", "consent-required", "on").json
@@ -43,36 +43,39 @@ def test_a_gallery_can_demand_a_consent(run: Run, gallery: Path, people: Path, t
     assert (bad["status"], bad["reference"]) == ("failed", None)
     assert bad["reason"].startswith("consent_required: ")
     shown = run("--gallery", gallery, "--json", "subjects", "show", "ada").json["references"]
-    assert [(one["consent"], one["expires"]) for one in shown][-1] == ("form 9", "2999-01-01T00:00:00+00:00")
-    # Enrolled already: only the terms that are named change.
+    assert [(reference["consent"], reference["expires"]) for reference in shown][-1] == (
+        "form 9",
+        "2999-01-01T00:00:00+00:00",
+    )
+    # Enrolling again changes only the terms that are given.
     again = run(
         "--gallery", gallery, "--json", "enroll", people / "enrolled" / "ada", "--subject", "ada", "--consent", "x"
     )
     assert (again.status, again.json["skipped"]) == (0, 3)
     shown = run("--gallery", gallery, "--json", "subjects", "show", "ada").json["references"]
-    assert [one["consent"] for one in shown] == ["x", "x", "x", "form 9"]
+    assert [reference["consent"] for reference in shown] == ["x", "x", "x", "form 9"]
 
 
-def test_expiry_ends_the_answers_and_purge_what_is_held(run: Run, gallery: Path, people: Path) -> None:
+def test_expired_references_answer_nothing_and_purge_erases_them(run: Run, gallery: Path, people: Path) -> None:
     photo = people / "enrolled" / "ada" / "1.jpg"
     expire(gallery, "ada")
     faces = run("--gallery", gallery, "--json", "query", photo, "--top", "20").json["faces"]
     assert len(faces[0]["candidates"]) == 11
-    assert "ada" not in {one["subject"] for one in faces[0]["candidates"]}
+    assert "ada" not in {candidate["subject"] for candidate in faces[0]["candidates"]}
     again = run("--gallery", gallery, "--json", "enroll", photo, "--subject", "ada").json["items"]
     assert again[0]["reason"].startswith("expired: enrolled before")
     doctor = run("--gallery", gallery, "--json", "doctor")
     assert doctor.status == 0
-    (told,) = (one for one in doctor.json if one["code"] == "expired")
-    assert (told["severity"], told["message"]) == ("note", "3 references have expired and answer no query.")
+    (finding,) = (entry for entry in doctor.json if entry["code"] == "expired")
+    assert (finding["severity"], finding["message"]) == ("note", "3 references have expired and answer no query.")
     dry = run("--gallery", gallery, "--json", "subjects", "purge", "--dry-run").json
-    assert ([one["subject"] for one in dry["expired"]], dry["receipts"]) == (["ada"] * 3, [])
+    assert ([reference["subject"] for reference in dry["expired"]], dry["receipts"]) == (["ada"] * 3, [])
     done = run("--gallery", gallery, "--json", "subjects", "purge")
     assert done.status == 0
     (receipt,) = done.json["receipts"]
     assert (receipt["result"], len(receipt["references"])) == ("erased", 3)
     assert run("--gallery", gallery, "subjects", "purge").out == "Nothing has expired.\n"
-    assert "ada" not in {one["subject"] for one in run("--gallery", gallery, "--json", "subjects", "list").json}
+    assert "ada" not in {entry["subject"] for entry in run("--gallery", gallery, "--json", "subjects", "list").json}
     rows = run("--gallery", gallery, "--json", "audit", "--last", "2").json
     assert [row["action"] for row in rows] == ["purge", "verify"]
     assert rows[0]["details"]["references"] == receipt["references"]
@@ -91,9 +94,9 @@ def test_the_audit_lists_acts_without_names(run: Run, gallery: Path, tmp_path: P
     assert [row["action"] for row in rows][-2:] == ["rename", "export"]
     assert set(rows[0]) == {"id", "time", "actor", "action", "subjects", "details"}
     assert "enj" not in json.dumps(rows)
-    told = run("--gallery", gallery, "audit", "--last", "1")
-    assert told.out.splitlines()[0].split() == ["row", "time", "(UTC)", "who", "action", "subjects", "details"]
-    assert "export" in told.out
+    printed = run("--gallery", gallery, "audit", "--last", "1")
+    assert printed.out.splitlines()[0].split() == ["row", "time", "(UTC)", "who", "action", "subjects", "details"]
+    assert "export" in printed.out
 
 
 def test_a_pending_erasure_ends_with_6_and_says_what_holds_it(

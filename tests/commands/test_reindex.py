@@ -20,7 +20,7 @@ def probes(people: Path) -> list[Path]:
 def candidates(run: Run, gallery: Path, people: Path) -> list[list[tuple[str, int]]]:
     result = run("--gallery", gallery, "--json", "query", *probes(people))
     faces = [json.loads(line)["faces"][0] for line in result.out.splitlines()]
-    return [[(one["subject"], one["reference"]) for one in face["candidates"]] for face in faces]
+    return [[(candidate["subject"], candidate["reference"]) for candidate in face["candidates"]] for face in faces]
 
 
 @pytest.mark.parametrize("index", ["hnsw", "IVF4,Flat", "SQ8", "IVF2,SQ8", "PQ16x4fs"])
@@ -33,9 +33,7 @@ def test_every_index_type_gives_the_same_candidates(run: Run, gallery: Path, peo
     assert candidates(run, gallery, people) == before
 
 
-def test_another_model_answers_after_the_flip_and_rollback_brings_the_old_one_back(
-    run: Run, gallery: Path, people: Path, rotated_model: Path
-) -> None:
+def test_another_model_answers_until_a_rollback(run: Run, gallery: Path, people: Path, rotated_model: Path) -> None:
     before = candidates(run, gallery, people)
     old = run("--gallery", gallery, "--json", "query", probes(people)[0]).json["model"]
     moved = run("--gallery", gallery, "--json", "reindex", "--model", rotated_model).json
@@ -90,7 +88,7 @@ def test_a_wrong_index_is_refused(run: Run, gallery: Path, index: str) -> None:
     assert result.json["error"]["code"] == "usage"
 
 
-def test_what_is_enrolled_or_erased_during_the_job_is_caught_up_with(
+def test_a_reindex_catches_up_with_enrolments_and_erasures(
     run: Run, gallery: Path, people: Path, rotated_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     late, check = probes(people)[0], reindex._check
@@ -114,11 +112,11 @@ def test_what_is_enrolled_or_erased_during_the_job_is_caught_up_with(
     assert (best["subject"], best["distance"]) == ("late", pytest.approx(0, abs=1e-3))
     photo = next((people / "enrolled" / gone).iterdir())
     found = run("--gallery", gallery, "--json", "query", photo, "--top", 20).json["faces"][0]["candidates"]
-    assert gone not in {one["subject"] for one in found}
+    assert gone not in {candidate["subject"] for candidate in found}
     assert run("--gallery", gallery, "doctor").status == 0
 
 
-def test_an_enrolment_that_a_flip_overtakes_is_embedded_again(gallery: Path, people: Path, rotated_model: Path) -> None:
+def test_an_enrolment_overtaken_by_a_flip_is_embedded_again(gallery: Path, people: Path, rotated_model: Path) -> None:
     sample = FaceReader().samples(probes(people)[0].read_bytes(), "late.jpg")[0]
     with Gallery.open(gallery) as enrolling, Gallery.open(gallery) as moving:
         stale = enrolling.embed([sample], enrolling.active().fingerprint)
@@ -130,7 +128,7 @@ def test_an_enrolment_that_a_flip_overtakes_is_embedded_again(gallery: Path, peo
         assert abs(vectors[0] - stale.vectors[0]).max() > 0.01
 
 
-def test_auto_chooses_within_the_memory_allowed(run: Run, gallery: Path, people: Path) -> None:
+def test_auto_keeps_within_the_memory_limit(run: Run, gallery: Path, people: Path) -> None:
     before = candidates(run, gallery, people)
     chosen = run("--gallery", gallery, "--json", "reindex", "--index", "auto", "--max-index-memory", 1)
     assert (chosen.status, chosen.json["index"]) == (0, "Flat")
@@ -146,15 +144,15 @@ def test_a_memory_limit_belongs_to_auto(run: Run, gallery: Path) -> None:
         assert "--max-index-memory goes with --index auto" in refused.err
 
 
-def test_doctor_tells_what_an_approximate_index_keeps(run: Run, gallery: Path) -> None:
+def test_the_doctor_notes_the_recall_of_an_approximate_index(run: Run, gallery: Path) -> None:
     assert "exact nearest" not in run("--gallery", gallery, "doctor").out
     run("--gallery", gallery, "reindex", "--index", "PQ16x4fs")
-    told = run("--gallery", gallery, "doctor")
-    assert told.status == 0
-    assert "the index PQ16x4fs keeps 100.0 % of the exact nearest references among 100 candidates" in told.out
+    doctor = run("--gallery", gallery, "doctor")
+    assert doctor.status == 0
+    assert "the index PQ16x4fs keeps 100.0 % of the exact nearest references among 100 candidates" in doctor.out
 
 
-def test_someone_enrolled_while_the_index_is_built_is_in_it(
+def test_a_person_enrolled_while_the_index_is_built_is_found(
     run: Run, gallery: Path, people: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compact = reindex.SearchableGeneration.compact

@@ -1,4 +1,4 @@
-"""Keys on the command line: named in a file or the environment, refused with words, never asked of a damaged file."""
+"""Keys on the command line, from a file or the environment, and the messages that refuse them."""
 
 import os
 import subprocess
@@ -39,7 +39,7 @@ def key_file(folder: Path, name: str, key: str) -> Path:
     return path
 
 
-def test_a_gallery_is_encrypted_changed_and_left(run: Run, folder: Path, tmp_path: Path) -> None:
+def test_a_gallery_is_encrypted_given_another_key_and_decrypted(run: Run, folder: Path, tmp_path: Path) -> None:
     one, two = key_file(tmp_path, "one.key", KEY), key_file(tmp_path, "two.key", "correct horse battery staple")
     first = run("--gallery", folder, "--json", "rekey", "--new-key-file", one)
     assert first.json == {
@@ -61,24 +61,24 @@ def test_a_gallery_is_encrypted_changed_and_left(run: Run, folder: Path, tmp_pat
     assert "is not what the gallery's database" in wrong.err
     assert "TWINDEX_KEY_FILE" not in os.environ
     assert run("--gallery", folder, "rekey", "--key-file", two, "--remove-key").out == (
-        "The gallery is not encrypted any more.\n"
+        "The gallery is no longer encrypted.\n"
     )
     assert run("--gallery", folder, "subjects", "list").status == 0
 
 
-def test_what_no_key_reaches_is_told(run: Run, folder: Path, tmp_path: Path) -> None:
+def test_files_that_the_key_does_not_protect_are_named(run: Run, folder: Path, tmp_path: Path) -> None:
     (folder / "old.sqlite").write_bytes((folder / DATABASE).read_bytes())
     one = key_file(tmp_path, "one.key", KEY)
     done = run("--gallery", folder, "--json", "rekey", "--new-key-file", one)
     assert done.json["foreign_files"] == ["old.sqlite"]
-    assert "readable by whoever reads the folder: old.sqlite" in done.err
+    assert "still readable to anyone who can read the folder: old.sqlite" in done.err
     findings = run("--gallery", folder, "--key-file", one, "--json", "doctor").json
     (finding,) = (each for each in findings if each["code"] == "foreign_files")
     assert finding["severity"] == "warning"
-    assert "old.sqlite. It is not encrypted." in finding["message"]
+    assert "old.sqlite. They are not encrypted." in finding["message"]
 
 
-def test_what_has_another_name_is_not_overwritten(run: Run, folder: Path, tmp_path: Path) -> None:
+def test_a_file_with_another_name_is_not_overwritten(run: Run, folder: Path, tmp_path: Path) -> None:
     key, backup, elsewhere = key_file(tmp_path, "one.key", KEY), tmp_path / "backup", tmp_path / "elsewhere"
     elsewhere.write_text("precious", "ascii")
     (folder / "index").mkdir()
@@ -101,17 +101,17 @@ def test_what_has_another_name_is_not_overwritten(run: Run, folder: Path, tmp_pa
     assert list((folder / "index").iterdir()) == []
 
 
-def test_the_environment_and_the_option(
+def test_the_option_takes_precedence_over_the_environment(
     run: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TWINDEX_KEY", KEY)
     refused = run("--gallery", folder, "subjects", "list")
     assert refused.status == 2
     assert "is not encrypted, but there is a key from TWINDEX_KEY" in refused.err
-    # A gallery that is not encrypted yet takes the key that is given anyway.
+    # `rekey` encrypts a plain gallery with the key from the environment.
     assert run("--gallery", folder, "rekey").out == "The gallery is encrypted with the key from TWINDEX_KEY.\n"
     assert run("--gallery", folder, "subjects", "list").status == 0
-    # What is said with the call goes before what is said around it.
+    # The option takes precedence over the environment.
     other = key_file(tmp_path, "other.key", "another passphrase")
     assert run("--gallery", folder, "subjects", "list", "--key-file", other).status == 2
     assert os.environ["TWINDEX_KEY"] == KEY
@@ -130,7 +130,7 @@ def test_a_key_file_that_others_may_read_is_refused(run: Run, folder: Path, tmp_
     assert refused.err.count("\n") == 1
 
 
-def test_without_a_key_nothing_of_encryption_is_loaded(folder: Path) -> None:
+def test_without_a_key_no_encryption_library_is_loaded(folder: Path) -> None:
     code = (
         "import sys, atexit\n"
         "atexit.register(lambda: print({'sqlcipher3', 'cryptography'} & set(sys.modules), file=sys.__stderr__))\n"

@@ -11,14 +11,14 @@ def first_subject(run: Run, gallery: Path) -> tuple[str, int]:
     return listed[0]["subject"], listed[0]["references"]
 
 
-def test_show_tells_what_is_held(run: Run, enrolled: Path, people: Path) -> None:
+def test_show_lists_what_is_held(run: Run, enrolled: Path, people: Path) -> None:
     name, references = first_subject(run, enrolled)
     shown = run("--gallery", enrolled, "--json", "subjects", "show", name).json
     assert shown["subject"] == name
     assert len(shown["references"]) == references
     photos = {str(photo) for photo in (people / "enrolled" / name).iterdir()}
-    assert {one["photo"] for one in shown["references"]} == photos
-    assert all(one["crop"] and len(one["box"]) == 4 and one["quality"] > 0 for one in shown["references"])
+    assert {record["photo"] for record in shown["references"]} == photos
+    assert all(record["crop"] and len(record["box"]) == 4 and record["quality"] > 0 for record in shown["references"])
 
 
 def test_an_absent_subject_is_a_usage_error_with_near_names(run: Run, enrolled: Path) -> None:
@@ -41,7 +41,9 @@ def test_merge_moves_every_reference(run: Run, gallery: Path) -> None:
     source, target = listed[0], listed[1]
     result = run("--gallery", gallery, "--json", "subjects", "merge", source["subject"], target["subject"])
     assert result.json["references"] == source["references"]
-    after = {one["subject"]: one["references"] for one in run("--gallery", gallery, "--json", "subjects", "list").json}
+    after = {
+        entry["subject"]: entry["references"] for entry in run("--gallery", gallery, "--json", "subjects", "list").json
+    }
     assert source["subject"] not in after
     assert after[target["subject"]] == source["references"] + target["references"]
 
@@ -52,9 +54,9 @@ def test_erase_leaves_neither_answer_nor_bytes(run: Run, gallery: Path, people: 
     run("--gallery", gallery, "compact")
     name, references = first_subject(run, gallery)
     with Gallery.open(gallery) as opened:
-        held = [one.reference for one in opened.store.subjects.show(name).references]
+        held = [record.reference for record in opened.store.subjects.show(name).references]
         _, vectors = opened.store.references.vectors(opened.active().fingerprint, held)
-        crops = [opened.store.references.crop(one) for one in held]
+        crops = [opened.store.references.crop(reference) for reference in held]
     windows = [vector.tobytes()[:32] for vector in vectors] + [crop[len(crop) // 2 :][:32] for crop in crops]
     files = [file for file in gallery.rglob("*") if file.is_file()]
     assert all(any(window in file.read_bytes() for file in files) for window in windows)
@@ -65,13 +67,13 @@ def test_erase_leaves_neither_answer_nor_bytes(run: Run, gallery: Path, people: 
     assert receipt["files"] >= 1
     photo = next((people / "enrolled" / name).iterdir())
     faces = run("--gallery", gallery, "--json", "query", photo).json["faces"]
-    assert name not in {one["subject"] for one in faces[0]["candidates"]}
+    assert name not in {candidate["subject"] for candidate in faces[0]["candidates"]}
     left = [file for file in gallery.rglob("*") if file.is_file()]
     assert not [file for file in left for window in windows if window in file.read_bytes()]
     assert run("--gallery", gallery, "doctor").status == 0
 
 
-def test_what_is_held_is_not_handed_out_into_the_gallery(run: Run, gallery: Path, tmp_path: Path) -> None:
+def test_an_export_into_the_gallery_is_refused(run: Run, gallery: Path, tmp_path: Path) -> None:
     name, references = first_subject(run, gallery)
     refused = run("--gallery", gallery, "--json", "subjects", "export", name, gallery / "held.zip")
     assert (refused.status, refused.json["error"]["code"]) == (2, "usage")
@@ -98,7 +100,7 @@ def test_erase_asks_at_a_terminal(run: Run, gallery: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("stdin", [None, io.StringIO()])
-def test_erase_asks_nobody_where_nobody_can_answer(
+def test_erase_does_not_ask_without_a_terminal(
     run: Run, gallery: Path, monkeypatch: pytest.MonkeyPatch, stdin: io.StringIO | None
 ) -> None:
     name, _ = first_subject(run, gallery)
@@ -106,7 +108,7 @@ def test_erase_asks_nobody_where_nobody_can_answer(
     assert run("--gallery", gallery, "subjects", "erase", f" {name} ").out.startswith(f"{name}: erased")
 
 
-def test_what_is_told_are_the_stored_names(run: Run, gallery: Path) -> None:
+def test_names_are_printed_as_they_are_stored(run: Run, gallery: Path) -> None:
     name, references = first_subject(run, gallery)
     renamed = run("--gallery", gallery, "--json", "subjects", "rename", f"  {name}", "Zoe\u0308 \udcff ").json
     assert renamed == {"subject": "Zo\u00eb \\xff", "was": name}
@@ -114,7 +116,7 @@ def test_what_is_told_are_the_stored_names(run: Run, gallery: Path) -> None:
     assert (shown["subject"], len(shown["references"])) == (renamed["subject"], references)
 
 
-def test_annotating_shows_what_is_kept(run: Run, gallery: Path) -> None:
+def test_annotations_are_kept_and_removed(run: Run, gallery: Path) -> None:
     name, _ = first_subject(run, gallery)
     done = run("--gallery", gallery, "--json", "subjects", "annotate", name, "team=a=b", "desk=4").json
     assert done == {"subject": name, "metadata": {"team": "a=b", "desk": "4"}}
@@ -124,19 +126,19 @@ def test_annotating_shows_what_is_kept(run: Run, gallery: Path) -> None:
 
 
 @pytest.mark.parametrize("group", ["subjects", "jobs", "models", "evaluate"])
-def test_a_missing_command_is_json_where_asked_for(run: Run, group: str) -> None:
+def test_a_missing_command_is_reported_as_json(run: Run, group: str) -> None:
     result = run("--json", group)
     assert (result.status, result.json["error"]["code"]) == (2, "usage")
     assert result.err == f"twindex: {result.json['error']['message']}\n"
 
 
 @pytest.mark.parametrize("command", [("jobs", "show"), ("jobs", "resume"), ("audit", "--last")])
-def test_numbers_that_no_row_can_have_are_refused(run: Run, gallery: Path, command: tuple[str, str]) -> None:
+def test_impossible_row_numbers_are_refused(run: Run, gallery: Path, command: tuple[str, str]) -> None:
     result = run("--gallery", gallery, "--json", *command, 10**23)
     assert (result.status, result.json["error"]["code"]) == (2, "usage")
 
 
-def test_jobs_tell_what_became_of_each_photo(run: Run, gallery: Path, people: Path, tmp_path: Path) -> None:
+def test_jobs_list_the_outcome_of_each_photo(run: Run, gallery: Path, people: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken.jpg"
     broken.write_text("no photo")
     run("--gallery", gallery, "enroll", broken, "--subject", "eve")

@@ -1,4 +1,4 @@
-"""Lists of pairs: what they say, and what is wrong with them."""
+"""Lists of pairs: reading them, and refusing malformed ones."""
 
 from pathlib import Path
 
@@ -42,10 +42,10 @@ def test_one_number_is_one_fold(tmp_path: Path, images: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "no list of pairs"),
-        ("Ada\t1\t2\n", "no list of pairs"),
+        ("", "not a list of pairs"),
+        ("Ada\t1\t2\n", "not a list of pairs"),
         ("0\t3\n", "at least one fold"),
-        ("9" * 5000 + "\n", "no list of pairs"),
+        ("9" * 5000 + "\n", "not a list of pairs"),
         ("1\nAda\t1\t12\nAda\t1\tZoë\t" + "9" * 5000 + "\n", "line 3: expected a name"),
         ("1\nAda\t1\t12\n", "expected 2 pairs by its first line, got 1"),
         ("1\nAda\t1\t12\nAda\t1\n", "line 3: expected a non-mated pair"),
@@ -58,12 +58,12 @@ def test_one_number_is_one_fold(tmp_path: Path, images: Path) -> None:
         ("1\nBob\t1\t2\nAda\t1\tZoë\t3\n", "no photo Bob_0001"),
     ],
 )
-def test_what_is_wrong_is_told(tmp_path: Path, images: Path, text: str, message: str) -> None:
+def test_a_malformed_list_is_refused_with_its_line(tmp_path: Path, images: Path, text: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         read_pairs(listed(tmp_path, text), images)
 
 
-def test_a_file_that_is_no_text_is_told(tmp_path: Path, images: Path) -> None:
+def test_a_file_that_is_not_text_is_refused(tmp_path: Path, images: Path) -> None:
     file = tmp_path / "pairs.txt"
     file.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UsageError, match="Cannot read the pairs"):

@@ -319,7 +319,7 @@ GUARDS = (
         "an erasure is pending while a file holds bytes of it",
         "gallery/erasing.py",
         "_recorded",
-        'result="pending" if places else "erased",',
+        'result="pending" if search.places else "erased",',
         'result="erased",',
         "gallery/test_erasing.py::test_a_strange_file_keeps_it_pending_until_it_is_gone",
     ),

@@ -17,8 +17,9 @@ from tests.faults.launcher import Launcher, Outcome
 from tests.faults.operations import OPERATIONS, Plan, Surroundings
 from tests.faults.world import BrokenPromiseError, World, check, copied, opened, remnants, secrets_of
 from twindex.config import DATABASE
-from twindex.gallery.doctor.checkup import examine, mend
+from twindex.gallery.doctor.checkup import examine
 from twindex.gallery.doctor.folder_checks import check_folder, leftovers
+from twindex.gallery.doctor.mending import mend
 
 KILLED = -signal.SIGKILL
 _LARGE = 100  # references, from which on a new gallery is begun

@@ -33,7 +33,7 @@ import twindex.commands.query
 import twindex.commands.reindex
 import twindex.commands.rekey
 import twindex.commands.subjects
-import twindex.gallery.doctor.checkup
+import twindex.gallery.doctor.diagnosis
 import twindex.gallery.rekeying
 import twindex.jobs.enroll
 import twindex.jobs.reindex

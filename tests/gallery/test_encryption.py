@@ -1,4 +1,4 @@
-"""An encrypted gallery of every index type: whatever is done with it, no file of it shows a face or a name."""
+"""Encrypted galleries of every index type: none of their files ever shows a face or a name."""
 
 import logging
 from collections.abc import Iterator
@@ -13,7 +13,8 @@ from tests.storage.builders import DIM, crop_bytes, file_names, request, unit_ve
 from twindex.config import SNAPSHOTS
 from twindex.errors import EncryptionKeyError, UsageError
 from twindex.gallery import Gallery
-from twindex.gallery.doctor.checkup import examine, mend
+from twindex.gallery.doctor.checkup import examine
+from twindex.gallery.doctor.mending import mend
 from twindex.gallery.rekeying import Rekeyed, rekey
 from twindex.jobs.reindex import reindex
 
@@ -33,7 +34,7 @@ def gallery(folder: Path) -> Iterator[Gallery]:
 
 
 def fill(gallery: Gallery) -> None:
-    """Enrol people whose templates and crops are drawn."""
+    """Enrol people with random templates and crops."""
     requests = [request(number, f"{STEM} {number}") for number in range(COUNT)]
     gallery.store.references.enroll_many(requests, gallery.active().fingerprint)
 
@@ -46,7 +47,7 @@ def shown(folder: Path) -> list[str]:
     return sorted({*showing(folder, secrets), *named})
 
 
-def test_a_plain_gallery_shows_all_that(folder: Path) -> None:
+def test_a_plain_gallery_shows_faces_and_names(folder: Path) -> None:
     with Gallery.create(folder) as gallery:
         fill(gallery)
         snapshot = gallery.searchable().compact()
@@ -54,7 +55,7 @@ def test_a_plain_gallery_shows_all_that(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("spec", [*SPECS, *(pytest.param(spec, marks=pytest.mark.slow) for spec in COMBINED)])
-def test_no_file_shows_anything_whatever_is_done(gallery: Gallery, folder: Path, spec: str) -> None:
+def test_no_file_of_an_encrypted_gallery_shows_anything(gallery: Gallery, folder: Path, spec: str) -> None:
     fill(gallery)
     assert "gallery.sqlite-wal" in file_names(folder)
     assert shown(folder) == []
@@ -75,7 +76,7 @@ def test_no_file_shows_anything_whatever_is_done(gallery: Gallery, folder: Path,
 
 
 @pytest.mark.parametrize("change", ["cut", "flipped", "plain"])
-def test_a_sealed_snapshot_that_was_changed_is_refused_and_rebuilt(
+def test_a_changed_sealed_snapshot_is_refused_and_rebuilt(
     gallery: Gallery, folder: Path, change: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     fill(gallery)
@@ -119,7 +120,7 @@ def test_a_plain_gallery_is_encrypted(folder: Path) -> None:
     assert shown(folder) == []
 
 
-def test_a_new_key_or_none(gallery: Gallery, folder: Path) -> None:
+def test_the_key_is_changed_and_removed(gallery: Gallery, folder: Path) -> None:
     fill(gallery)
     gallery.searchable().compact()
     with pytest.raises(UsageError, match=r"has the gallery in .* open"):
@@ -139,7 +140,7 @@ def test_a_new_key_or_none(gallery: Gallery, folder: Path) -> None:
     assert shown(folder) == ["gallery.sqlite"]
 
 
-def test_what_a_rekeying_needs_is_told(folder: Path) -> None:
+def test_missing_wrong_and_superfluous_keys_are_refused(folder: Path) -> None:
     with pytest.raises(UsageError, match="There is no gallery in"):
         rekey(folder, KEY, None)
     Gallery.create(folder).close()
@@ -147,7 +148,7 @@ def test_what_a_rekeying_needs_is_told(folder: Path) -> None:
         rekey(folder, None, None, remove=True)
     with pytest.raises(EncryptionKeyError, match="No new key for the gallery"):
         rekey(folder, None, None)
-    with pytest.raises(EncryptionKeyError, match="the key is to be removed; choose one"):
+    with pytest.raises(EncryptionKeyError, match="but the key is to be removed; choose one"):
         rekey(folder, None, KEY, remove=True)
     rekey(folder, OTHER_KEY, KEY)
     with pytest.raises(EncryptionKeyError, match="No new key for the gallery"):

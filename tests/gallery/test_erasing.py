@@ -1,4 +1,4 @@
-"""Erasure as promised: nothing of the erased in any file, for every index type, and a receipt that says so."""
+"""Erasure leaves no bytes in any file, for every index type, and its receipt says so."""
 
 import sqlite3
 from contextlib import closing
@@ -15,7 +15,8 @@ from twindex.config import DATABASE
 from twindex.embedder.faces.alignment import encode_crop
 from twindex.gallery import Gallery
 from twindex.gallery.captures import Capture
-from twindex.gallery.doctor.checkup import examine, mend
+from twindex.gallery.doctor.checkup import examine
+from twindex.gallery.doctor.mending import mend
 from twindex.gallery.erasing import verify
 from twindex.gallery.search.candidates import best_subjects
 from twindex.gallery.search.searchable import open_snapshot
@@ -28,7 +29,7 @@ LATER = datetime.now(UTC) + timedelta(days=1)
 
 
 def filled(gallery: Gallery, people: int) -> tuple[int, bytes, bytes]:
-    """Enrol some people; returns the first one's reference, template and crop."""
+    """Enrol some people; returns the first person's reference, template and crop."""
     captures = [
         Capture(sample(number, crop=encode_crop(drawn_crop(number))), f"subject {number}") for number in range(people)
     ]
@@ -40,7 +41,7 @@ def filled(gallery: Gallery, people: int) -> tuple[int, bytes, bytes]:
 
 
 def picture(crop: bytes) -> bytes:
-    """A crop without the tables at its start, which all crops share."""
+    """A crop without its leading JPEG tables, which all crops share."""
     return crop[crop.index(b"\xff\xda") + 14 :]
 
 
@@ -92,19 +93,21 @@ def test_nothing_of_the_erased_is_in_any_file(
         assert remnants(folder, unit_vector(1).tobytes())
 
 
-def test_the_receipt_is_in_the_audit_and_shows_nobody(gallery: Gallery, folder: Path) -> None:
+def test_the_receipt_is_in_the_audit_and_identifies_nobody(gallery: Gallery, folder: Path) -> None:
     _, vector, _ = filled(gallery, 2)
     receipt = gallery.erase("subject 0")
     erase, verify = gallery.store.audit.rows()[-2:]
     assert (erase.action, verify.action) == ("erase", "verify")
     assert verify.details["erasure"] == receipt.erasure == erase.id
-    told = {name: receipt.to_json()[name] for name in ("result", "verified_by", "files", "bytes", "time", "found_in")}
-    assert told.items() <= verify.details.items()
+    recorded = {
+        name: receipt.to_json()[name] for name in ("result", "verified_by", "files", "bytes", "time", "found_in")
+    }
+    assert recorded.items() <= verify.details.items()
     assert b"subject 0" not in (folder / DATABASE).read_bytes()
     assert remnants(folder, vector) == []
 
 
-def test_what_the_database_keeps_in_spite_of_all_is_written_anew(
+def test_a_database_that_still_holds_bytes_is_rewritten(
     gallery: Gallery, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gallery.close()
@@ -115,7 +118,7 @@ def test_what_the_database_keeps_in_spite_of_all_is_written_anew(
         assert remnants(folder, vector) == remnants(folder, picture(crop)) == []
 
 
-def test_without_secure_delete_and_rewriting_it_is_pending(
+def test_an_erasure_without_secure_delete_and_rewriting_is_pending(
     gallery: Gallery, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gallery.close()
@@ -155,7 +158,7 @@ def test_one_cut_short_before_its_search_is_finished_by_writing_the_database_ane
         assert examine(opened) == []
 
 
-def test_a_checkpoint_left_out_is_noticed(gallery: Gallery, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_skipped_checkpoint_makes_it_pending(gallery: Gallery, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("twindex.storage.sqlite.database.journal_mode", lambda version: "wal")
     gallery.close()
     with Gallery.open(folder) as opened:
@@ -238,7 +241,7 @@ def test_one_cut_short_stays_pending_while_a_file_is_there_that_nobody_has_searc
     gallery.store.subjects.erase("subject 0")
     assert mend(gallery, examine(gallery)) == []
     (finding,) = examine(gallery)
-    assert "is pending: other. Remove what is not the gallery's" in finding.text
+    assert "is pending: other. Remove the files that are not the gallery's" in finding.text
     assert str(copy.relative_to(folder)) in finding.text
     copy.unlink()
     assert len(mend(gallery, examine(gallery))) == 1
@@ -268,7 +271,10 @@ def test_an_expired_reference_answers_no_query(gallery: Gallery, folder: Path) -
     probe = np.frombuffer(template(gallery, 1), np.float32)
 
     def found() -> list[str]:
-        return [one.subject for one in best_subjects(gallery.store, gallery.searchable(), probe, Head(-8.0, 8.0), 5)]
+        return [
+            candidate.subject
+            for candidate in best_subjects(gallery.store, gallery.searchable(), probe, Head(-8.0, 8.0), 5)
+        ]
 
     assert found() == ["ada", "bob"]
     with closing(sqlite3.connect(folder / DATABASE)) as connection:

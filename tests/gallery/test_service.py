@@ -8,7 +8,8 @@ from tests.gallery.builders import enrol, template
 from tests.storage.builders import file_names, remnants
 from twindex.embedder.model.registry import find_model
 from twindex.gallery import Gallery
-from twindex.gallery.doctor.checkup import examine, mend
+from twindex.gallery.doctor.checkup import examine
+from twindex.gallery.doctor.mending import mend
 from twindex.storage.rows.generations import Generations
 
 

@@ -4,8 +4,7 @@ import json
 
 import click
 
-from twindex.commands.options import ROW_NUMBER, common_options, settings_of
-from twindex.commands.subjects import open_store
+from twindex.commands.options import ROW_NUMBER, common_options, open_store, settings_of
 from twindex.commands.terminal import show, table
 
 EXAMPLES = """\b
@@ -22,21 +21,21 @@ Examples:
 def audit(context: click.Context, last: int | None) -> None:
     """List what was done to the gallery: by whom, when, and to which subjects.
 
-    Subjects are numbers, which `twindex subjects show` tells too; rows hold no name, template or crop, and can only be
-    added.
+    Subjects appear as numbers, which `twindex subjects show` prints too. Rows hold no name, template or crop, and can
+    only be added.
     """
     with open_store(context, read_only=True) as store:
-        found = store.audit.rows(last)
+        acts = store.audit.rows(last)
     rows = [
         (
-            one.id,
-            f"{one.time:%Y-%m-%d %H:%M:%S}",
-            one.actor,
-            one.action,
-            ", ".join(map(str, one.subjects)),
-            json.dumps(one.details),
+            act.id,
+            f"{act.time:%Y-%m-%d %H:%M:%S}",
+            act.actor,
+            act.action,
+            ", ".join(map(str, act.subjects)),
+            json.dumps(act.details),
         )
-        for one in found
+        for act in acts
     ]
     headings = ("row", "time (UTC)", "who", "action", "subjects", "details")
-    show(settings_of(context), [one.to_json() for one in found], table(headings, rows))
+    show(settings_of(context), [act.to_json() for act in acts], table(headings, rows))

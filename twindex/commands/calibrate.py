@@ -2,17 +2,21 @@
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from twindex.commands.options import common_options, pre_cropped_option, settings_of
-from twindex.commands.terminal import above_bar, counting, probability_text, progress, say, show
+from twindex.commands.terminal import above_bar, probability_text, progress_listener, say, show
 from twindex.config import TARGET_FPIR, Settings
 from twindex.errors import UsageError
 
-SMALLEST_FPIR = 1e-9  # nobody has strangers for less
-_TOLD = 5  # strangers above the default that are named
+if TYPE_CHECKING:
+    from twindex.gallery.threshold.outcome import Calibration
+    from twindex.storage import StoredThreshold
+
+SMALLEST_FPIR = 1e-9  # a smaller rate would take more strangers than there are people
+_NAMED = 5  # strangers above the default that are named
 
 EXAMPLES = """\b
 Examples:
@@ -36,9 +40,9 @@ Examples:
 @click.option(
     "--auto",
     is_flag=True,
-    help="Do nothing while the threshold fits; options that are not given are those of the last calibration.",
+    help="Do nothing while the threshold fits; options not given are taken from the last calibration.",
 )
-@click.option("--reset", is_flag=True, help="Forget the gallery's threshold: the model's default holds again.")
+@click.option("--reset", is_flag=True, help="Forget the gallery's threshold and return to the model's default.")
 @pre_cropped_option
 @common_options
 @click.pass_context
@@ -50,64 +54,80 @@ def calibrate(
     reset: bool,
     pre_cropped: bool,
 ) -> None:
-    """Set the probability from which on a candidate is a match, for a target rate of strangers called somebody (FPIR).
+    """Set the probability at which a candidate becomes a match, for a target rate of strangers called somebody (FPIR).
 
     The bound holds for strangers like those measured: the same cameras, the same kind of people.
     """
-    from twindex.evaluation.metrics.conformal import strangers_needed
-    from twindex.gallery.service import Gallery
-    from twindex.gallery.threshold.age import threshold_age
-    from twindex.gallery.threshold.operating_point import SOURCE
-    from twindex.gallery.threshold.operating_point import calibrate as set_threshold
-
     settings = settings_of(context)
     if target_fpir is not None and math.isnan(target_fpir):
         raise UsageError("Expected a --target-fpir between 0 and 1, got nan.")
     if pre_cropped and non_mated is None:
         raise UsageError("--pre-cropped goes with --non-mated: it says how the photos there are to be read.")
-    if reset:
-        if auto or non_mated is not None or target_fpir is not None:
-            raise UsageError("--reset goes alone: it measures nothing.")
+    if not reset:
+        _calibrate(settings, target_fpir, non_mated, auto=auto, pre_cropped=pre_cropped)
+    elif auto or non_mated is not None or target_fpir is not None:
+        raise UsageError("--reset goes alone: it measures nothing.")
+    else:
         _reset(settings)
-        return
-    with Gallery.open(settings.gallery) as gallery:
-        stored = gallery.store.gallery().threshold if auto else None
-        last: dict[str, Any] = {} if stored is None else stored.report[SOURCE]
-        target = target_fpir or (TARGET_FPIR if stored is None else stored.target_fpir)
-        source = last if non_mated is None else {"folder": str(non_mated.resolve()), "pre_cropped": pre_cropped}
-        if (
-            stored is not None
-            and (target, source) == (stored.target_fpir, last)
-            and threshold_age(gallery).age == "fits"
-        ):
-            kept = {name: value for name, value in stored.report.items() if name != SOURCE}
-            show(
-                settings,
-                {**kept, "changed": False},
-                [f"The threshold {probability_text(stored.probability)} still fits."],
+
+
+def _calibrate(
+    settings: Settings, target_fpir: float | None, non_mated: Path | None, *, auto: bool, pre_cropped: bool
+) -> None:
+    from twindex.gallery.service import Gallery
+    from twindex.gallery.threshold.calibration import calibrate_gallery, recalibrate_gallery
+    from twindex.gallery.threshold.outcome import StrangerPhotos
+
+    source = None if non_mated is None else StrangerPhotos(non_mated.resolve(), pre_cropped)
+    with Gallery.open(settings.gallery) as gallery, progress_listener("photo", "strangers") as listener:
+        stored = gallery.store.gallery().threshold
+        calibration = (
+            recalibrate_gallery(gallery, target_fpir, source, listener=listener, unusable=_report_unusable)
+            if auto
+            else calibrate_gallery(
+                gallery, target_fpir or TARGET_FPIR, source, listener=listener, unusable=_report_unusable
             )
-            return
-        fingerprint = gallery.active().fingerprint
-        strangers = _templates(gallery.embedder(fingerprint), **source) if source else None
-        found = set_threshold(gallery, fingerprint, target, strangers, source=source)
-    point, estimate = found.point, "about" if strangers is None else "at most"
-    low, high = point.fpir_interval
-    told = "" if found.fnir is None else f"; {100 * found.fnir:.2f} % of enrolled photos, left out, are not found"
-    lines = [
-        f"threshold  {probability_text(point.threshold)}, {found.gallery_size} references of {found.subjects} people",
-        f"FPIR       {estimate} {100 * point.fpir_bound:.2f} % (95 %: {100 * low:.2f} to {100 * high:.2f} %)",
-        f"method     {found.method}, {point.strangers} strangers{told}",
-    ]
-    show(settings, {**found.to_json(), "changed": True}, lines)
-    if not point.enough:
-        needed = strangers_needed(target, mutual=strangers is None)
-        where = "is the model's default" if point.threshold == found.default else "lies just above all of them"
-        say(
-            f"Too few strangers for {100 * target:g} %: {point.strangers} measured, at least {needed} needed. The "
-            f"threshold {where}; the bound is {100 * point.fpir_bound:.1f} %."
         )
-    if point.threshold > found.default and found.above_default:
-        say(_raised(found))
+    if calibration is not None:
+        _show(settings, calibration)
+    elif stored is not None:
+        _show_unchanged(settings, stored)
+
+
+def _report_unusable(photo: Path, code: str) -> None:
+    above_bar(f"left out {photo}: {code}", talk=True)
+
+
+def _show(settings: Settings, calibration: "Calibration") -> None:
+    """Print a calibration, and what to do if it rests on few strangers or on some that look enrolled."""
+    point = calibration.point
+    estimate = "at most" if calibration.method == "non-mated" else "about"
+    low, high = point.fpir_interval
+    misses = "" if calibration.fnir is None else f"; {_percent(calibration.fnir)} of enrolled photos are missed"
+    people = f"{calibration.gallery_size} references of {calibration.subjects} people"
+    lines = [
+        f"threshold  {probability_text(point.threshold)}, {people}",
+        f"FPIR       {estimate} {_percent(point.fpir_bound)} (95 %: {100 * low:.2f} to {_percent(high)})",
+        f"method     {calibration.method}, {point.strangers} strangers{misses}",
+    ]
+    show(settings, {**calibration.to_json(), "changed": True}, lines)
+    if not point.enough:
+        where = "is the model's default" if point.threshold == calibration.default else "lies just above all of them"
+        say(
+            f"Too few strangers for {100 * calibration.target_fpir:g} %: {point.strangers} measured, at least "
+            f"{calibration.fewest_strangers} needed. The threshold {where}; "
+            f"the bound is {100 * point.fpir_bound:.1f} %."
+        )
+    if point.threshold > calibration.default and calibration.above_default:
+        say(_raised(calibration))
+
+
+def _show_unchanged(settings: Settings, stored: "StoredThreshold") -> None:
+    from twindex.gallery.threshold.operating_point import SOURCE
+
+    report = {name: value for name, value in stored.report.items() if name != SOURCE}
+    lines = [f"The threshold {probability_text(stored.probability)} still fits."]
+    show(settings, {**report, "changed": False}, lines)
 
 
 def _reset(settings: Settings) -> None:
@@ -125,45 +145,28 @@ def _reset(settings: Settings) -> None:
         "gallery_size": size,
         "method": "default",
     }
-    told = f"threshold  {probability_text(threshold)}, the model's default for {size} references of {people} people"
-    show(settings, value, [told])
+    line = f"threshold  {probability_text(threshold)}, the model's default for {size} references of {people} people"
+    show(settings, value, [line])
 
 
-def _raised(found: Any) -> str:
+def _raised(calibration: "Calibration") -> str:
     """Who made the threshold higher than the model's default, and what to do if they should not have."""
-    above, default = found.above_default, probability_text(found.default)
-    nearest = [f"{one.stranger!r} like {one.subject!r} ({probability_text(one.probability)})" for one in above[:_TOLD]]
-    more = f" and {len(above) - _TOLD} more" if len(above) > _TOLD else ""
+    above = calibration.above_default
+    nearest = [
+        f"{near.stranger!r} like {near.subject!r} ({probability_text(near.probability)})" for near in above[:_NAMED]
+    ]
+    more = f" and {len(above) - _NAMED} more" if len(above) > _NAMED else ""
     remedy = (
         "If one of them is enrolled, take their photos out of the strangers"
-        if found.method == "non-mated"
+        if calibration.method == "non-mated"
         else "If two of these are one person, merge them with `twindex subjects merge`"
     )
     return (
-        f"The threshold is above the model's default for {found.subjects} people, {default}, because so are "
-        f"{len(above)} of {found.point.strangers} strangers: {', '.join(nearest)}{more}. {remedy} and calibrate again."
+        f"The threshold is above the model's default for {calibration.subjects} people, "
+        f"{probability_text(calibration.default)}, because so are {len(above)} of {calibration.point.strangers} "
+        f"strangers: {', '.join(nearest)}{more}. {remedy} and calibrate again."
     )
 
 
-def _templates(embedder: Any, folder: str, pre_cropped: bool) -> dict[str, Any]:
-    """Templates of each stranger; photos without a usable face are told and left out."""
-    import numpy as np
-
-    from twindex.embedder.faces.reader import FaceReader
-    from twindex.evaluation.capture import capture
-    from twindex.evaluation.open_set import subject_photos
-    from twindex.running.pipeline import READERS
-
-    if not Path(folder).is_dir():
-        raise UsageError(f"The strangers' folder {folder} of the last time is gone; name another with --non-mated.")
-    photos = subject_photos(Path(folder))
-    with progress(len(photos), "photo", "strangers") as bar:
-        paths = [path for _, path in photos]
-        captured = capture(paths, FaceReader.of_many(READERS), embedder, counting(bar), pre_cropped=pre_cropped)
-        for path, code in captured.failures:
-            above_bar(f"left out {path}: {code}", talk=True)
-    by_name: dict[str, list[Any]] = {}
-    for (name, _), template, usable in zip(photos, captured.templates, captured.usable, strict=True):
-        if usable:
-            by_name.setdefault(name, []).append(template)
-    return {name: np.stack(templates) for name, templates in by_name.items()}
+def _percent(share: float) -> str:
+    return f"{100 * share:.2f} %"

@@ -1,4 +1,4 @@
-"""`twindex subjects erase` and `twindex subjects purge`: nothing is left behind, and a receipt says so."""
+"""`twindex subjects erase` and `twindex subjects purge`: erase without a trace, and print a receipt."""
 
 import sys
 from datetime import UTC, datetime
@@ -24,14 +24,16 @@ _WHERE = {
 
 @click.command("erase")
 @click.argument("name")
-@click.option("--yes", is_flag=True, help="Do not ask; nothing is asked with --json, nor where no terminal can answer.")
+@click.option(
+    "--yes", is_flag=True, help="Do not ask. With --json, or without a terminal to answer at, nothing is asked either."
+)
 @common_options
 @click.pass_context
 def erase_subject(context: click.Context, name: str, yes: bool) -> int:
     """Erase NAME: templates, crops, and every index file that may hold them.
 
-    Afterwards every file of the gallery is searched for the erased bytes, and a receipt says what was done; the audit
-    keeps it. It ends with "erased", or with "pending" (exit 6): then something still holds the bytes, and
+    Afterwards every file of the gallery is searched for the erased bytes. A receipt says what was done, and the audit
+    keeps it. Its result is "erased", or "pending" (exit 6) if something still holds the bytes: then
     `twindex doctor --repair` finishes the erasure.
     """
     from twindex.gallery.service import Gallery
@@ -50,18 +52,18 @@ def erase_subject(context: click.Context, name: str, yes: bool) -> int:
         "samples": receipt.samples,
         "receipt": receipt.to_json(),
     }
-    show(settings, value, [f"{held.subject}: {_told(receipt)}"])
+    show(settings, value, [f"{held.subject}: {_summary(receipt)}"])
     return _status([receipt])
 
 
 @click.command("purge")
-@click.option("--dry-run", is_flag=True, help="Only tell whose references have expired.")
+@click.option("--dry-run", is_flag=True, help="Only list the references that have expired.")
 @common_options
 @click.pass_context
 def purge_expired(context: click.Context, dry_run: bool) -> int:
-    """Erase every reference that has expired, and the subjects that are left with none.
+    """Erase every expired reference, and the subjects left without any.
 
-    Nothing is asked, so that it can run every day. The receipt is that of `subjects erase`.
+    It never asks, so that it can run every day. Its receipts are those of `subjects erase`.
     """
     from twindex.gallery.service import Gallery
 
@@ -71,18 +73,19 @@ def purge_expired(context: click.Context, dry_run: bool) -> int:
         receipts = [] if dry_run or not expired else gallery.purge(now)
     value = {
         "expired": [
-            {"reference": one.reference, "subject": one.subject, "expires": one.expires.isoformat()} for one in expired
+            {"reference": entry.reference, "subject": entry.subject, "expires": entry.expires.isoformat()}
+            for entry in expired
         ],
         "receipts": [receipt.to_json() for receipt in receipts],
     }
-    rows = [(one.reference, one.subject, f"{one.expires:%Y-%m-%d %H:%M}") for one in expired]
+    rows = [(entry.reference, entry.subject, f"{entry.expires:%Y-%m-%d %H:%M}") for entry in expired]
     lines = table(("reference", "subject", "expired"), rows) if rows else ["Nothing has expired."]
-    show(settings, value, [*lines, *map(_told, receipts)])
+    show(settings, value, [*lines, *map(_summary, receipts)])
     return _status(receipts)
 
 
 def _agreed(question: str) -> bool:
-    """Whether yes is answered; the end of the input (Ctrl-D) is a no."""
+    """Ask; the end of the input (Ctrl-D) counts as no."""
     try:
         return click.confirm(question, err=True)
     except click.Abort as end:
@@ -91,7 +94,7 @@ def _agreed(question: str) -> bool:
         raise
 
 
-def _told(receipt: "Receipt") -> str:
+def _summary(receipt: "Receipt") -> str:
     return (
         f"{receipt.result}, {len(receipt.references)} references, {receipt.samples} samples; searched "
         f"{receipt.files} files, {receipt.bytes} bytes (receipt: audit {receipt.erasure})"
@@ -99,7 +102,7 @@ def _told(receipt: "Receipt") -> str:
 
 
 def _status(receipts: list["Receipt"]) -> int:
-    """The exit status; what keeps an erasure pending is told."""
+    """Print what keeps erasures pending, and return the exit status."""
     pending = [receipt for receipt in receipts if receipt.result == "pending"]
     for receipt in pending:
         for place in receipt.found_in:
@@ -107,5 +110,5 @@ def _status(receipts: list["Receipt"]) -> int:
         for file in receipt.files_left:
             say(f"pending: {file}")
     if pending:
-        say("When that is settled, `twindex doctor --repair` finishes the erasure.")
+        say("Once that is settled, `twindex doctor --repair` finishes the erasure.")
     return IntegrityError.exit_code if pending else 0

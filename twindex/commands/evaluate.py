@@ -1,6 +1,7 @@
-"""`twindex evaluate`: how good are the answers of a model?"""
+"""`twindex evaluate`: how good are a model's answers?"""
 
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import click
 
 from twindex.commands.options import common_options, model_option, pre_cropped_option, settings_of
 from twindex.commands.terminal import counting, progress, say, show
-from twindex.evaluation.metrics.fusion import RULES
+from twindex.evaluation.metrics.fusion import RULES, Rule
 from twindex.extras import extra
 
 WORST = 12
@@ -29,7 +30,7 @@ _REPORT = click.option(
 def evaluate() -> None:
     """Measure a model: verification of pairs, or open-set search.
 
-    A photo without a usable face counts as a miss, never as left out.
+    A photo without a usable face counts as a miss; it is never left out.
     """
 
 
@@ -52,6 +53,7 @@ def pairs(
 ) -> None:
     """Verify labelled pairs of photos: accuracy over folds, FNMR at FMR 1 % and 0.1 %, calibration error."""
     from twindex.embedder.faces.reader import FaceReader
+    from twindex.evaluation.capture import capture_one
     from twindex.evaluation.pairs import measure_pairs, photos_of
     from twindex.evaluation.pairs_file import read_pairs
     from twindex.evaluation.report.page import new_folder
@@ -68,7 +70,8 @@ def pairs(
         result = measure_pairs(listed, reader, embedder, counting(bar), pre_cropped=pre_cropped)
     value = result.to_json()
     if report is not None:
-        say(f"report: {report_pairs(result, value, report, pairs_file.name, reader, WORST, pre_cropped=pre_cropped)}")
+        read_face = partial(capture_one, reader=reader, pre_cropped=pre_cropped)
+        say(f"report: {report_pairs(result, report, pairs_file.name, read_face, worst=WORST)}")
     show(settings, value, _pairs_lines(value))
 
 
@@ -83,10 +86,10 @@ def pairs(
     type=click.Choice(RULES),
     default="centroid",
     show_default=True,
-    help="How several references of a person combine; queries use the default.",
+    help="How several references of a person are combined; queries use the default.",
 )
 @click.option(
-    "--seed", type=click.IntRange(0), default=1, show_default=True, help="For the people of smaller galleries."
+    "--seed", type=click.IntRange(0), default=1, show_default=True, help="Chooses the people of smaller galleries."
 )
 @model_option
 @pre_cropped_option
@@ -99,7 +102,7 @@ def search(
     enrolled: Path,
     probes: Path,
     strangers: Path,
-    fusion: Any,
+    fusion: Rule,
     seed: int,
     model: str | None,
     pre_cropped: bool,
@@ -107,7 +110,9 @@ def search(
 ) -> None:
     """Search an in-memory gallery for known people and for strangers: rank-1, CMC, FNIR at FPIR 1 % and 0.3 %."""
     from twindex.embedder.faces.reader import FaceReader
-    from twindex.evaluation.open_set import OpenSet, measure_search, subject_photos
+    from twindex.evaluation.capture import capture_one
+    from twindex.evaluation.open_set import measure_search
+    from twindex.evaluation.open_set_photos import OpenSet, capture_open_set, subject_photos
     from twindex.evaluation.report.page import new_folder
     from twindex.gallery.chosen_model import chosen_embedder
     from twindex.running.pipeline import READERS
@@ -120,12 +125,12 @@ def search(
         new_folder(report)
     reader, embedder = FaceReader.of_many(READERS), chosen_embedder(settings.gallery, model)
     with progress(photos.photos, "photo", "evaluate") as bar:
-        result = measure_search(
-            photos, reader, embedder, counting(bar), rule=fusion, pre_cropped=pre_cropped, seed=seed
-        )
+        captured = capture_open_set(photos, reader, embedder, counting(bar), pre_cropped=pre_cropped)
+    result = measure_search(captured, embedder.card, rule=fusion, seed=seed)
     value = result.to_json()
     if report is not None:
-        say(f"report: {report_search(result, value, report, reader, WORST, pre_cropped=pre_cropped)}")
+        read_face = partial(capture_one, reader=reader, pre_cropped=pre_cropped)
+        say(f"report: {report_search(result, report, read_face, worst=WORST)}")
     show(settings, value, _search_lines(value))
     for rate in value["fnir_at_fpir"]:
         if value["strangers"] < (needed := math.ceil(1 / float(rate))):
@@ -158,9 +163,9 @@ def _search_lines(value: dict[str, Any]) -> list[str]:
         f"gallery  {people}; {value['failures_to_enrol']} photos without a usable face",
         f"probes   {value['probes']} of enrolled people, {value['strangers']} of strangers",
     ]
-    for size, one in value["by_size"].items():
-        rates = [f"FNIR {_percent(fnir)} at FPIR {_share(fpir)}" for fpir, fnir in one["fnir_at_fpir"].items()]
-        lines.append(f"{size:>6} people: rank-1 {_percent(one['rank1'])}, {', '.join(rates)}")
+    for size, part in value["by_size"].items():
+        rates = [f"FNIR {_percent(fnir)} at FPIR {_share(fpir)}" for fpir, fnir in part["fnir_at_fpir"].items()]
+        lines.append(f"{size:>6} people: rank-1 {_percent(part['rank1'])}, {', '.join(rates)}")
     return lines
 
 

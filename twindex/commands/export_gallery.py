@@ -16,13 +16,13 @@ Examples:
 
 @click.command("export", epilog=EXAMPLES)
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--with-model", is_flag=True, help="Put the model into it too; otherwise only its fingerprint.")
+@click.option("--with-model", is_flag=True, help="Include the model; otherwise only its fingerprint is stored.")
 @common_options
 @click.pass_context
 def export_gallery(context: click.Context, file: Path, with_model: bool) -> None:
-    """Write the whole gallery to FILE, while others go on enrolling and searching.
+    """Write the whole gallery to FILE, while others keep enrolling and searching.
 
-    FILE holds faces and templates of everybody enrolled: keep it as carefully as their photos. An erasure does not
+    FILE holds faces and templates of everybody enrolled: guard it as carefully as their photos. An erasure does not
     reach it.
     """
     from twindex.archive.exporting import export_gallery as write
@@ -44,4 +44,4 @@ def export_gallery(context: click.Context, file: Path, with_model: bool) -> None
     people = f"{contents.subjects} subjects, {contents.references} references"
     show(settings, value, [f"{written.path}: {people}, {written.length} bytes"])
     if not written.audited:
-        say("The gallery can only be read, so its audit does not tell of this export.")
+        say("The gallery is read-only, so its audit does not list this export.")

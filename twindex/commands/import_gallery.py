@@ -1,4 +1,4 @@
-"""`twindex import`: a gallery from an exported file."""
+"""`twindex import`: a gallery made from an exported file."""
 
 from pathlib import Path
 
@@ -16,15 +16,15 @@ Examples:
 @click.command("import", epilog=EXAMPLES)
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
-    "--without-model", is_flag=True, help="Take no model from FILE; go on although the one that answers is not here."
+    "--without-model", is_flag=True, help="Take no model from FILE, even if the one it needs is not installed."
 )
 @common_options
 @click.pass_context
 def import_gallery(context: click.Context, file: Path, without_model: bool) -> None:
-    """Make a gallery from FILE, which `twindex export` wrote, in a folder that holds none yet.
+    """Make a gallery from FILE, which `twindex export` wrote, in a folder that does not hold one yet.
 
-    Everything is checked before the gallery appears: a damaged or strange FILE leaves nothing behind. Exits with 6 when
-    FILE is refused, with 5 when the gallery's model is not installed.
+    Everything is checked before the gallery appears: a damaged or foreign FILE leaves nothing behind. Exits with 6 if
+    FILE is refused, and with 5 if the gallery's model is not installed.
     """
     from twindex.archive.importing import import_gallery as make
 

@@ -1,14 +1,16 @@
 """`twindex jobs`: batch jobs and what became of each photo."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 import twindex
-from twindex.commands.options import ROW_NUMBER, common_options, settings_of
-from twindex.commands.subjects import open_store
+from twindex.commands.options import ROW_NUMBER, common_options, open_store, settings_of
 from twindex.commands.terminal import show, table
 from twindex.errors import UsageError
+
+if TYPE_CHECKING:
+    from twindex.storage import Job
 
 EXAMPLES = """\b
 Examples:
@@ -28,7 +30,7 @@ def jobs() -> None:
 @common_options
 @click.pass_context
 def list_jobs(context: click.Context) -> None:
-    """List the jobs, the newest last."""
+    """List the jobs, newest last."""
     with open_store(context, read_only=True) as store:
         found = [(job, store.jobs.counts(job.id)) for job in store.jobs.list()]
     value = [{**_job(job), "items": counts} for job, counts in found]
@@ -54,12 +56,12 @@ def show_job(context: click.Context, job: int, status: str | None) -> None:
     """Show a JOB's photos, each with its status and reason."""
     with open_store(context, read_only=True) as store:
         found = store.jobs.get(job)
-        items = [one for one in store.jobs.items(job) if status in (None, one.status)]
-    rows = [(one.status, one.subject, one.path, one.reason or "") for one in items]
+        items = [item for item in store.jobs.items(job) if status in (None, item.status)]
+    rows = [(item.status, item.subject, item.path, item.reason or "") for item in items]
     value = {
         **_job(found),
         "items": [
-            {key: getattr(one, key) for key in ("path", "subject", "status", "reason", "reference")} for one in items
+            {key: getattr(item, key) for key in ("path", "subject", "status", "reason", "reference")} for item in items
         ],
     }
     lines = [f"job {found.id}: {found.kind}, {found.state}", *table(("status", "subject", "photo", "reason"), rows)]
@@ -71,7 +73,7 @@ def show_job(context: click.Context, job: int, status: str | None) -> None:
 @common_options
 @click.pass_context
 def resume_job(context: click.Context, job: int) -> int:
-    """Go on with an interrupted JOB."""
+    """Resume an interrupted JOB."""
     settings = settings_of(context)
     with open_store(context, read_only=True) as store:
         found = store.jobs.get(job)
@@ -90,7 +92,7 @@ def resume_job(context: click.Context, job: int) -> int:
         return report_run(settings, lambda listen, start: gallery.resume(job, listen, start))
 
 
-def _job(job: Any) -> dict[str, Any]:
+def _job(job: "Job") -> dict[str, Any]:
     finished = None if job.finished is None else job.finished.isoformat()
     return {
         "job": job.id,

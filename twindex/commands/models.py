@@ -1,6 +1,4 @@
-"""`twindex models`: the bundles that this machine can use."""
-
-from typing import Any
+"""`twindex models`: the model bundles installed on this machine."""
 
 import click
 
@@ -55,9 +53,8 @@ def show_model(context: click.Context, model: str) -> None:
     from twindex.embedder.model.registry import find_model
 
     card = find_model(model).card
-    value: dict[str, Any] = {"model": card.fingerprint, **card.to_json()}
-    lines = [f"{key}: {one}" for key, one in value.items()]
-    show(settings_of(context), value, lines)
+    card_json = {"model": card.fingerprint, **card.to_json()}
+    show(settings_of(context), card_json, [f"{name}: {value}" for name, value in card_json.items()])
 
 
 @models.command("install")
@@ -65,7 +62,7 @@ def show_model(context: click.Context, model: str) -> None:
 @click.option(
     "--precision",
     type=click.Choice(PRECISIONS),
-    help="Compute templates in this arithmetic; they are another model's, with a fingerprint of its own.",
+    help="Compute templates in this arithmetic; that makes it another model, with its own fingerprint.",
 )
 @common_options
 @click.pass_context

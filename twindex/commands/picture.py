@@ -1,4 +1,4 @@
-"""The picture of an answer: the probe with its faces boxed, beside the candidates' enrolled crops."""
+"""Draw an answer: the probe with boxes around its faces, beside the enrolled crops of the candidates."""
 
 from functools import cache
 from pathlib import Path
@@ -22,12 +22,12 @@ def draw_answer(data: bytes, answer: ProbeAnswer, gallery: Gallery, *, pre_cropp
 
     Args:
         data: The probe photo's bytes.
-        answer: What the gallery said, without an error.
-        gallery: Where the candidates' crops are.
-        pre_cropped: Whether the probe was one aligned face; it has no boxes then.
+        answer: The gallery's answer, without an error.
+        gallery: Holds the candidates' crops.
+        pre_cropped: Whether the probe was one aligned face, which has no box.
 
     Returns:
-        An RGB picture as wide as probe and candidates need.
+        An RGB picture, as wide as probe and candidates need.
     """
     probe, scale = _fitted(Image.fromarray(decode(data)))
     if not pre_cropped:
@@ -85,7 +85,7 @@ def _colour(face: FaceAnswer) -> tuple[int, int, int]:
 
 
 def _shortened(text: str, width: int) -> str:
-    """`text`, cut with an ellipsis where it is wider than `width` pixels."""
+    """`text`, cut and ended with an ellipsis if it is wider than `width` pixels."""
     font = _font(13)
     if font.getlength(text) <= width:
         return text
@@ -96,5 +96,5 @@ def _shortened(text: str, width: int) -> str:
 
 @cache
 def _font(size: int) -> ImageFont.FreeTypeFont:
-    """DejaVu Sans, which ships with the package: Pillow's own font has no letters beyond ASCII."""
+    """DejaVu Sans, which ships with the package; Pillow's own font covers ASCII only."""
     return ImageFont.truetype(_FONT, size)

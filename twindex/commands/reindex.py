@@ -1,14 +1,16 @@
-"""`twindex reindex`: move the gallery to another model or index, while it goes on answering."""
+"""`twindex reindex`: move the gallery to another model or index while it keeps answering."""
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from twindex.commands.options import common_options, settings_of
-from twindex.commands.terminal import progress, say, show
+from twindex.commands.terminal import progress_listener, say, show
 from twindex.config import BATCH_FAILED, Settings
 from twindex.errors import UsageError
+
+if TYPE_CHECKING:
+    from twindex.jobs.reindex import ReindexReport
 
 EXAMPLES = """\b
 Examples:
@@ -27,7 +29,7 @@ Examples:
     "--max-index-memory",
     type=click.IntRange(1),
     metavar="MB",
-    help="With --index auto: the most that its codes and ids take.",
+    help="With --index auto: the most memory that its codes and ids may take.",
 )
 @click.option("--rollback", is_flag=True, help="Make the generation before this one active again.")
 @click.option("--prune", is_flag=True, help="Drop every generation that is not active, and unused templates.")
@@ -43,8 +45,8 @@ def reindex(
 ) -> int:
     """Build a new generation of the index beside the old one, check it, and make it active.
 
-    Queries are answered all along: by the old generation until the new one is complete. A killed job goes on when the
-    same command is given again. --prune alone only prunes; with other options it prunes afterwards.
+    Queries are answered throughout: by the old generation until the new one is complete. To resume a killed job, give
+    the same command again. --prune alone only prunes; with other options it prunes afterwards.
     """
     from twindex.embedder.model.registry import install_model
     from twindex.gallery.service import Gallery
@@ -55,13 +57,13 @@ def reindex(
     if max_index_memory is not None and (index is None or index.strip().lower() != "auto"):
         raise UsageError("--max-index-memory goes with --index auto.")
     settings = settings_of(context)
-    with Gallery.open(settings.gallery) as gallery, progress(0, "face", "embed") as bar:
+    with Gallery.open(settings.gallery) as gallery, progress_listener("face", "embed") as listener:
         report = None
         if rollback:
-            report = job.roll_back(gallery, _listener(bar))
+            report = job.roll_back(gallery, listener)
         elif model or index or not prune:
             bundle = install_model(model) if model else None
-            report = job.reindex(gallery, bundle, index, _listener(bar), max_megabytes=max_index_memory)
+            report = job.reindex(gallery, bundle, index, listener, max_megabytes=max_index_memory)
         if prune and (report is None or not report.failed):
             generations, templates = job.prune(gallery)
             say(f"pruned {generations} generations and {templates} templates")
@@ -69,23 +71,15 @@ def reindex(
 
 
 def resume_rollback(settings: Settings, generation: int) -> int:
-    """Go on with a rollback to one generation, print its report, return the exit status."""
+    """Resume a rollback to one generation, print its report, and return the exit status."""
     from twindex.gallery.service import Gallery
     from twindex.jobs.reindex import roll_back_to
 
-    with Gallery.open(settings.gallery) as gallery, progress(0, "face", "embed") as bar:
-        return _show(settings, roll_back_to(gallery, generation, _listener(bar)))
+    with Gallery.open(settings.gallery) as gallery, progress_listener("face", "embed") as listener:
+        return _show(settings, roll_back_to(gallery, generation, listener))
 
 
-def _listener(bar: Any) -> Callable[[int, int], None]:
-    def listen(done: int, total: int) -> None:
-        bar.total = total
-        bar.update(done - bar.n)
-
-    return listen
-
-
-def _show(settings: Settings, report: Any) -> int:
+def _show(settings: Settings, report: "ReindexReport") -> int:
     from twindex.index.spec import parse_spec
 
     line = (
@@ -95,7 +89,7 @@ def _show(settings: Settings, report: Any) -> int:
     if report.failed:
         line = (
             f"{report.failed} references have no kept crop and cannot be embedded by model {report.model[:12]}; "
-            "the old generation stays active. Erase and enrol their subjects again, into a gallery that keeps crops."
+            "the old generation stays active. Erase their subjects and enrol them again in a gallery that keeps crops."
         )
     needed = parse_spec(report.index, report.references).minimum_references
     if report.references < needed:

@@ -1,11 +1,10 @@
-"""`twindex settings`: what the gallery demands."""
+"""`twindex settings`: the rules that a gallery keeps in its database."""
 
 from typing import TYPE_CHECKING
 
 import click
 
-from twindex.commands.options import common_options, settings_of
-from twindex.commands.subjects import open_store
+from twindex.commands.options import common_options, open_store, settings_of
 from twindex.commands.terminal import show
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ _SWITCH = {"on": True, "off": False}
 
 @click.group(epilog=EXAMPLES)
 def settings() -> None:
-    """Show and change what the gallery demands; kept in its database."""
+    """Show and change the gallery's rules, which its database keeps."""
 
 
 @settings.command("show")
@@ -38,7 +37,7 @@ def show_settings(context: click.Context) -> None:
 @common_options
 @click.pass_context
 def consent_required(context: click.Context, switch: str) -> None:
-    """Whether enrolling takes a --consent; who is enrolled already stays."""
+    """Require a --consent for each enrolment, or stop requiring it; people already enrolled stay."""
     with open_store(context) as store:
         store.require_consent(_SWITCH[switch])
         _show(context, store)

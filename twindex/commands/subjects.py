@@ -3,14 +3,17 @@
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from twindex.commands.erasing import erase_subject, purge_expired
-from twindex.commands.options import common_options, settings_of
+from twindex.commands.options import common_options, open_store, settings_of
 from twindex.commands.terminal import say, show, table
 from twindex.errors import UsageError
+
+if TYPE_CHECKING:
+    from twindex.storage import ReferenceRecord
 
 EXAMPLES = """\b
 Examples:
@@ -26,7 +29,7 @@ Examples:
 
 @click.group(epilog=EXAMPLES)
 def subjects() -> None:
-    """List, show, rename, annotate, merge, export, erase and purge the enrolled."""
+    """List, show, rename, annotate, merge, export, erase and purge enrolled people."""
 
 
 @subjects.command("list")
@@ -35,9 +38,9 @@ def subjects() -> None:
 def list_subjects(context: click.Context) -> None:
     """List the subjects with the number of their references."""
     with open_store(context, read_only=True) as store:
-        found = store.subjects.list()
-    value = [{"subject": one.subject, "references": one.references} for one in found]
-    rows = [(one.subject, one.references) for one in found]
+        summaries = store.subjects.list()
+    value = [{"subject": summary.subject, "references": summary.references} for summary in summaries]
+    rows = [(summary.subject, summary.references) for summary in summaries]
     show(settings_of(context), value, table(("subject", "references"), rows))
 
 
@@ -46,7 +49,7 @@ def list_subjects(context: click.Context) -> None:
 @common_options
 @click.pass_context
 def show_subject(context: click.Context, name: str) -> None:
-    """Show what is held about NAME."""
+    """Show what the gallery holds about NAME."""
     with open_store(context, read_only=True) as store:
         detail = store.subjects.show(name)
     value = {
@@ -54,18 +57,18 @@ def show_subject(context: click.Context, name: str) -> None:
         "subject": detail.subject,
         "created": detail.created.isoformat(),
         "metadata": detail.metadata,
-        "references": [_reference(one) for one in detail.references],
+        "references": [_reference(record) for record in detail.references],
     }
     rows = [
         (
-            one.reference,
-            one.source_name,
-            f"{one.quality:.0f}",
-            one.enrolled.strftime("%Y-%m-%d %H:%M"),
-            _expiry(one.terms.expires),
-            one.terms.consent or "",
+            record.reference,
+            record.source_name,
+            f"{record.quality:.0f}",
+            record.enrolled.strftime("%Y-%m-%d %H:%M"),
+            _expiry(record.terms.expires),
+            record.terms.consent or "",
         )
-        for one in detail.references
+        for record in detail.references
     ]
     lines = [f"{detail.subject}, subject {detail.id}, enrolled since {detail.created:%Y-%m-%d}"]
     if detail.metadata:
@@ -98,7 +101,7 @@ def rename_subject(context: click.Context, name: str, new_name: str) -> None:
 @common_options
 @click.pass_context
 def annotate_subject(context: click.Context, name: str, entries: tuple[str, ...]) -> None:
-    """Keep what you want to know about NAME, such as team=engines; KEY= alone removes an entry."""
+    """Keep notes about NAME, such as team=engines; KEY= alone removes an entry."""
     from twindex.storage.values.names import subject_name
 
     pairs = [entry.partition("=") for entry in entries]
@@ -117,7 +120,7 @@ def annotate_subject(context: click.Context, name: str, entries: tuple[str, ...]
 @common_options
 @click.pass_context
 def merge_subjects(context: click.Context, source: str, target: str) -> None:
-    """Move every reference of SOURCE to TARGET; they are the same person."""
+    """Move every reference of SOURCE to TARGET, because they are the same person."""
     from twindex.storage.values.names import subject_name
 
     with open_store(context) as store:
@@ -141,7 +144,7 @@ def export_subject(context: click.Context, name: str, file: Path) -> None:
     subject = subject_name(name)
     value = {"subject": subject, "file": str(file), "references": references}
     show(settings_of(context), value, [f"{file}: {references} references of {subject}"])
-    say("The file is as sensitive as the photographs: give it to nobody else, and delete it when it is handed over.")
+    say("The file is as sensitive as the photographs: give it to nobody else, and delete your copy once handed over.")
 
 
 subjects.add_command(erase_subject)
@@ -154,28 +157,17 @@ def _expiry(moment: datetime | None) -> str:
     return f"{moment:%Y-%m-%d %H:%M}" + (" (expired)" if moment <= datetime.now(UTC) else "")
 
 
-def _reference(one: Any) -> dict[str, Any]:
-    box = None if one.face is None else one.face.box
+def _reference(record: "ReferenceRecord") -> dict[str, Any]:
+    box = None if record.face is None else record.face.box
     return {
-        "reference": one.reference,
-        "photo": one.source_name,
-        "sha256": one.source_sha256,
-        "face": one.face_index,
+        "reference": record.reference,
+        "photo": record.source_name,
+        "sha256": record.source_sha256,
+        "face": record.face_index,
         "box": None if box is None else [box.x, box.y, box.width, box.height],
-        "quality": one.quality,
-        "enrolled": one.enrolled.isoformat(),
-        "crop": one.has_crop,
-        "consent": one.terms.consent,
-        "expires": None if one.terms.expires is None else one.terms.expires.isoformat(),
+        "quality": record.quality,
+        "enrolled": record.enrolled.isoformat(),
+        "crop": record.has_crop,
+        "consent": record.terms.consent,
+        "expires": None if record.terms.expires is None else record.terms.expires.isoformat(),
     }
-
-
-def open_store(context: click.Context, *, read_only: bool = False) -> Any:
-    """The gallery's database alone: no index and no model are loaded for these commands."""
-    from twindex.config import DATABASE
-    from twindex.storage.store import Store
-
-    path = settings_of(context).gallery / DATABASE
-    if not path.exists():
-        raise UsageError(f"There is no gallery in {path.parent}; `twindex enroll` makes one.")
-    return Store.open(path, read_only=read_only)

@@ -3,8 +3,8 @@
 import json
 import sys
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,7 +20,7 @@ _HARMFUL = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 def printable(text: str) -> str:
     """`text` with control, format and bidirectional characters and lone surrogates shown as escapes."""
-    return "".join(_escape(one) if unicodedata.category(one) in _HARMFUL else one for one in text)
+    return "".join(_escape(letter) if unicodedata.category(letter) in _HARMFUL else letter for letter in text)
 
 
 def _escape(character: str) -> str:
@@ -28,12 +28,12 @@ def _escape(character: str) -> str:
 
 
 def probability_text(probability: float) -> str:
-    """A probability in three decimals; in six where they would show 1: thresholds of large galleries lie there."""
+    """A probability with three decimals; with six near 1, where the thresholds of large galleries lie."""
     return f"{probability:.{3 if probability < _NEARLY_ONE else 6}f}"
 
 
 def say(text: str) -> None:
-    """One line of talk, on stderr; where nobody can be told, what was asked for is done all the same."""
+    """One line of talk on stderr; a closed stderr does not stop the command."""
     with suppress(OSError):
         click.echo(printable(text), err=True)
 
@@ -44,7 +44,7 @@ def emit(value: Any) -> None:
 
 
 def show(settings: Settings, value: Any, lines: Iterable[str]) -> None:
-    """A result: `value` where JSON is asked for, else `lines` for people."""
+    """A result: `value` if JSON was asked for, else `lines` for people."""
     if settings.json:
         emit(value)
         return
@@ -71,7 +71,7 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str
 
 
 def several_faces(photo: object, rivals: int) -> str:
-    """The note about a photo that may be meant to show somebody else; what was done with the one chosen follows."""
+    """The start of a note that a photo shows rivals of the face chosen; the caller adds what was done with it."""
     return f"note: {photo} shows {rivals + 1} large faces; the most prominent one is"
 
 
@@ -79,13 +79,13 @@ def progress(total: int, unit: str, label: str) -> "tqdm[Any]":
     """A progress bar with rate and time left; silent unless stderr is a terminal."""
     from tqdm import tqdm
 
-    # None disables it where there is no terminal.
+    # None disables the bar unless stderr is a terminal.
     disable = True if sys.stderr is None else None
     return tqdm(total=total, unit=unit, desc=label, file=sys.stderr, disable=disable, dynamic_ncols=True)
 
 
 def counting(bar: "tqdm[Any]") -> Callable[[int], None]:
-    """A listener that moves a bar on by as many as it is told."""
+    """A listener that advances a bar by the number it is given."""
 
     def count(done: int) -> None:
         bar.update(done)
@@ -93,8 +93,24 @@ def counting(bar: "tqdm[Any]") -> Callable[[int], None]:
     return count
 
 
+@contextmanager
+def progress_listener(unit: str, label: str) -> Iterator[Callable[[int, int], None]]:
+    """A listener for (done, total); the progress bar appears with its first call."""
+    with ExitStack() as stack:
+        bar: tqdm[Any] | None = None
+
+        def listen(done: int, total: int) -> None:
+            nonlocal bar
+            if bar is None:
+                bar = stack.enter_context(progress(total, unit, label))
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield listen
+
+
 def above_bar(text: str, *, talk: bool = False) -> None:
-    """A line above a running progress bar: on stdout, or on stderr where it is talk."""
+    """A line above a running progress bar: on stdout, or on stderr if it is talk."""
     from tqdm import tqdm
 
     with tqdm.external_write_mode(file=sys.stderr):

@@ -1,4 +1,4 @@
-"""Templates of many photos, decoded and embedded side by side; what fails is kept with its reason."""
+"""Templates of many photos, read and embedded in parallel; a photo that fails is kept with its reason."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Captured:
         paths: n photos.
         templates: (n, dim) float32, unit length; zeros for photos without a usable face.
         usable: (n,) bool.
-        failures: (photo, error code) of the others: failures to enrol.
+        failures: (photo, error code) of the others.
     """
 
     paths: tuple[Path, ...]
@@ -46,11 +46,11 @@ def capture(
     """Read, detect, align and embed photos.
 
     Args:
-        paths: Which.
+        paths: The photos.
         reader: Finds and aligns faces.
         embedder: The model.
-        listener: Told how many photos are done, a batch at a time.
-        pre_cropped: Whether each photo is one aligned face already.
+        listener: Called after each batch with the number of its photos.
+        pre_cropped: Whether each photo is already one aligned face.
     """
     templates = np.zeros((len(paths), embedder.dim), np.float32)
     usable = np.zeros(len(paths), bool)
@@ -61,11 +61,11 @@ def capture(
         return number, capture_one(path, reader, pre_cropped=pre_cropped)
 
     def embed(batch: list[tuple[int, Sample | PhotoError]]) -> int:
-        good = [(number, one) for number, one in batch if isinstance(one, Sample)]
-        failures.extend((paths[number], one.code) for number, one in batch if isinstance(one, PhotoError))
-        if good:
-            numbers = [number for number, _ in good]
-            templates[numbers] = embedder.embed(np.stack([decode_crop(sample.crop) for _, sample in good]))
+        samples = [(number, result) for number, result in batch if isinstance(result, Sample)]
+        failures.extend((paths[number], result.code) for number, result in batch if isinstance(result, PhotoError))
+        if samples:
+            numbers = [number for number, _ in samples]
+            templates[numbers] = embedder.embed(np.stack([decode_crop(sample.crop) for _, sample in samples]))
             usable[numbers] = True
         return len(batch)
 
@@ -74,7 +74,7 @@ def capture(
 
 
 def capture_one(path: Path, reader: FaceReader, *, pre_cropped: bool = False) -> Sample | PhotoError:
-    """The most prominent face of a photo, or why there is none."""
+    """The most prominent face of a photo, or the error that prevents it."""
     try:
         return reader.samples(read_photo(path), str(path), pre_cropped=pre_cropped)[0]
     except PhotoError as error:

@@ -29,8 +29,8 @@ class PairsResult:
         scores: Their distances.
         probabilities: (n,) float64, the head's; 0 where a photo has no usable face.
         card: Of the model.
-        photos: How many different photos there are.
-        failures: (photo, error code) of those without a usable face.
+        photos: How many different photos the pairs show.
+        failures: (photo, error code) of the photos without a usable face.
     """
 
     pairs: tuple[Pair, ...]
@@ -76,7 +76,7 @@ class PairsResult:
         }
 
     def worst(self, mated: bool, count: int) -> list[tuple[Pair, float]]:
-        """The pairs of a kind that the head is most wrong about, with their probability, worst first."""
+        """The pairs of one kind that the head misjudges most, with their probability, worst first."""
         order = np.argsort(self.probabilities if mated else -self.probabilities, kind="stable")
         chosen = [number for number in order.tolist() if self.scores.mated[number] == mated][:count]
         return [(self.pairs[number], float(self.probabilities[number])) for number in chosen]
@@ -93,14 +93,14 @@ def measure_pairs(
     """Embed the photos of the pairs, each once, and compare the pairs.
 
     Args:
-        pairs: Of both kinds.
+        pairs: Mated and non-mated pairs.
         reader: Finds and aligns faces.
         embedder: The model.
-        listener: Told how many photos are done.
-        pre_cropped: Whether each photo is one aligned face already.
+        listener: Called after each batch with the number of its photos.
+        pre_cropped: Whether each photo is already one aligned face.
 
     Raises:
-        ValueError: A kind of pair is missing.
+        ValueError: One kind of pair is missing.
     """
     captured = capture(photos_of(pairs), reader, embedder, listener, pre_cropped=pre_cropped)
     distances = _distances(pairs, captured)
@@ -118,7 +118,7 @@ def photos_of(pairs: Sequence[Pair]) -> list[Path]:
 
 
 def _distances(pairs: Sequence[Pair], captured: Captured) -> Float64:
-    """Of each pair; infinity where a photo has no usable face."""
+    """(pairs,) float64; infinity if a photo of the pair has no usable face."""
     numbers = {path: number for number, path in enumerate(captured.paths)}
     first = np.array([numbers[pair.first] for pair in pairs])
     second = np.array([numbers[pair.second] for pair in pairs])

@@ -1,7 +1,7 @@
 """Lists of pairs in the format of Labeled Faces in the Wild (`pairs.txt`, `pairsDevTest.txt`).
 
-First line: the number of folds and of pairs of each kind in a fold, tab-separated; one number means one fold. Then,
-fold by fold, the mated pairs `name<TAB>number<TAB>number` and the non-mated pairs
+The first line gives the number of folds and the number of pairs of each kind in a fold, tab-separated; a single number
+means one fold. Then follow, fold by fold, the mated pairs `name<TAB>number<TAB>number` and the non-mated pairs
 `name<TAB>number<TAB>name<TAB>number`. The photo of a name and a number is `name/name_NNNN` with any image suffix.
 """
 
@@ -16,7 +16,7 @@ _MOST_DIGITS = 9
 
 @dataclass(frozen=True)
 class Pair:
-    """Two photos, whether they show one person, and the fold the pair is in, from 0."""
+    """Two photos, whether they show the same person, and the number of the pair's fold, from 0."""
 
     first: Path
     second: Path
@@ -29,13 +29,13 @@ def read_pairs(file: Path, images: Path) -> list[Pair]:
 
     Args:
         file: The list.
-        images: Folder with one sub-folder a person.
+        images: Folder with one sub-folder per person.
 
     Returns:
-        The pairs in the list's order.
+        The pairs, in the order of the list.
 
     Raises:
-        UsageError: The list is not of that format, or a photo is missing.
+        UsageError: The list has another format, or a photo is missing.
     """
     try:
         text = file.read_text("utf-8")
@@ -56,7 +56,7 @@ def read_pairs(file: Path, images: Path) -> list[Pair]:
 
 
 class _Photos:
-    """Finds the photo of a name and a number; a folder is listed once."""
+    """Finds the photo of a name and a number; lists each folder once."""
 
     def __init__(self, images: Path) -> None:
         self._images = images
@@ -75,7 +75,7 @@ class _Photos:
 
 def _header(file: Path, parts: list[str]) -> tuple[int, int]:
     if len(parts) not in (1, 2) or not all(map(_is_number, parts)):
-        raise UsageError(f"{file} is no list of pairs: its first line has to give the number of folds and of pairs.")
+        raise UsageError(f"{file} is not a list of pairs: its first line must give the number of folds and of pairs.")
     folds, each = (1, int(parts[0])) if len(parts) == 1 else (int(parts[0]), int(parts[1]))
     if folds < 1 or each < 1:
         raise UsageError(f"{file}: expected at least one fold and one pair of each kind.")

@@ -1,4 +1,4 @@
-"""Which model works without a gallery's templates: the one that is named, else the gallery's, else the shipped one."""
+"""Choose the model for work without a gallery: the named one, else the gallery's, else the shipped one."""
 
 from pathlib import Path
 
@@ -9,11 +9,11 @@ from twindex.gallery.service import Gallery
 
 
 def chosen_embedder(folder: Path, model: str | None) -> Embedder:
-    """An embedder for a command that needs no gallery.
+    """The embedder of a command that does not need a gallery.
 
     Args:
-        folder: Where a gallery may be.
-        model: What a user named, as for `find_model`, or None.
+        folder: A gallery's folder; there need not be one.
+        model: The model a user named, as for `find_model`, or None.
 
     Raises:
         UsageError: No such model.

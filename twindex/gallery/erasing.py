@@ -1,9 +1,9 @@
-"""After an erasure: what is left of it in the gallery's files, and the receipt that says so.
+"""Verify an erasure in the gallery's files, and write its receipt.
 
-The rows are gone when `Subjects.erase` returns, and the audit has the erasure as unverified. Here the snapshots, which
-may hold the vectors, are removed, every file of the gallery is searched for the erased bytes, and a row of the audit
-says what was found. An erasure that was pending, or cut short, is finished by `finish`, which no longer knows the
-bytes and judges by what the files are; see docs/decisions/0012-erasure.md.
+When `Subjects.erase` returns, the rows are gone and the audit lists the erasure as unverified. `verify` then removes
+the snapshots, which may hold the vectors, searches every file of the gallery for the erased bytes, and records in the
+audit what it found. `finish` completes an erasure that was pending or cut short: the bytes are no longer known, so it
+judges by what the files are; see docs/decisions/0012-erasure.md.
 """
 
 from dataclasses import dataclass
@@ -15,25 +15,26 @@ from twindex.errors import UsageError
 from twindex.gallery.file_roles import Place, files_below, foreign_among, may_be_foreign, place_of
 from twindex.storage import AuditRow, Erasure, Store
 
-PURGED_AT_ONCE = 1_000  # references whose bytes are kept in memory, to be looked for together
+PURGED_AT_ONCE = 1_000  # references whose bytes are held in memory for one search
 
 
 @dataclass(frozen=True)
 class Receipt:
-    """What an erasure did; it names and shows nobody.
+    """What an erasure did; it identifies nobody.
 
     Attributes:
         erasure: Its row in the audit.
-        time: When it was verified, or found to be pending, UTC.
-        references: Ids that are gone.
-        samples: Captured faces that went with them; a face that another subject shares stays.
-        templates: Vectors that are gone, of every model.
-        files: That were searched.
-        bytes: That they had together.
+        time: When it was verified or found to be pending, UTC.
+        references: The erased ids.
+        samples: How many captured faces were erased; a face that another subject shares stays.
+        templates: How many vectors were erased, of every model.
+        files: How many files were searched.
+        bytes: Their total size.
         result: "erased" if no file holds the bytes, else "pending".
-        verified_by: "scan" of every file for the erased bytes, or, where these are no longer known, "structure".
-        found_in: Kinds of files that hold erased bytes still, may do so, or could not be read.
-        files_left: Those files below the gallery's folder; a name may tell something, so the audit does not keep them.
+        verified_by: "scan" if every file was searched for the erased bytes; "structure" if these were no longer known.
+        found_in: Kinds of files that still hold erased bytes, may hold them, or could not be read.
+        files_left: Those files, below the gallery's folder. The audit does not keep them, because a file name may
+            identify somebody.
     """
 
     erasure: int
@@ -56,20 +57,20 @@ class Receipt:
 def verify(store: Store, folder: Path, snapshots: Path, erasure: Erasure) -> Receipt:
     """Remove the snapshots, search every file for what was erased, and record the outcome.
 
-    Where the database itself still holds something, it is written anew and searched again.
+    If the database itself still holds erased bytes, it is rewritten and searched again.
 
     Args:
         store: Open for writing.
         folder: The gallery's.
-        snapshots: Where its snapshots are; every file there is removed, but for one listed since: it was made without
-            what is erased.
+        snapshots: The folder of its snapshots. Every file there is removed, unless a generation lists it since the
+            erasure: such a snapshot was made without the erased vectors.
         erasure: What the store has erased.
     """
     store.generations.remove_unlisted(snapshots)
     pending = erasure.pending
     found = store.search_files(folder, erasure.remains)
     if not pending and "database" in _places(folder, found.holding):
-        pending = not _rewritten(store)
+        pending = not _rewrite(store)
         found = store.search_files(folder, erasure.remains)
     places = _places(folder, found.holding)
     if pending:
@@ -77,28 +78,28 @@ def verify(store: Store, folder: Path, snapshots: Path, erasure: Erasure) -> Rec
     if found.unreadable:
         places.add("unreadable")
     left = tuple(str(path.relative_to(folder)) for path in (*found.holding, *found.unreadable))
-    return _recorded(store, store.audit.get(erasure.record), places, left, found.files, found.bytes, "scan")
+    return _recorded(store, store.audit.get(erasure.record), _Search("scan", places, left, found.files, found.bytes))
 
 
 def finish(store: Store, folder: Path, snapshots: Path, row: AuditRow) -> Receipt:
     """Complete an erasure that was pending or cut short, and record the outcome.
 
-    The erased bytes are not known any more, so nothing is searched: snapshots that no generation lists are removed, the
-    database is written anew and its journal emptied, and the folder must hold no file that is not the gallery's; but
-    for what a search found nothing in.
+    The erased bytes are no longer known, so nothing can be searched. Instead, unlisted snapshots are removed, the
+    database is rewritten and its journal emptied, and the folder must not hold foreign files. An earlier search that
+    found nothing in the database or in foreign files makes that step unnecessary.
 
     Args:
         store: Open for writing.
         folder: The gallery's.
-        snapshots: Where its snapshots are.
-        row: The erasure's in the audit.
+        snapshots: The folder of its snapshots.
+        row: The erasure's row in the audit.
     """
     searched = store.audit.places(row.id)
-    # SQLite overwrites what is deleted, but not the copies of rows that it once left where it moved them from.
+    # SQLite zeroes deleted rows, but not stale copies left behind when a page was rebalanced.
     before = {"database"} if searched is None else searched
     store.generations.remove_unlisted(snapshots)
     places: set[Place] = set()
-    if before & {"database", "unreadable"} and not _rewritten(store):
+    if before & {"database", "unreadable"} and not _rewrite(store):
         places.add("database")
     if not store.finish_erasure():
         places.add("journal")
@@ -107,39 +108,43 @@ def finish(store: Store, folder: Path, snapshots: Path, row: AuditRow) -> Receip
     if foreign:
         places.add("other")
     left = tuple(str(path.relative_to(folder)) for path in foreign)
-    return _recorded(store, row, places, left, len(files), sum(map(_length, files)), "structure")
+    return _recorded(store, row, _Search("structure", places, left, len(files), sum(map(_length, files))))
 
 
-def _recorded(
-    store: Store,
-    row: AuditRow,
-    places: set[Place],
-    left: tuple[str, ...],
-    files: int,
-    length: int,
-    verified_by: Literal["scan", "structure"],
-) -> Receipt:
+@dataclass(frozen=True)
+class _Search:
+    """How an erasure was verified and what was found; see `Receipt`."""
+
+    verified_by: Literal["scan", "structure"]
+    places: set[Place]
+    left: tuple[str, ...]
+    files: int
+    bytes: int
+
+
+def _recorded(store: Store, row: AuditRow, search: _Search) -> Receipt:
+    """Write the receipt into the audit."""
     receipt = Receipt(
         erasure=row.id,
         time=datetime.now(UTC),
         references=tuple(row.details["references"]),
         samples=row.details["samples"],
         templates=row.details["templates"],
-        files=files,
-        bytes=length,
-        result="pending" if places else "erased",
-        verified_by=verified_by,
-        found_in=tuple(sorted(places)),
-        files_left=left,
+        files=search.files,
+        bytes=search.bytes,
+        result="pending" if search.places else "erased",
+        verified_by=search.verified_by,
+        found_in=tuple(sorted(search.places)),
+        files_left=search.left,
     )
-    # The erasure's own row has the references.
-    told = {name: value for name, value in receipt.to_json().items() if name not in ("references", "files_left")}
-    store.audit.add("verify", told, row.subjects)
+    # The references are in the erasure's own row.
+    details = {name: value for name, value in receipt.to_json().items() if name not in ("references", "files_left")}
+    store.audit.add("verify", details, row.subjects)
     return receipt
 
 
-def _rewritten(store: Store) -> bool:
-    """Write the database anew and empty its journal; False while another process is in the way."""
+def _rewrite(store: Store) -> bool:
+    """Rewrite the database and empty its journal; False if another process is in the way."""
     try:
         store.rewrite()
     except UsageError:
@@ -148,7 +153,7 @@ def _rewritten(store: Store) -> bool:
 
 
 def _length(path: Path) -> int:
-    """Bytes of a file; none of one that another process has just removed."""
+    """A file's size in bytes; 0 if another process has just removed it."""
     try:
         return path.stat().st_size
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Which files of a gallery's folder are what: its database and journals, its indexes, and what is not its own."""
+"""The roles of files in a gallery's folder: database, journal, index, or not the gallery's own."""
 
 from pathlib import Path
 from typing import Literal
@@ -6,12 +6,12 @@ from typing import Literal
 from twindex.config import DATABASE, SNAPSHOTS
 
 Place = Literal["journal", "database", "index", "other", "unreadable"]
-# The last is SQLite's for a commit to several files: it holds their names alone.
+# "-mj" starts the name of SQLite's super-journal for commits to several files; it holds only their names.
 _JOURNALS = tuple(DATABASE + suffix for suffix in ("-wal", "-journal", "-shm", "-mj"))
 
 
 def place_of(folder: Path, path: Path) -> Place:
-    """What a file below a gallery's folder is."""
+    """The role of a file below a gallery's folder."""
     name = path.relative_to(folder).as_posix()
     if name == DATABASE:
         return "database"
@@ -21,12 +21,12 @@ def place_of(folder: Path, path: Path) -> Place:
 
 
 def foreign_files(folder: Path) -> list[Path]:
-    """What lies below a gallery's folder without being a part of the gallery: no erasure and no key reaches it."""
+    """Files below a gallery's folder that are not the gallery's; no erasure and no key reaches them."""
     return foreign_among(folder, files_below(folder))
 
 
 def foreign_among(folder: Path, files: list[Path]) -> list[Path]:
-    """The same, of files that were listed already."""
+    """Those of some files below the folder that are not the gallery's."""
     return [path for path in files if place_of(folder, path) == "other"]
 
 
@@ -36,9 +36,9 @@ def files_below(folder: Path) -> list[Path]:
 
 
 def may_be_foreign(found: set[str] | None) -> bool:
-    """Whether what was erased may be in a file that is not the gallery's.
+    """Whether a file that is not the gallery's may hold what was erased.
 
     Args:
-        found: Where the search after the erasure found something; None where there was none, because it was cut short.
+        found: Where the search after the erasure found something; None if the erasure was cut short before a search.
     """
     return found is None or not found.isdisjoint({"other", "unreadable"})

@@ -1,4 +1,4 @@
-"""Encrypting a gallery, changing its key, or taking the key away."""
+"""Encrypt a gallery, change its key, or remove its encryption."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +16,10 @@ class Rekeyed:
     """What was done.
 
     Attributes:
-        was_encrypted, encrypted: Whether the gallery was, and is now.
-        key_source: Where the key that opens it now came from, or "".
-        snapshots: How many index files were removed; the next query builds the index from the database.
-        foreign: Files in the folder that are not the gallery's, relative to it: the key does not reach them.
+        was_encrypted, encrypted: Whether the gallery was encrypted before, and is now.
+        key_source: Where the key that now opens it came from, or "".
+        snapshots: How many index files were removed; the next query rebuilds the index from the database.
+        foreign: Files in the folder that are not the gallery's, relative to it. The key does not protect them.
     """
 
     was_encrypted: bool
@@ -34,20 +34,21 @@ def rekey(folder: Path, key: GalleryKey | None, new: GalleryKey | None, *, remov
 
     Args:
         folder: Of the gallery.
-        key: What opens it now; for one that is not encrypted yet, what it is encrypted with unless there is a new key.
+        key: The key that opens the gallery now. A gallery that is not encrypted yet is encrypted with it, unless there
+            is a new key.
         new: The key that opens it afterwards.
-        remove: Leave it without encryption instead.
+        remove: Remove the encryption instead.
 
     Raises:
-        UsageError: There is no gallery, somebody has it open, or a file of its is another file too.
-        EncryptionKeyError: A key is missing or wrong, or there is one too many.
-        IntegrityError: The gallery is damaged; it is as it was.
+        UsageError: There is no gallery, another process has it open, or one of its files has another name too.
+        EncryptionKeyError: A key is missing, wrong or superfluous.
+        IntegrityError: The gallery is damaged; it stays as it was.
     """
     path = folder / DATABASE
     if not path.exists():
         raise UsageError(f"There is no gallery in {folder}; `twindex enroll` makes one.")
     if remove and new is not None:
-        raise EncryptionKeyError("A new key was given, and the key is to be removed; choose one.")
+        raise EncryptionKeyError("A new key was given, but the key is to be removed; choose one.")
     was_encrypted = read_header(path).encryption is not None
     present = key if was_encrypted else None
     wanted = new if was_encrypted or new is not None else key

@@ -1,4 +1,4 @@
-"""The conformal threshold: by hand, and its guarantee by drawing strangers again and again."""
+"""The conformal threshold by hand, and its guarantee by simulation."""
 
 import math
 
@@ -16,7 +16,7 @@ def alone(*scores: float) -> list[np.ndarray]:
 
 
 def test_the_threshold_lies_just_above_the_quantile() -> None:
-    # 19 strangers and one to come: 10 % of 20 are 2, so the second highest must not be called somebody.
+    # 19 strangers and one to come: 10 % of 20 are 2, so the second highest must not pass.
     scores = np.linspace(0.05, 0.95, 19)
     point = operating_point(alone(*scores), 0.1)
     assert point.threshold == math.nextafter(scores[-2], 1)
@@ -25,14 +25,14 @@ def test_the_threshold_lies_just_above_the_quantile() -> None:
     assert point.enough
 
 
-def test_too_few_strangers_are_told() -> None:
+def test_too_few_strangers_are_not_enough() -> None:
     point = operating_point(alone(0.2, 0.7, 0.4), 0.01)
     assert point.threshold == math.nextafter(0.7, 1)
     assert point.fpir_bound == 0.25
     assert not point.enough
 
 
-def test_of_people_compared_with_each_other_one_more_is_counted() -> None:
+def test_mutual_scores_count_one_more() -> None:
     point = operating_point(alone(0.2, 0.7, 0.4), 0.01, mutual=True)
     assert (point.threshold, point.fpir_bound, point.enough) == (math.nextafter(0.7, 1), 0.5, False)
     # 19 and one to come: 2 of 20 are the fewest that can pass.
@@ -43,10 +43,8 @@ def test_of_people_compared_with_each_other_one_more_is_counted() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("target", "least"), [(0.1, 0.08), (0.3, 0.22)])
-def test_newcomers_pass_the_threshold_of_people_compared_with_each_other_as_often_as_is_told(
-    target: float, least: float
-) -> None:
-    """The nearest two of everybody, newcomer included, resemble each other: 2 of 20 pass, where 1 of 20 seems to."""
+def test_mutual_scores_keep_the_rate_for_newcomers(target: float, least: float) -> None:
+    """Including the newcomer, the nearest two resemble each other, so 2 of 20 pass instead of 1 of 20."""
     random = np.random.default_rng(8)
     passed = 0
     for _ in range(2_000):
@@ -78,13 +76,13 @@ def test_a_person_with_many_photos_counts_once() -> None:
     assert point.fpir_bound == pytest.approx(1.5 / 4)
 
 
-def test_the_interval_is_the_beta_distribution_s() -> None:
+def test_the_interval_is_that_of_a_beta_distribution() -> None:
     low, high = operating_point(alone(0.3), 0.5).fpir_interval
     assert (low, high) == (pytest.approx(0.025), pytest.approx(0.975))  # one stranger: Beta(1, 1)
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=60), st.floats(0.01, 0.9))
-def test_of_those_measured_no_more_pass_than_allowed(scores: list[float], target: float) -> None:
+def test_no_more_of_the_measured_strangers_pass_than_allowed(scores: list[float], target: float) -> None:
     point = operating_point(alone(*scores), target)
     passing = sum(score >= point.threshold for score in scores)
     assert passing + 1 <= max(1, math.floor(target * (len(scores) + 1) + 1e-9))
@@ -102,7 +100,7 @@ def test_new_strangers_pass_at_most_at_the_target_rate() -> None:
 
 
 @pytest.mark.parametrize(("scores", "target"), [([], 0.1), ([np.empty(0)], 0.1), (alone(0.5), 0.0), (alone(0.5), 1.0)])
-def test_nobody_or_no_rate_is_refused(scores: list[np.ndarray], target: float) -> None:
+def test_empty_scores_and_impossible_rates_are_refused(scores: list[np.ndarray], target: float) -> None:
     with pytest.raises(ValueError, match="Expected strangers"):
         operating_point(scores, target)
 
@@ -116,5 +114,5 @@ def test_the_fewest_strangers_are_counted(target: float, mutual: bool) -> None:
     assert not fewer or not operating_point(fewer, target, mutual=mutual).enough
 
 
-def test_where_probabilities_have_no_digits_left_nobody_matches() -> None:
+def test_nobody_matches_if_probabilities_round_to_one() -> None:
     assert operating_point(alone(0.2, 1.0, 1.0), 0.25).threshold > 1

@@ -22,19 +22,19 @@ def test_rules_by_hand(rule: Rule, expected: float) -> None:
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_single_references_are_alike_under_every_rule(rule: Rule) -> None:
+def test_rules_agree_on_single_references(rule: Rule) -> None:
     found = subject_distances(on_circle(0, 30), on_circle(10, 80), np.array([1, 0]), rule)
     assert found.tolist() == [pytest.approx([chord(80), chord(10)], abs=1e-6), pytest.approx([chord(50), chord(20)])]
 
 
-def test_many_probes_are_taken_piece_by_piece() -> None:
+def test_many_probes_are_compared_in_pieces() -> None:
     probes = on_circle(*range(0, 360, 1), *range(0, 360, 1))
     found = subject_distances(probes, REFERENCES, OWNERS, "mean_two")
     assert found.shape == (720, 2)
     assert found[:360].tolist() == found[360:].tolist()
 
 
-def test_nobody_asked_is_nobody_answered() -> None:
+def test_no_probes_give_no_distances() -> None:
     assert subject_distances(np.empty((0, 2), np.float32), REFERENCES, OWNERS).shape == (0, 2)
 
 
@@ -50,6 +50,6 @@ def test_queries_fuse_by_the_default_rule() -> None:
         assert distance == pytest.approx(measured[int(subject)], abs=1e-6)
 
 
-def test_references_without_a_mean_are_far_from_everybody() -> None:
+def test_opposite_references_are_far_from_everybody() -> None:
     found = subject_distances(on_circle(0), on_circle(0, 180), np.array([0, 0]), "centroid")
     assert found.tolist() == [[pytest.approx(np.sqrt(2))]]

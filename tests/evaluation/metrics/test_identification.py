@@ -47,7 +47,7 @@ def test_the_trade_off_has_a_point_for_every_stranger() -> None:
     assert fnirs.tolist() == pytest.approx([2 / 3, 1 / 3, 1 / 3, 1 / 3])  # below 0.3, 0.6, 1.0 and infinity
 
 
-def test_photos_without_a_usable_face_are_misses_and_call_nobody() -> None:
+def test_photos_without_a_usable_face_are_misses_and_never_false_alarms() -> None:
     outcome = found(np.array([False, True, True, True, False, True]))
     assert outcome.ranks.tolist() == [math.inf, 1, 3]
     assert outcome.strangers.tolist() == [0.6, math.inf, 1.0]
@@ -64,7 +64,7 @@ def test_a_tie_is_not_a_success() -> None:
     assert outcome.ranks.tolist() == [2]
 
 
-def test_lengths_must_agree() -> None:
+def test_different_lengths_are_refused() -> None:
     with pytest.raises(ValueError, match="as many rows"):
         searches(np.zeros((2, 2)), np.array([0]), np.array([True, True]))
 

@@ -7,7 +7,7 @@ import pytest
 from twindex.evaluation.metrics.rates import binomial_interval, rate_interval
 
 
-def test_intervals_are_clopper_and_pearson_s() -> None:
+def test_intervals_are_those_of_clopper_and_pearson() -> None:
     # 0 of 10: 1 - 0.025^(1/10); 1 of 2 by the closed form of Beta(1, 2) and Beta(2, 1).
     assert binomial_interval(0, 10) == (0.0, pytest.approx(1 - 0.025**0.1))
     assert binomial_interval(10, 10) == (pytest.approx(0.025**0.1), 1.0)

@@ -6,7 +6,7 @@ import pytest
 from twindex.evaluation.metrics.reliability import brier_score, reliability
 
 
-def test_bins_hold_what_was_said_and_what_came_true() -> None:
+def test_bins_hold_mean_predictions_and_outcomes() -> None:
     found = reliability(np.array([0.1, 0.3, 0.6, 0.8, 1.0]), np.array([False, True, True, True, True]), bins=2)
     assert found.predicted.tolist() == pytest.approx([0.2, 0.8])
     assert found.observed.tolist() == pytest.approx([0.5, 1.0])
@@ -15,7 +15,7 @@ def test_bins_hold_what_was_said_and_what_came_true() -> None:
     assert found.expected_calibration_error == pytest.approx(0.24)
 
 
-def test_what_is_said_truly_has_no_error() -> None:
+def test_calibrated_probabilities_have_no_error() -> None:
     probabilities = np.repeat([0.25, 0.75], 4)
     mated = np.array([True, False, False, False, True, True, True, False])
     assert reliability(probabilities, mated, bins=4).expected_calibration_error == 0
@@ -29,6 +29,6 @@ def test_the_brier_score_is_the_mean_squared_error() -> None:
     ("probabilities", "mated", "message"),
     [([0.5], [True, False], "as many labels"), ([], [], "as many labels"), ([1.5], [True], "from 0 to 1")],
 )
-def test_what_is_no_probability_is_refused(probabilities: list[float], mated: list[bool], message: str) -> None:
+def test_invalid_probabilities_are_refused(probabilities: list[float], mated: list[bool], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         reliability(np.array(probabilities), np.array(mated, bool))

@@ -70,7 +70,7 @@ def test_pairs_without_a_usable_face_are_decided_as_different() -> None:
     assert fold_accuracies(scores([math.inf], [math.inf])).tolist() == [0.5]
 
 
-def test_pairs_of_one_kind_or_of_other_lengths_are_refused() -> None:
+def test_pairs_of_one_kind_or_of_different_lengths_are_refused() -> None:
     with pytest.raises(ValueError, match="mated and non-mated"):
         scores([0.1], [])
     with pytest.raises(ValueError, match="as many distances"):

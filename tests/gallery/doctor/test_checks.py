@@ -1,4 +1,4 @@
-"""What the check-up sees beyond the rows: missing templates, snapshots that differ, the folder, the libraries."""
+"""Checks beyond single rows: missing templates, snapshots that differ, the folder, the libraries."""
 
 import stat
 from pathlib import Path
@@ -12,15 +12,16 @@ from twindex.embedder.model.registry import find_model
 from twindex.errors import IntegrityError, UsageError
 from twindex.gallery import Gallery
 from twindex.gallery.doctor import folder_checks, library_checks
-from twindex.gallery.doctor.checkup import examine, mend, notes
+from twindex.gallery.doctor.checkup import examine, notes
 from twindex.gallery.doctor.findings import REPAIR, Finding
 from twindex.gallery.doctor.folder_checks import check_folder, unopenable
 from twindex.gallery.doctor.library_checks import check_libraries, parsed_version
+from twindex.gallery.doctor.mending import mend
 from twindex.jobs.reindex import reindex
 
 
 def codes(findings: list[Finding]) -> list[tuple[str, str, str]]:
-    return [(one.code, one.severity, one.remedy) for one in findings]
+    return [(finding.code, finding.severity, finding.remedy) for finding in findings]
 
 
 def test_references_without_a_template_get_one(gallery: Gallery, folder: Path) -> None:
@@ -49,11 +50,11 @@ def test_without_crops_a_missing_template_stays_missing(gallery: Gallery, folder
     assert "enrol their photos again" in finding.advice
 
 
-def test_a_snapshot_that_lacks_a_reference_is_refused(gallery: Gallery, folder: Path) -> None:
+def test_a_snapshot_that_differs_from_the_store_is_refused(gallery: Gallery, folder: Path) -> None:
     enrol(gallery, 1, "ada")
     enrol(gallery, 2, "bob")
     gallery.searchable().compact()
-    # A template taken out of the store without any log: the snapshot still has it.
+    # Delete a reference behind the change log's back: the snapshot still has it.
     execute(folder, "DELETE FROM templates WHERE id = 2")
     execute(folder, 'DELETE FROM "references" WHERE id = 2')
     execute(folder, "DELETE FROM samples WHERE id = 2")
@@ -66,14 +67,14 @@ def test_a_snapshot_that_lacks_a_reference_is_refused(gallery: Gallery, folder: 
         assert examine(again) == []
 
 
-def test_what_is_enrolled_after_the_snapshot_is_no_difference(gallery: Gallery) -> None:
+def test_an_enrolment_after_the_snapshot_is_not_a_difference(gallery: Gallery) -> None:
     enrol(gallery, 1, "ada")
     gallery.searchable().compact()
     enrol(gallery, 2, "bob")
     assert examine(gallery) == []
 
 
-def test_an_unfinished_generation_is_told(gallery: Gallery) -> None:
+def test_an_unfinished_generation_is_a_note(gallery: Gallery) -> None:
     gallery.store.generations.add("b2" * 32, "Flat")
     assert codes(examine(gallery)) == [("generation_unfinished", "note", "none")]
 
@@ -84,7 +85,7 @@ def test_without_an_active_generation_nothing_answers(gallery: Gallery, folder: 
     assert notes(gallery) == []
 
 
-def test_its_advice_gives_a_gallery_without_an_active_generation_one(gallery: Gallery, folder: Path) -> None:
+def test_following_the_advice_activates_a_generation(gallery: Gallery, folder: Path) -> None:
     enrol(gallery, 1, "ada")
     gallery.store.generations.add("b2" * 32, "Flat")
     execute(folder, "UPDATE generations SET state = 'retired'")
@@ -126,28 +127,29 @@ def test_leftovers_are_found_and_removed(gallery: Gallery, folder: Path) -> None
     (folder.parent / ".other.abc.twindex-partial").mkdir()
     findings = check_folder(folder)
     assert codes(findings) == [("leftover", "warning", "remove_leftover")] * 4
-    assert mend(gallery, findings) == [one.text for one in findings]
+    assert mend(gallery, findings) == [finding.text for finding in findings]
     assert check_folder(folder) == []
     assert (folder.parent / ".other.abc.twindex-partial").exists()
     assert gallery.store.audit.rows()[-1].details == {"mended": {"leftover": 4}}
 
 
-def test_files_that_no_erasure_reaches_are_told(gallery: Gallery, folder: Path) -> None:
+def test_foreign_files_are_a_note(gallery: Gallery, folder: Path) -> None:
     for number in range(7):
         (folder / f"copy {number}.jpg").write_bytes(b"face")
     for suffix in ("-journal", "-mj0123ABCD0"):
         (folder / f"{DATABASE}{suffix}").touch(mode=0o600)
     (finding,) = check_folder(folder)
     assert codes([finding]) == [("foreign_files", "note", "none")]
-    assert "no erasure reaches it (7): copy 0.jpg, copy 1.jpg, copy 2.jpg, copy 3.jpg, copy 4.jpg, ..." in finding.text
+    named = ", ".join(f"copy {number}.jpg" for number in range(5))
+    assert f"no erasure reaches them (7): {named}, ..." in finding.text
 
 
-def test_files_that_everybody_can_read_are_closed(gallery: Gallery, folder: Path) -> None:
+def test_access_of_other_users_is_removed(gallery: Gallery, folder: Path) -> None:
     enrol(gallery, 1, "ada")
     (folder / DATABASE).chmod(0o664)
     folder.chmod(0o777)
-    findings = [one for one in check_folder(folder) if one.code == "open_to_others"]
-    assert [Path(one.file).name for one in findings] == [DATABASE, folder.name]
+    findings = [finding for finding in check_folder(folder) if finding.code == "open_to_others"]
+    assert [Path(finding.file).name for finding in findings] == [DATABASE, folder.name]
     mend(gallery, [*findings, Finding("Gone.", "close_to_others", file=str(folder / "gone"))])
     assert check_folder(folder) == []
     assert stat.S_IMODE((folder / DATABASE).stat().st_mode) == 0o660
@@ -178,13 +180,13 @@ def test_a_database_that_cannot_be_opened_is_a_finding(tmp_path: Path, content: 
     assert check_folder(tmp_path) == []
 
 
-def test_libraries_with_known_defects(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_libraries_with_known_defects_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     assert check_libraries() == []
     monkeypatch.setattr(library_checks, "version", lambda package: "1.20.1.post1")
-    assert [one.text.split()[:2] for one in check_libraries()] == [["keras", "1.20.1.post1"]]
+    assert [finding.text.split()[:2] for finding in check_libraries()] == [["keras", "1.20.1.post1"]]
     monkeypatch.setattr(library_checks, "version", lambda package: "1.15.0")
     found = check_libraries()
-    assert [one.text.split()[:2] for one in found] == [["faiss-cpu", "1.15.0"], ["keras", "1.15.0"]]
+    assert [finding.text.split()[:2] for finding in found] == [["faiss-cpu", "1.15.0"], ["keras", "1.15.0"]]
     assert found[0].advice == "Install faiss-cpu 1.15.1 or later."
 
     def missing(package: str) -> str:
@@ -202,11 +204,11 @@ def test_versions(text: str, numbers: tuple[int, ...]) -> None:
 
 
 def test_a_finding_as_json() -> None:
-    assert Finding("Text.", "unlink_file", code="x", severity="warning").to_json(mended=True) == {
+    assert Finding("Text.", "unlink_file", code="x", severity="warning", mended=True).to_json() == {
         "code": "x",
         "severity": "warning",
         "message": "Text.",
         "remedy": REPAIR,
         "mended": True,
     }
-    assert Finding("Text.", advice="Do this.").to_json(mended=False)["remedy"] == "Do this."
+    assert Finding("Text.", advice="Do this.").to_json()["remedy"] == "Do this."

@@ -1,4 +1,4 @@
-"""What the doctor finds, and what it mends."""
+"""What the check-up finds and what mending does about it."""
 
 import sqlite3
 from contextlib import closing
@@ -14,7 +14,8 @@ from twindex.embedder.faces.alignment import decode_crop
 from twindex.embedder.model.bundle import Bundle
 from twindex.errors import BundleError, IntegrityError
 from twindex.gallery import Gallery
-from twindex.gallery.doctor.checkup import PENDING_ERASURE, examine, mend
+from twindex.gallery.doctor.checkup import examine
+from twindex.gallery.doctor.mending import PENDING_ERASURE, mend
 from twindex.storage import Store
 
 
@@ -26,19 +27,21 @@ def execute(folder: Path, statement: str) -> None:
 
 @pytest.fixture
 def damaged(gallery: Gallery, folder: Path) -> Gallery:
-    """Two references; the template of the second is not what was written."""
+    """Two references; the template of the second is damaged."""
     enrol(gallery, 1, "ada")
     enrol(gallery, 2, "bob")
     execute(folder, "UPDATE templates SET vector = (SELECT vector FROM templates WHERE id = 1) WHERE id = 2")
     return gallery
 
 
-def test_a_damaged_template_is_made_again_from_its_crop(damaged: Gallery) -> None:
+def test_a_damaged_template_is_remade_from_its_crop(damaged: Gallery) -> None:
     fingerprint = damaged.active().fingerprint
     with pytest.raises(IntegrityError, match=r"template of reference 2 is damaged.*run `twindex doctor --repair`"):
         damaged.searchable()
     findings = examine(damaged)
-    assert [(one.remedy, one.reference, one.model) for one in findings] == [("embed_again", 2, fingerprint)]
+    assert [(finding.remedy, finding.reference, finding.model) for finding in findings] == [
+        ("embed_again", 2, fingerprint)
+    ]
     assert mend(damaged, findings) == [f"The template of reference 2 under model {fingerprint} is damaged."]
     assert examine(damaged) == []
     kept = decode_crop(damaged.store.references.crop(2) or b"")
@@ -48,13 +51,13 @@ def test_a_damaged_template_is_made_again_from_its_crop(damaged: Gallery) -> Non
     assert hits.references.tolist() == [[2]]
 
 
-def test_the_damaged_template_of_a_retired_model_is_made_again(gallery: Gallery, folder: Path) -> None:
+def test_a_damaged_template_of_a_retired_model_is_remade(gallery: Gallery, folder: Path) -> None:
     reference = enrol(gallery, 1, "ada")
     vectors = BrightnessEmbedder(MODEL).embed(drawn_crop(1)[None])
     gallery.store.references.add_templates(MODEL, np.array([reference]), vectors)
     execute(folder, f"UPDATE templates SET sha256 = x'00' WHERE fingerprint = '{MODEL}'")
     findings = examine(gallery)
-    assert [(one.remedy, one.reference, one.model) for one in findings] == [("embed_again", 1, MODEL)]
+    assert [(finding.remedy, finding.reference, finding.model) for finding in findings] == [("embed_again", 1, MODEL)]
     mend(gallery, findings)
     assert examine(gallery) == []
 
@@ -75,15 +78,15 @@ def test_a_damaged_template_without_a_sound_crop_stays(
     assert mend(damaged, findings) == []
 
 
-def test_a_template_whose_model_is_no_text_is_reported_and_stays(gallery: Gallery, folder: Path) -> None:
-    """A file cut short gives such values, whatever the schema says."""
+def test_a_template_whose_model_is_not_text_is_reported_and_stays(gallery: Gallery, folder: Path) -> None:
+    """A truncated file can hold such values, whatever the schema says."""
     enrol(gallery, 1, "ada")
     execute(folder, "UPDATE templates SET fingerprint = x'00ff'")
-    findings = [one for one in examine(gallery) if one.code == "template_damaged"]
-    assert [(one.mendable, "is damaged" in one.text) for one in findings] == [(False, True)]
+    findings = [finding for finding in examine(gallery) if finding.code == "template_damaged"]
+    assert [(finding.mendable, "is damaged" in finding.text) for finding in findings] == [(False, True)]
 
 
-def test_weights_that_are_not_the_cards_are_a_finding(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_that_differ_from_the_card_are_a_finding(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
     def differs(bundle: Bundle) -> bytes:
         raise BundleError("The weights' SHA-256 differs.")
 
@@ -94,9 +97,7 @@ def test_weights_that_are_not_the_cards_are_a_finding(gallery: Gallery, monkeypa
     ]
 
 
-def test_an_erasure_that_cannot_be_finished_is_said_to_be_pending(
-    gallery: Gallery, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_erasure_that_cannot_be_finished_stays_pending(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
     assert mend(gallery, []) == []
     monkeypatch.setattr(Store, "finish_erasure", lambda store: False)
     assert mend(gallery, []) == [PENDING_ERASURE]

@@ -1,4 +1,4 @@
-"""What an approximate index keeps of exact search: counted by hand with a search that is wrong on purpose."""
+"""The recall of an approximate index, counted by hand with a search that is wrong on purpose."""
 
 from collections.abc import Callable
 
@@ -7,12 +7,13 @@ import pytest
 
 from tests.gallery.builders import enrol
 from tests.index.oracle import ExactIndex
+from tests.storage.builders import sample
 from twindex.gallery import Gallery
 from twindex.gallery.search import searchable
-from twindex.gallery.search.recall import LADDER, UNMEASURED, measure_recall, moved
+from twindex.gallery.search.recall import LADDER, UNMEASURED, displaced, measure_recall
 from twindex.index import choice, spec
 from twindex.index.protocol import Hits
-from twindex.storage import Recall
+from twindex.storage import EnrolmentRequest, Recall
 from twindex.types import Float32, Int64
 
 COUNT = 400
@@ -20,22 +21,21 @@ COUNT = 400
 
 @pytest.fixture
 def templates(gallery: Gallery) -> tuple[Int64, Float32]:
-    """As many references as `COUNT`, their templates drawn; only the templates matter here."""
-    enrol(gallery, 1, "ada")
-    random = np.random.default_rng(3)
-    vectors = random.normal(size=(COUNT, 16)).astype(np.float32)
+    """`COUNT` references with random templates; only the templates matter here."""
+    vectors = np.random.default_rng(3).normal(size=(COUNT, 16)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    for number in range(2, COUNT + 1):
-        enrol(gallery, number, f"subject {number}")
+    requests = [
+        EnrolmentRequest(sample(number), f"subject {number}", vector) for number, vector in enumerate(vectors, 1)
+    ]
     fingerprint = gallery.active().fingerprint
-    ids, _ = next(gallery.store.references.batches(fingerprint, COUNT))
-    for reference, vector in zip(ids.tolist(), vectors, strict=True):
-        gallery.store.references.replace_template(fingerprint, reference, vector)
+    gallery.store.references.enroll_many(requests, fingerprint)
+    ids, stored = next(gallery.store.references.batches(fingerprint, COUNT))
+    np.testing.assert_array_equal(stored, vectors)
     return ids, vectors
 
 
 def shifted(ids: Int64, vectors: Float32, places: int) -> Callable[[Float32, int], Hits]:
-    """An exact search whose nearest reference comes `places` later than it should."""
+    """An exact search that returns the nearest reference `places` too late."""
     exact = ExactIndex(vectors.shape[1])
     exact.add(ids, vectors)
 
@@ -50,7 +50,7 @@ def shifted(ids: Int64, vectors: Float32, places: int) -> Callable[[Float32, int
 @pytest.mark.parametrize(
     ("places", "candidates"), [(0, 100), (99, 100), (100, 150), (149, 150), (150, 200), (200, 300)]
 )
-def test_candidates_reach_as_far_as_the_nearest_is(
+def test_the_number_of_candidates_reaches_the_exact_nearest(
     gallery: Gallery, templates: tuple[Int64, Float32], places: int, candidates: int
 ) -> None:
     ids, vectors = templates
@@ -59,7 +59,7 @@ def test_candidates_reach_as_far_as_the_nearest_is(
     assert found == Recall("Shifted", COUNT, candidates, 1.0, COUNT)
 
 
-def test_an_index_that_never_finds_it_says_so(gallery: Gallery, templates: tuple[Int64, Float32]) -> None:
+def test_an_index_that_never_finds_the_nearest_has_recall_0(gallery: Gallery, templates: tuple[Int64, Float32]) -> None:
     ids, _ = templates
 
     def blind(probes: Float32, k: int) -> Hits:
@@ -70,9 +70,9 @@ def test_an_index_that_never_finds_it_says_so(gallery: Gallery, templates: tuple
     assert found == Recall("Blind", COUNT, LADDER[-1], 0.0, COUNT)
 
 
-def test_probes_are_as_far_as_wanted_in_directions_of_their_own(templates: tuple[Int64, Float32]) -> None:
+def test_probes_lie_at_the_distance_in_random_directions(templates: tuple[Int64, Float32]) -> None:
     _, vectors = templates
-    probes = moved(vectors, 1.0, seed=1)
+    probes = displaced(vectors, 1.0, seed=1)
     np.testing.assert_allclose(np.linalg.norm(probes, axis=1), 1, atol=1e-6)
     np.testing.assert_allclose(np.linalg.norm(probes - vectors, axis=1), 1, atol=1e-6)
     directions = probes - 0.5 * vectors
@@ -86,7 +86,7 @@ def test_an_empty_index_has_nothing_to_miss(gallery: Gallery) -> None:
     assert found == Recall("Flat", 0, LADDER[0], 1.0, 0)
 
 
-def test_a_lone_reference_is_found(gallery: Gallery) -> None:
+def test_a_single_reference_is_found(gallery: Gallery) -> None:
     reference = enrol(gallery, 1, "ada")
     opened = gallery.searchable()
     alone = np.array([reference], np.int64)
@@ -107,7 +107,7 @@ def test_a_gallery_that_outgrows_exact_search_is_measured_when_compacted(
     assert (recall.structure, recall.references, recall.probes) == (opened.structure, COUNT, COUNT)
     assert opened.structure == "PCAR16,PQ8x4fs"
     assert opened.candidates == recall.candidates
-    # Opened again, it is not measured again.
+    # Opening it again does not measure it again.
     assert gallery.active().snapshot == written
     with monkeypatch.context() as patch, Gallery.open(gallery.folder) as other:
         patch.setattr(searchable, "measure_recall", None)
@@ -115,7 +115,7 @@ def test_a_gallery_that_outgrows_exact_search_is_measured_when_compacted(
         assert other.searchable().compact().recall == recall
 
 
-def test_an_index_that_has_doubled_is_measured_again_however_small_the_steps(
+def test_an_index_is_measured_again_once_it_has_doubled_in_small_steps(
     gallery: Gallery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(choice, "EXACT_UP_TO", 50)
@@ -150,7 +150,7 @@ def test_a_large_gallery_trains_on_a_sample(gallery: Gallery, monkeypatch: pytes
     assert drawn == [np.linspace(1, 80, 32, dtype=np.int64).tolist()]
 
 
-def test_an_index_that_was_not_measured_brings_more(
+def test_an_unmeasured_index_returns_more_candidates(
     gallery: Gallery, templates: tuple[Int64, Float32], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(choice, "EXACT_UP_TO", COUNT - 1)

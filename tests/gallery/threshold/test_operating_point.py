@@ -1,4 +1,4 @@
-"""The threshold set for a gallery, against what a plain loop finds; and when it is told to be too old."""
+"""The threshold set for a gallery, compared with a plain loop; and when it no longer fits."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,9 +13,11 @@ from tests.storage.builders import OTHER_MODEL, sample
 from twindex.embedder.model.registry import find_model
 from twindex.errors import ModelMismatchError, UsageError
 from twindex.gallery import Gallery
-from twindex.gallery.threshold import centroids, operating_point
+from twindex.gallery.threshold import centroids
+from twindex.gallery.threshold import strangers as stranger_scores
 from twindex.gallery.threshold.age import threshold_age
 from twindex.gallery.threshold.operating_point import calibrate
+from twindex.gallery.threshold.outcome import StrangerPhotos
 from twindex.scoring import Head, fuse
 from twindex.types import Float32
 
@@ -24,7 +26,7 @@ NUMBERS = count(1_000)
 
 
 class CardedEmbedder(BrightnessEmbedder):
-    """Has the shipped model's card: head and default thresholds."""
+    """An embedder with the shipped model's card: its head and default thresholds."""
 
     card = find_model("default").card
 
@@ -50,7 +52,7 @@ def fill(gallery: Gallery, people: dict[str, Float32]) -> None:
 
 
 def best(probe: Float32, people: dict[str, Float32]) -> tuple[str, float]:
-    """Who comes first, and how far: as queries find it."""
+    """The first candidate and its distance, as a query finds them."""
     templates = np.concatenate(list(people.values()))
     fused = fuse(probe, templates, [name for name, own in people.items() for _ in own])
     first = int(np.argmin(fused.distances))
@@ -63,7 +65,7 @@ def people() -> dict[str, Float32]:
 
 
 def apart(axis: int, photos: int) -> Float32:
-    """(photos, 16) float32, unit length: one of 16 people who resemble each other as little as can be."""
+    """(photos, 16) float32, unit length: one of 16 people who resemble each other as little as possible."""
     templates = np.eye(DIM)[axis] + np.random.default_rng([axis, 7]).normal(scale=0.05, size=(photos, DIM))
     return (templates / np.linalg.norm(templates, axis=1, keepdims=True)).astype(np.float32)
 
@@ -75,16 +77,17 @@ def head() -> Head:
 def test_strangers_decide_the_threshold(gallery: Gallery, people: dict[str, Float32]) -> None:
     fill(gallery, people)
     strangers = {f"stranger {number}": person(100 + number, 1) for number in range(39)}
-    found = calibrate(gallery, gallery.active().fingerprint, 0.05, strangers, source={"folder": "visitors"})
+    source = StrangerPhotos(Path("/visitors"))
+    found = calibrate(gallery, gallery.active().fingerprint, 0.05, strangers, source=source)
     scores = sorted(
-        (float(head().probability(best(one[0], people)[1] - 1e-4)) for one in strangers.values()), reverse=True
+        (float(head().probability(best(photos[0], people)[1] - 1e-4)) for photos in strangers.values()), reverse=True
     )
     assert found.point.threshold == pytest.approx(scores[1], abs=1e-6)  # 5 % of 40 are 2
     assert found.point.fpir_bound == pytest.approx(0.05)
     assert (found.method, found.subjects, found.gallery_size) == ("non-mated", 30, sum(map(len, people.values())))
     stored = gallery.store.gallery().threshold
     assert stored is not None
-    assert stored.report == {**found.to_json(), "source": {"folder": "visitors"}}
+    assert stored.report == {**found.to_json(), "source": {"folder": "/visitors", "pre_cropped": False}}
     assert gallery.threshold(gallery.active().fingerprint) == found.point.threshold == stored.probability
 
 
@@ -113,7 +116,7 @@ def test_without_strangers_each_subject_is_left_out_in_turn(gallery: Gallery, pe
     assert 0 < found.fnir < 1
 
 
-def test_of_single_photos_no_misses_are_known(gallery: Gallery) -> None:
+def test_single_photos_give_no_fnir(gallery: Gallery) -> None:
     fill(gallery, {"ada": person(1, 1), "ben": person(2, 1)})
     found = calibrate(gallery, gallery.active().fingerprint, 0.5)
     assert (found.fnir, found.fnir_interval) == (None, None)
@@ -142,7 +145,7 @@ def test_a_person_enrolled_under_two_names_is_named(gallery: Gallery, people: di
 
 
 def test_a_person_enrolled_under_two_names_with_other_photos_is_named(gallery: Gallery) -> None:
-    """The centroid of other photos is not as near as the same photo; but nobody would be found any more."""
+    """The centroid of other photos is farther than the same photo, but nobody would be found any more."""
     clear, twice = apart(0, 4), apart(1, 8)
     blurred = np.concatenate([clear[:2], apart(0, 60)[40:42] + apart(2, 2)])  # of one person, but less alike
     blurred /= np.linalg.norm(blurred, axis=1, keepdims=True)
@@ -152,7 +155,7 @@ def test_a_person_enrolled_under_two_names_with_other_photos_is_named(gallery: G
     assert gallery.store.gallery().threshold is None
 
 
-def test_a_few_strangers_do_not_lower_the_model_s_default(gallery: Gallery) -> None:
+def test_a_few_strangers_do_not_lower_the_models_default(gallery: Gallery) -> None:
     fill(gallery, {"ada": apart(0, 2), "ben": apart(1, 2)})
     fingerprint = gallery.active().fingerprint
     before = gallery.threshold(fingerprint)
@@ -161,25 +164,25 @@ def test_a_few_strangers_do_not_lower_the_model_s_default(gallery: Gallery) -> N
         assert (found.point.enough, found.point.threshold, found.default) == (False, before, before)
         assert found.above_default == ()
         assert gallery.threshold(fingerprint) == before
-    enough = {f"stranger {number}": one[None] for number, one in enumerate(apart(2, 99))}
+    enough = {f"stranger {number}": photo[None] for number, photo in enumerate(apart(2, 99))}
     assert calibrate(gallery, fingerprint, 0.01, enough).point.threshold < before
 
 
-def test_strangers_above_the_default_are_named_with_whom_they_resemble(gallery: Gallery) -> None:
+def test_strangers_above_the_default_are_named_with_the_person_they_resemble(gallery: Gallery) -> None:
     fill(gallery, {"ada": apart(0, 2), "ben": apart(1, 2)})
     like = apart(1, 40)[30:] + 0.6 * apart(3, 10)
     like /= np.linalg.norm(like, axis=1, keepdims=True)
     strangers = {"far": apart(2, 2), "near": np.concatenate([apart(4, 1), like])}
     found = calibrate(gallery, gallery.active().fingerprint, 0.01, strangers)
-    (one,) = found.above_default
-    assert (one.stranger, one.subject) == ("near", "ben")
-    assert found.point.threshold > one.probability >= found.default
+    (near,) = found.above_default
+    assert (near.stranger, near.subject) == ("near", "ben")
+    assert found.point.threshold > near.probability >= found.default
 
 
-def test_a_gallery_that_has_outgrown_its_threshold_takes_the_stricter_one(gallery: Gallery) -> None:
+def test_an_outgrown_threshold_is_replaced_by_a_stricter_default(gallery: Gallery) -> None:
     fill(gallery, {"ada": apart(0, 2), "ben": apart(1, 2)})
     fingerprint = gallery.active().fingerprint
-    enough = {f"stranger {number}": one[None] for number, one in enumerate(apart(2, 99))}
+    enough = {f"stranger {number}": photo[None] for number, photo in enumerate(apart(2, 99))}
     low = calibrate(gallery, fingerprint, 0.01, enough).point.threshold
     assert gallery.threshold(fingerprint) == low
     fill(gallery, {"cy": apart(3, 1)})
@@ -192,11 +195,11 @@ def test_erased_people_are_not_measured(gallery: Gallery, people: dict[str, Floa
     assert calibrate(gallery, gallery.active().fingerprint, 0.1).subjects == 29
 
 
-def test_an_empty_gallery_and_a_lonely_person_are_refused(gallery: Gallery) -> None:
+def test_an_empty_gallery_and_a_single_person_are_refused(gallery: Gallery) -> None:
     with pytest.raises(UsageError, match="empty"):
         calibrate(gallery, gallery.active().fingerprint, 0.1)
     fill(gallery, {"ada": person(1, 3)})
-    with pytest.raises(UsageError, match="lonely person has no strangers"):
+    with pytest.raises(UsageError, match="Only one person is enrolled, so nobody can be left out"):
         calibrate(gallery, gallery.active().fingerprint, 0.1)
     with pytest.raises(UsageError, match="No photo of the strangers has a usable face"):
         calibrate(gallery, gallery.active().fingerprint, 0.1, {})
@@ -212,7 +215,7 @@ def test_templates_of_another_model_are_refused(gallery: Gallery, people: dict[s
     assert gallery.store.gallery().threshold is None
 
 
-def test_pieces_of_a_large_gallery_make_no_difference(
+def test_searching_in_pieces_gives_the_same_result(
     gallery: Gallery, people: dict[str, Float32], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(gallery, people)
@@ -224,12 +227,14 @@ def test_pieces_of_a_large_gallery_make_no_difference(
     assert [calibrate(gallery, fingerprint, 0.1, given).to_json() for given in (strangers, None)] == whole
     with pytest.raises(UsageError, match="is enrolled"):
         calibrate(gallery, fingerprint, 0.1, {"eve": people["person 29"][1:]})
-    monkeypatch.setattr(operating_point, "MOST_SUBJECTS", 5)
-    monkeypatch.setattr(operating_point, "MOST_PHOTOS", 2)
+    monkeypatch.setattr(stranger_scores, "MOST_SUBJECTS", 5)
+    monkeypatch.setattr(stranger_scores, "MOST_PHOTOS", 2)
     assert calibrate(gallery, fingerprint, 0.5).point.strangers == 5
 
 
-def test_who_is_enrolled_is_decided_by_the_photo_not_by_likeness(gallery: Gallery, people: dict[str, Float32]) -> None:
+def test_an_enrolled_photo_is_recognised_by_its_bytes_not_by_likeness(
+    gallery: Gallery, people: dict[str, Float32]
+) -> None:
     fill(gallery, people)
     alike = people["person 7"][:1] + np.float32(0.002)
     alike /= np.linalg.norm(alike)
@@ -241,7 +246,7 @@ def test_who_is_enrolled_is_decided_by_the_photo_not_by_likeness(gallery: Galler
     assert gallery.store.gallery().threshold is None
 
 
-def test_the_threshold_s_age_is_told(gallery: Gallery, people: dict[str, Float32]) -> None:
+def test_the_age_of_a_threshold(gallery: Gallery, people: dict[str, Float32]) -> None:
     fill(gallery, people)
     assert threshold_age(gallery).age == "never set"
     assert "30 people" in threshold_age(gallery).note

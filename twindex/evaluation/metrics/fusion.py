@@ -1,4 +1,4 @@
-"""Ways in which the references of a subject combine to one distance, measured side by side."""
+"""Ways to combine a subject's references into one distance."""
 
 from typing import Literal
 
@@ -18,9 +18,9 @@ def subject_distances(probes: Float32, templates: Float32, owners: Int64, rule: 
     Args:
         probes: (m, dim) float32, unit length.
         templates: (n, dim) float32, unit length; the references'.
-        owners: (n,) int64, whose they are: subject numbers from 0, of which each has a reference.
-        rule: "nearest" takes a subject's nearest reference; "mean_two" the mean distance of the nearest two, of one
-            where there is one; "centroid" the distance to the normalised mean of the references.
+        owners: (n,) int64, their subjects, numbered from 0 without gaps.
+        rule: "nearest" takes a subject's nearest reference; "mean_two" the mean distance of the nearest two, or of the
+            only one; "centroid" the distance to the normalised mean of the references.
 
     Returns:
         (m, subjects) float64, Euclidean, not squared.
@@ -43,7 +43,7 @@ def subject_distances(probes: Float32, templates: Float32, owners: Int64, rule: 
 
 
 def _mean_two(distances: Float64, starts: Int64) -> Float64:
-    """Mean of the two smallest of each run of columns."""
+    """Mean of the two smallest values in each run of columns."""
     fused = np.empty((len(distances), len(starts)))
     for subject, run in enumerate(np.split(distances, starts[1:], axis=1)):
         nearest = run if run.shape[1] <= 2 else np.partition(run, 1, axis=1)[:, :2]

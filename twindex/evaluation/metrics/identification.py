@@ -10,18 +10,18 @@ from twindex.scoring import Float64, share_below, threshold_at
 from twindex.types import Int64
 
 STRANGER = -1
-_SIZES = (10, 30, 100, 300, 1_000, 3_000, 10_000)  # of galleries that are reported
+_SIZES = (10, 30, 100, 300, 1_000, 3_000, 10_000)  # gallery sizes that are reported
 
 
 @dataclass(frozen=True, eq=False)
 class Searches:
-    """What searching a gallery for probes gave.
+    """The outcome of searching a gallery for probes.
 
     Attributes:
-        ranks: (mated probes,) float64: the place of the right subject in the candidate list, from 1; infinity for
-            probes without a usable face and probes of subjects that could not be enrolled.
-        own: (mated probes,) float64, distance of the right subject; infinity likewise.
-        strangers: (non-mated probes,) float64, distance of the first candidate; infinity without a usable face.
+        ranks: (mated probes,) float64: the rank of the right subject in the candidate list, from 1; infinity for
+            probes without a usable face and for subjects that could not be enrolled.
+        own: (mated probes,) float64, distance to the right subject; infinity for the same probes.
+        strangers: (non-mated probes,) float64, distance to the first candidate; infinity without a usable face.
     """
 
     ranks: Float64
@@ -45,7 +45,7 @@ class Searches:
         return self.fnir(threshold_at(fpir, self.strangers))
 
     def trade_off(self) -> tuple[Float64, Float64]:
-        """FPIR and FNIR at the threshold of every stranger, and with all accepted; (strangers + 1,) float64 each."""
+        """FPIR and FNIR with each stranger's distance as threshold, then with all accepted; (strangers + 1,) each."""
         thresholds = np.append(np.sort(self.strangers), math.inf)
         found = np.sort(np.where(self.ranks == 1, self.own, math.inf))
         fpirs = np.searchsorted(thresholds[:-1], thresholds, side="left") / len(self.strangers)
@@ -58,7 +58,7 @@ def searches(distances: Float64, subjects: Int64, usable: NDArray[np.bool_]) -> 
     Args:
         distances: (m, subjects) float64; infinity in the column of a subject without a reference.
         subjects: (m,) int64, the right subject's column, or `STRANGER`.
-        usable: (m,) bool; rows of other probes are not looked at.
+        usable: (m,) bool; the rows of other probes are ignored.
 
     Raises:
         ValueError: The lengths differ.
@@ -71,7 +71,7 @@ def searches(distances: Float64, subjects: Int64, usable: NDArray[np.bool_]) -> 
     seen = usable[mated]
     rows, columns = distances[mated][seen], subjects[mated][seen]
     own[seen] = rows[np.arange(len(rows)), columns]
-    # Others at the same distance come first: a tie is not a success.
+    # Rank others at the same distance first: a tie is not a success.
     nearer = (rows <= own[seen][:, None]).sum(axis=1)
     ranks[seen] = np.where(np.isfinite(own[seen]), nearer, math.inf)
     strangers = np.full((~mated).sum(), math.inf)
@@ -81,5 +81,5 @@ def searches(distances: Float64, subjects: Int64, usable: NDArray[np.bool_]) -> 
 
 
 def nested_sizes(subjects: int) -> list[int]:
-    """The gallery sizes to report: those below the number of subjects, and that number."""
+    """The gallery sizes to report: all below the number of subjects, then that number."""
     return [size for size in _SIZES if size < subjects] + [subjects]

@@ -3,14 +3,15 @@
 from twindex.evaluation.metrics.beta import beta_quantile
 
 Interval = tuple[float, float]
-_COVERAGE = 0.95  # of intervals
+_COVERAGE = 0.95  # of the intervals
 
 
 def binomial_interval(events: int, attempts: int) -> Interval:
-    """Confidence interval of a rate (Clopper and Pearson 1934): its coverage is 95 % or more.
+    """Confidence interval of a rate (Clopper and Pearson 1934), with a coverage of at least 95 %.
 
     Args:
-        events, attempts: How often it happened, of how many.
+        events: How often it happened.
+        attempts: How often it could have happened.
 
     Returns:
         Lowest and highest rate.
@@ -27,5 +28,5 @@ def binomial_interval(events: int, attempts: int) -> Interval:
 
 
 def rate_interval(rate: float, attempts: int) -> Interval:
-    """`binomial_interval` for a rate measured on that number of attempts."""
+    """`binomial_interval` for a rate measured on a number of attempts."""
     return binomial_interval(round(rate * attempts), attempts)

@@ -1,4 +1,4 @@
-"""Whether a probability means what it says: reliability diagram, expected calibration error, Brier score."""
+"""Whether probabilities are calibrated: reliability diagram, expected calibration error, Brier score."""
 
 from dataclasses import dataclass
 
@@ -13,12 +13,12 @@ BINS = 15
 
 @dataclass(frozen=True, eq=False)
 class Reliability:
-    """A reliability diagram over bins of equal width; all arrays have one value for each bin that is not empty.
+    """A reliability diagram over bins of equal width; each array has one value per non-empty bin.
 
     Attributes:
         predicted: Mean probability.
         observed: Share of mated pairs.
-        counts: Pairs.
+        counts: Number of pairs.
     """
 
     predicted: Float64
@@ -32,7 +32,7 @@ class Reliability:
 
 
 def reliability(probabilities: Float64, mated: NDArray[np.bool_], bins: int = BINS) -> Reliability:
-    """Compare probabilities with what came true.
+    """Compare probabilities with outcomes.
 
     Args:
         probabilities: (n,) from 0 to 1; n is at least 1.
@@ -55,5 +55,5 @@ def reliability(probabilities: Float64, mated: NDArray[np.bool_], bins: int = BI
 
 
 def brier_score(probabilities: Float64, mated: NDArray[np.bool_]) -> float:
-    """Mean squared difference of probability and outcome (Brier 1950); 0 is best, 0.25 is a coin's."""
+    """Mean squared difference of probability and outcome (Brier 1950); 0 is best, a coin toss scores 0.25."""
     return float(np.mean((probabilities - mated) ** 2))

@@ -14,12 +14,12 @@ class PairScores:
     """The distances of labelled pairs.
 
     Attributes:
-        distances: (n,) float64; infinity where a photo of the pair had no usable face.
-        mated: (n,) bool, whether the pair shows one person.
-        folds: (n,) int64, which fold a pair is in, from 0.
+        distances: (n,) float64; infinity if a photo of the pair has no usable face.
+        mated: (n,) bool, whether the pair shows the same person.
+        folds: (n,) int64, each pair's fold, from 0.
 
     Raises:
-        ValueError: The lengths differ, or a kind of pair is missing.
+        ValueError: The lengths differ, or one kind of pair is missing.
     """
 
     distances: Float64
@@ -46,7 +46,7 @@ class Roc:
     """A receiver operating characteristic; all arrays (n,) float64, thresholds rising.
 
     Attributes:
-        thresholds: What is below is accepted.
+        thresholds: Distances below are accepted.
         fmr: Share of non-mated pairs accepted.
         fnmr: Share of mated pairs not accepted.
     """
@@ -57,7 +57,7 @@ class Roc:
 
 
 def roc(scores: PairScores) -> Roc:
-    """Both error rates at every threshold that makes a difference."""
+    """Both error rates at every threshold that changes a decision."""
     thresholds = _edges(scores.distances)
     fmr = np.searchsorted(np.sort(scores.of_non_mated), thresholds, side="left") / len(scores.of_non_mated)
     fnmr = 1 - np.searchsorted(np.sort(scores.of_mated), thresholds, side="left") / len(scores.of_mated)
@@ -65,18 +65,18 @@ def roc(scores: PairScores) -> Roc:
 
 
 def fnmr_at_fmr(scores: PairScores, fmr: float) -> float:
-    """Share of mated pairs not accepted, where at most a share `fmr` of the non-mated pairs is."""
+    """Share of mated pairs rejected, at the threshold that accepts at most a share `fmr` of the non-mated pairs."""
     return 1 - share_below(scores.of_mated, threshold_at(fmr, scores.of_non_mated))
 
 
 def decidability(scores: PairScores) -> float | None:
-    """How far apart the two kinds of pairs lie: the difference of their mean distances over their pooled deviation.
+    """How far apart mated and non-mated pairs lie: the difference of their mean distances over their pooled deviation.
 
-    d' of J. Daugman, "Biometric decision landscapes" (2000). It rests on all comparable pairs, so it tells models apart
-    that make the same few errors. Pairs with a photo without a usable face are left out.
+    d' of J. Daugman, "Biometric decision landscapes" (2000). It uses all comparable pairs, so it distinguishes models
+    that make the same few errors. Pairs with an unusable photo are left out.
 
     Returns:
-        d', higher is better; None where no kind's distances vary.
+        d', higher is better; None if neither kind's distances vary, or a kind has no comparable pair.
     """
     mated, others = (kind[np.isfinite(kind)] for kind in (scores.of_mated, scores.of_non_mated))
     if not len(mated) or not len(others):
@@ -88,10 +88,10 @@ def decidability(scores: PairScores) -> float | None:
 def fold_accuracies(scores: PairScores) -> Float64:
     """Accuracy on each fold at the threshold that is best on all others (Huang et al. 2007, LFW View 2).
 
-    With one fold only, the accuracy at that fold's own best threshold.
+    A single fold is tested at its own best threshold.
 
     Returns:
-        (folds,) float64, in the order of the folds' numbers.
+        (folds,) float64, in the order of the fold numbers.
     """
     numbers = np.unique(scores.folds)
     accuracies = []
@@ -104,7 +104,7 @@ def fold_accuracies(scores: PairScores) -> Float64:
 
 
 def _best_threshold(distances: Float64, mated: NDArray[np.bool_]) -> float:
-    """The threshold with the most right decisions; the middle one where several are alike."""
+    """The threshold with the most right decisions; the middle one of several equally good ones."""
     thresholds = _edges(distances)
     accepted_mated = np.searchsorted(np.sort(distances[mated]), thresholds, side="left")
     accepted_others = np.searchsorted(np.sort(distances[~mated]), thresholds, side="left")
@@ -114,7 +114,7 @@ def _best_threshold(distances: Float64, mated: NDArray[np.bool_]) -> float:
 
 
 def _edges(distances: Float64) -> Float64:
-    """Thresholds half-way between neighbouring distances, one below all and one above all finite ones."""
+    """Thresholds half-way between neighbouring finite distances, and one below and one above them all."""
     finite = np.unique(distances[np.isfinite(distances)])
     if not len(finite):
         return np.zeros(1)

@@ -17,7 +17,7 @@ _SMALLEST_RATE = 1e-4
 
 
 def plot_pairs(result: PairsResult, folder: Path) -> list[tuple[str, str]]:
-    """Write ROC, distances and reliability diagram.
+    """Write the ROC, the distances and the reliability diagram.
 
     Returns:
         (file name, caption) of each.
@@ -42,17 +42,17 @@ def plot_pairs(result: PairsResult, folder: Path) -> list[tuple[str, str]]:
     axes.plot(bins.predicted, bins.observed, color=BLUE, marker="o")
     for predicted, observed, count in zip(bins.predicted, bins.observed, bins.counts, strict=True):
         axes.annotate(str(count), (predicted, observed), textcoords="offset points", xytext=(4, -10), fontsize=7)
-    axes.set(xlabel="probability said", ylabel="share of mated pairs", xlim=(0, 1), ylim=(0, 1.02))
+    axes.set(xlabel="predicted probability", ylabel="share of mated pairs", xlim=(0, 1), ylim=(0, 1.02))
     figure.savefig(folder / "reliability.png")
     return [
         ("roc.png", "Receiver operating characteristic."),
         ("distances.png", "Distances of mated and of non-mated pairs."),
-        ("reliability.png", "Reliability diagram; the numbers are pairs in the bin."),
+        ("reliability.png", "Reliability diagram; the numbers count the pairs in each bin."),
     ]
 
 
 def plot_search(by_size: dict[int, Searches], folder: Path) -> list[tuple[str, str]]:
-    """Write CMC and DET.
+    """Write the CMC and DET curves.
 
     Returns:
         (file name, caption) of each.

@@ -1,34 +1,22 @@
 """The reports of the two evaluations: which plots and which errors they show."""
 
 from pathlib import Path
-from typing import Any
 
-from twindex.embedder.faces.reader import FaceReader
 from twindex.evaluation.open_set import SearchResult
 from twindex.evaluation.pairs import PairsResult
-from twindex.evaluation.report.page import Comparison, write_page
+from twindex.evaluation.report.page import Comparison, Page, ReadFace, write_page
 from twindex.evaluation.report.plots import plot_pairs, plot_search
 
 
-def report_pairs(
-    result: PairsResult,
-    value: dict[str, Any],
-    folder: Path,
-    name: str,
-    reader: FaceReader,
-    worst: int,
-    *,
-    pre_cropped: bool,
-) -> Path:
+def report_pairs(result: PairsResult, folder: Path, name: str, read_face: ReadFace, *, worst: int) -> Path:
     """Write a verification's report.
 
     Args:
-        result, value: What was measured, and its JSON form.
+        result: What was measured.
         folder: Of the report; it exists.
         name: Of the list of pairs.
-        reader: Finds the faces of the worst pairs again.
+        read_face: As for `write_page`.
         worst: How many pairs of each kind to show.
-        pre_cropped: Whether each photo is one aligned face already.
 
     Returns:
         The page.
@@ -38,18 +26,19 @@ def report_pairs(
         (heading, [Comparison(pair.first, pair.second, f"P(same) {p:.3f}") for pair, p in result.worst(mated, worst)])
         for mated, heading in headings.items()
     ]
-    title, plots = f"Verification of {name} by {result.card.name}", plot_pairs(result, folder)
-    return write_page(folder, title, value, plots, errors, result.failures, reader, pre_cropped=pre_cropped)
+    title = f"Verification of {name} by {result.card.name}"
+    page = Page(title, result.to_json(), plot_pairs(result, folder), errors, result.failures)
+    return write_page(folder, page, read_face)
 
 
-def report_search(
-    result: SearchResult, value: dict[str, Any], folder: Path, reader: FaceReader, worst: int, *, pre_cropped: bool
-) -> Path:
+def report_search(result: SearchResult, folder: Path, read_face: ReadFace, *, worst: int) -> Path:
     """Write a search's report; arguments as for `report_pairs`."""
     headings = {True: "Another person came first, nearest first", False: "Strangers, nearest first"}
     errors = []
     for mated, heading in headings.items():
-        wrong = [one for one in result.worst if (one.person is not None) == mated][:worst]
-        errors.append((heading, [Comparison(one.probe, one.first, f"distance {one.distance:.3f}") for one in wrong]))
-    title, plots = f"Search in {value['subjects']} people by {result.card.name}", plot_search(result.by_size, folder)
-    return write_page(folder, title, value, plots, errors, result.failures, reader, pre_cropped=pre_cropped)
+        wrong = [answer for answer in result.worst if (answer.person is not None) == mated][:worst]
+        comparisons = [Comparison(answer.probe, answer.first, f"distance {answer.distance:.3f}") for answer in wrong]
+        errors.append((heading, comparisons))
+    title = f"Search in {result.subjects} people by {result.card.name}"
+    page = Page(title, result.to_json(), plot_search(result.by_size, folder), errors, result.failures)
+    return write_page(folder, page, read_face)

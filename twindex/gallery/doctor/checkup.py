@@ -1,19 +1,11 @@
-"""Check a gallery's promises, and mend what can be mended."""
+"""Check an open gallery against its promises."""
 
-import shutil
-from collections import Counter
 from datetime import UTC, datetime
-from pathlib import Path
 
-import numpy as np
-
-from twindex.embedder.faces.alignment import decode_crop
 from twindex.embedder.model.registry import find_model
 from twindex.errors import IntegrityError, ModelMismatchError, UsageError
 from twindex.gallery.doctor.findings import RESTORE, Finding
-from twindex.gallery.doctor.folder_checks import close_to_others
 from twindex.gallery.doctor.store_checks import check_generations, check_tables, check_templates
-from twindex.gallery.erasing import finish
 from twindex.gallery.file_roles import foreign_files, may_be_foreign
 from twindex.gallery.search.searchable import open_snapshot
 from twindex.gallery.service import Gallery
@@ -21,22 +13,17 @@ from twindex.gallery.threshold.age import threshold_age
 from twindex.index.faiss_index import FaissIndex
 from twindex.storage import Damage, Generation
 
-_PAGE = 256
-PENDING_ERASURE = (
-    "An erasure is still pending: another process reads the database, whose journal may hold erased bytes; "
-    "run `twindex doctor --repair` again when it has finished."
-)
 _DAMAGE_CODES = {"database": "database_damaged", "template": "template_damaged", "crop": "crop_damaged"}
 _INSTALL = "Install the model again: `twindex models install`."
 
 
 def examine(gallery: Gallery) -> list[Finding]:
-    """All findings; an empty list means that every promise that can be checked here holds."""
+    """Run every check of database, model and index; no findings mean that all these promises hold."""
     findings = [_damage(gallery, damage) for damage in gallery.store.check()]
     inconsistent = check_tables(gallery)
     findings += inconsistent
-    if any(one.code in ("schema", "value") for one in inconsistent):
-        # Nothing that reads those values can be relied on.
+    if any(finding.code in ("schema", "value") for finding in inconsistent):
+        # The other checks read these values and could not be relied on.
         return findings
     findings += _erasures(gallery)
     active = gallery.store.generations.active()
@@ -50,7 +37,7 @@ def examine(gallery: Gallery) -> list[Finding]:
 
 
 def notes(gallery: Gallery) -> list[Finding]:
-    """What is no damage, but worth knowing: the threshold's age, the expired, and what an index keeps."""
+    """Collect what is not damage but worth knowing: an outdated threshold, expired references, the index's recall."""
     if gallery.store.generations.active() is None:
         return []
     found = []
@@ -70,70 +57,8 @@ def notes(gallery: Gallery) -> list[Finding]:
     return found
 
 
-def mend(gallery: Gallery, findings: list[Finding]) -> list[str]:
-    """Carry out each finding's remedy, and finish what an erasure left pending.
-
-    Returns:
-        A sentence for each finding mended, and `PENDING_ERASURE` while bytes of an erasure that the audit does not
-        know cannot be removed yet.
-    """
-    mended: list[str] = []
-    carried_out: list[Finding] = []
-    for finding in findings:
-        if finding.remedy == "finish_erasure":
-            row = gallery.store.audit.get(finding.erasure)
-            if finish(gallery.store, gallery.folder, gallery.snapshots, row).result == "erased":
-                mended.append(finding.text)
-            continue
-        if finding.mendable:
-            _carry_out(gallery, finding)
-            mended.append(finding.text)
-            carried_out.append(finding)
-    # The next look tells of those that the audit knows.
-    known = any(finding.erasure for finding in findings)
-    pending = [] if known or gallery.store.finish_erasure() else [PENDING_ERASURE]
-    if carried_out:
-        gallery.store.audit.add("repair", {"mended": dict(Counter(one.code for one in carried_out))})
-        if gallery.store.generations.active() is not None:
-            gallery.searchable().compact()
-    return mended + pending
-
-
-def _carry_out(gallery: Gallery, finding: Finding) -> None:
-    """What mends a finding; a changed journal needs nothing more than that the database was opened for writing."""
-    store = gallery.store
-    match finding.remedy:
-        case "forget_snapshot":
-            _forget_snapshot(gallery, finding.generation, finding.file)
-        case "unlink_file":
-            store.generations.remove_unlisted(gallery.snapshots)
-        case "embed_again":
-            _embed_again(gallery, finding.reference, finding.model)
-        case "embed_missing":
-            _embed_missing(gallery, finding.model)
-            snapshot = store.generations.get(finding.generation).snapshot
-            _forget_snapshot(gallery, finding.generation, "" if snapshot is None else snapshot.file)
-        case "erase_orphans":
-            store.erase_orphans()
-        case "log_enrolments":
-            store.log_enrolments()
-        case "raise_counters":
-            store.raise_counters()
-        case "remove_leftover":
-            path = Path(finding.file)
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-        case "close_to_others":
-            close_to_others(Path(finding.file))
-
-
-def _forget_snapshot(gallery: Gallery, generation: int, file: str) -> None:
-    gallery.store.generations.forget_snapshot(generation)
-    if file:
-        (gallery.snapshots / file).unlink(missing_ok=True)
-
-
 def _damage(gallery: Gallery, damage: Damage) -> Finding:
-    """What is wrong with the database; a template can be made again if its crop is sound and its model installed."""
+    """Describe damage of the database; a template can be remade if its crop is sound and its model installed."""
     code = _DAMAGE_CODES[damage.code]
     if damage.template is None:
         advice = "Enrol the same photo again, which replaces it." if damage.code == "crop" else RESTORE
@@ -149,29 +74,8 @@ def _damage(gallery: Gallery, damage: Damage) -> Finding:
     return Finding(damage.text, "embed_again", reference=reference, model=model, code=code)
 
 
-def _embed_again(gallery: Gallery, reference: int, model: str) -> None:
-    """Replace a damaged template by one made from the kept crop."""
-    crop = gallery.store.references.crop(reference)
-    if crop is None:
-        raise IntegrityError(f"The crop of reference {reference} is gone; run `twindex doctor` again.")
-    vector = gallery.embedder(model).embed(decode_crop(crop)[None])[0]
-    gallery.store.references.replace_template(model, reference, vector)
-
-
-def _embed_missing(gallery: Gallery, model: str) -> None:
-    """Give every reference that has a crop, but no template of the model, a template; where it was erased, none."""
-    after = 0
-    while page := gallery.store.references.missing(model, after, _PAGE):
-        kept = [one for one in page if one.crop is not None]
-        if kept:
-            crops = np.stack([decode_crop(one.crop or b"") for one in kept])
-            references = np.array([one.reference for one in kept], np.int64)
-            gallery.store.references.add_templates(model, references, gallery.embedder(model).embed(crops))
-        after = page[-1].reference
-
-
 def _model(gallery: Gallery, fingerprint: str) -> list[Finding]:
-    """Whether the active model is installed and its weights are those that its card describes."""
+    """Check that the active model is installed and its weights are those its card describes."""
     try:
         gallery.embedder(fingerprint)
         find_model(fingerprint).verified_weights()
@@ -181,7 +85,7 @@ def _model(gallery: Gallery, fingerprint: str) -> list[Finding]:
 
 
 def _erasures(gallery: Gallery) -> list[Finding]:
-    """The erasures of which nobody has seen yet that nothing is left."""
+    """Find the erasures that have not been verified as complete."""
     unverified = gallery.store.audit.unverified()
     if not unverified:
         return []
@@ -192,12 +96,13 @@ def _erasures(gallery: Gallery) -> list[Finding]:
         where = ", ".join(sorted(places or ())) or "it was interrupted"
         text = f"The erasure of {row.time:%Y-%m-%d %H:%M} UTC (audit {row.id}) is pending: {where}."
         if foreign and may_be_foreign(places):
-            text += f" Remove what is not the gallery's, it may hold what was erased: {foreign}."
+            text += f" Remove the files that are not the gallery's, they may hold what was erased: {foreign}."
         findings.append(Finding(text, "finish_erasure", erasure=row.id, code="erasure_pending"))
     return findings
 
 
 def _snapshots(gallery: Gallery) -> list[Finding]:
+    """Check every listed snapshot, and find files that no generation lists."""
     findings, listed = [], set()
     for generation in gallery.store.generations.list():
         if generation.snapshot is None:
@@ -225,9 +130,9 @@ def _snapshots(gallery: Gallery) -> list[Finding]:
 
 
 def _membership(gallery: Gallery, generation: Generation, revision: int, index: FaissIndex) -> list[Finding]:
-    """Whether a snapshot and the changes since give the references of the store, no more and no fewer (I5)."""
+    """Check that a snapshot and the changes since give exactly the store's references (I5)."""
     stored = set(gallery.store.references.ids(generation.fingerprint).tolist())
-    # Read later than the references, so that what others do meanwhile is among them.
+    # Read the changes after the references: a reference that changed in between is then among them.
     changed = {change.reference for change in gallery.store.changes.since(revision)}
     wrong = (stored ^ set(index.references().tolist())) - changed
     if not wrong:

@@ -1,4 +1,4 @@
-"""What a check-up finds: something that is not as promised, how bad it is, and what mends it."""
+"""What a check-up finds: a promise that is not kept, how bad that is, and what mends it."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -29,14 +29,15 @@ class Finding:
     Attributes:
         text: One sentence for people.
         remedy: What `mend` does about it, or "none".
-        generation: Whose snapshot it is about, or 0.
+        generation: The generation whose snapshot it is about, or 0.
         file: The file it is about, or "".
-        reference: Whose damaged template it is about, or 0.
+        reference: The reference whose template is damaged, or 0.
         model: The fingerprint of that template's model, or "".
-        erasure: Which row of the audit it is about, or 0.
+        erasure: The row of the audit it is about, or 0.
         code: Stable, for programs.
         severity: "error" breaks a promise, "warning" endangers one, "note" is worth knowing.
         advice: How people mend what `mend` cannot.
+        mended: Whether it was found and has been mended since.
     """
 
     text: str
@@ -49,17 +50,28 @@ class Finding:
     code: str = "damage"
     severity: Severity = "error"
     advice: str = RESTORE
+    mended: bool = False
 
     @property
     def mendable(self) -> bool:
         return self.remedy != "none"
 
-    def to_json(self, *, mended: bool) -> dict[str, Any]:
+    @property
+    def unresolved(self) -> bool:
+        """Whether it breaks a promise and has not been mended."""
+        return self.severity == "error" and not self.mended
+
+    @property
+    def instruction(self) -> str:
+        """What people do about it."""
+        return REPAIR if self.mendable else self.advice
+
+    def to_json(self) -> dict[str, Any]:
         """As `doctor --json` prints it."""
         return {
             "code": self.code,
             "severity": self.severity,
             "message": self.text,
-            "remedy": REPAIR if self.mendable else self.advice,
-            "mended": mended,
+            "remedy": self.instruction,
+            "mended": self.mended,
         }

@@ -1,4 +1,4 @@
-"""What can be told of a gallery's folder before its database is opened."""
+"""Checks of a gallery's folder that need no open database."""
 
 import os
 import stat
@@ -19,13 +19,13 @@ _NAMED = 5
 
 
 def check_folder(folder: Path) -> list[Finding]:
-    """Left-over and foreign files, access of other users, the journal, and libraries with known defects."""
+    """Find left-over and foreign files, access by other users, an unsafe journal, and libraries with known defects."""
     left = leftovers(folder)
     return [*_leftovers(left), *_foreign(folder, left), *_access(folder), *_journal(folder), *check_libraries()]
 
 
 def unopenable(folder: Path, error: TwindexError) -> Finding:
-    """The finding about a database that cannot be opened.
+    """Describe a database that cannot be opened.
 
     Args:
         folder: Of the gallery.
@@ -41,13 +41,13 @@ def unopenable(folder: Path, error: TwindexError) -> Finding:
 
 
 def leftovers(folder: Path) -> list[Path]:
-    """What a killed making, import or rekeying of this gallery left; where there is a gallery, nobody needs it."""
+    """Files that a killed creation, import or rekeying of this gallery left behind; an existing gallery needs none."""
     made = [path for path in folder.glob(f".{DATABASE}.*.new*") if path.is_file()]
     return sorted([*made, *rekey_leftovers(folder / DATABASE)]) + work_folders(folder)
 
 
 def open_to_others(folder: Path) -> list[Path]:
-    """Files of the gallery that every user of this machine may read or change, and folders that all may write to."""
+    """Gallery files that every user of this machine may read or change, and folders that all may write to."""
     if os.name == "nt":
         return []
     files = [path for path in (*folder.glob(f"{DATABASE}*"), *(folder / SNAPSHOTS).glob("*")) if path.is_file()]
@@ -56,14 +56,14 @@ def open_to_others(folder: Path) -> list[Path]:
 
 
 def close_to_others(path: Path) -> None:
-    """Take from everybody but owner and group what `open_to_others` complains of; a file that is gone needs nothing."""
+    """Remove the access that `open_to_others` reports, from all but owner and group; a missing file is fine."""
     if not path.exists():
         return
     path.chmod(_mode(path) & ~(_OTHERS_WRITE if path.is_dir() else _OTHERS_ACCESS))
 
 
 def _mode(path: Path) -> int:
-    """Who may do what; nobody anything with a file that another process has just removed."""
+    """Permission bits; 0 if another process has just removed the file."""
     try:
         return stat.S_IMODE(path.stat().st_mode)
     except FileNotFoundError:
@@ -84,19 +84,19 @@ def _leftovers(left: list[Path]) -> list[Finding]:
 
 
 def _foreign(folder: Path, left: list[Path]) -> list[Finding]:
-    """Files that are not the gallery's, nor left over: what they hold, no erasure removes and no key protects."""
-    files = [path for path in foreign_files(folder) if not any(path.is_relative_to(one) for one in left)]
+    """Find files that are not the gallery's: no erasure removes what they hold, and no key protects it."""
+    files = [path for path in foreign_files(folder) if not any(path.is_relative_to(leftover) for leftover in left)]
     if not files:
         return []
     names = ", ".join(str(path.relative_to(folder)) for path in files[:_NAMED])
-    text = f"The folder holds what is not the gallery's, and no erasure reaches it ({len(files)}): {names}"
+    text = f"The folder holds files that are not the gallery's, and no erasure reaches them ({len(files)}): {names}"
     encrypted = _is_encrypted(folder)
     return [
         Finding(
-            text + (", ..." if len(files) > _NAMED else "") + (". It is not encrypted." if encrypted else "."),
+            text + (", ..." if len(files) > _NAMED else "") + (". They are not encrypted." if encrypted else "."),
             code="foreign_files",
             severity="warning" if encrypted else "note",
-            advice="Keep it elsewhere, or remove it.",
+            advice="Keep them elsewhere, or remove them.",
         )
     ]
 
@@ -105,13 +105,13 @@ def _is_encrypted(folder: Path) -> bool:
     try:
         return read_header(folder / DATABASE).encryption is not None
     except IntegrityError:
-        return False  # opening it says what is wrong
+        return False  # opening the database reports what is wrong
 
 
 def _access(folder: Path) -> list[Finding]:
     return [
         Finding(
-            f"Every user of this machine can get at {path.name}: faces can be rebuilt from templates.",
+            f"Every user of this machine has access to {path.name}: faces can be rebuilt from templates.",
             "close_to_others",
             file=str(path),
             code="open_to_others",
@@ -125,8 +125,8 @@ def _journal(folder: Path) -> list[Finding]:
     try:
         unsafe = journal_is_unsafe(read_header(folder / DATABASE))
     except IntegrityError:
-        return []  # opening it says so
+        return []  # opening the database reports what is wrong
     if not unsafe:
         return []
-    text = "The database keeps a write-ahead log, which this SQLite can damage when two processes write."
+    text = "The database keeps a write-ahead log, which this version of SQLite can damage when two processes write."
     return [Finding(text, "change_journal", code="sqlite_wal", severity="warning")]

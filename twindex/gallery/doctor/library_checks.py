@@ -1,4 +1,4 @@
-"""Are the installed libraries free of the defects that this project has met or read of?"""
+"""Whether the installed libraries have defects that are known to matter here."""
 
 import re
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from twindex.gallery.doctor.findings import Finding
 
 @dataclass(frozen=True)
 class Defect:
-    """What is wrong with a library before a version."""
+    """What is wrong with the versions of a library before `mended_in`."""
 
     package: str
     mended_in: tuple[int, ...]
@@ -18,12 +18,12 @@ class Defect:
 
 DEFECTS = (
     Defect("faiss-cpu", (1, 15, 1), "crashes or answers wrongly on damaged index files"),
-    Defect("keras", (3, 13, 2), "reads any file that an HDF5 file of weights names (CVE-2026-1669)"),
+    Defect("keras", (3, 13, 2), "reads any file that an HDF5 weights file names (CVE-2026-1669)"),
 )
 
 
 def check_libraries() -> list[Finding]:
-    """A finding for each installed library with a known defect; what is not installed has none."""
+    """A finding for each installed library with a known defect."""
     found = []
     for defect in DEFECTS:
         try:

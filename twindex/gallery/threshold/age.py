@@ -1,4 +1,4 @@
-"""Whether the operating threshold still fits the gallery: its model, and how much it has grown since."""
+"""Whether the operating threshold still fits the gallery: the same model, and about as many people."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,7 +10,7 @@ Age = Literal["fits", "never set", "other model", "grown"]
 
 @dataclass(frozen=True)
 class ThresholdAge:
-    """How the operating threshold in force came about, and a sentence for people; empty where it fits."""
+    """Whether the threshold fits, and a note for people; the note is empty if it fits."""
 
     age: Age
     note: str
@@ -29,7 +29,9 @@ def threshold_age(gallery: Gallery) -> ThresholdAge:
         return ThresholdAge("other model", note + "used until `twindex calibrate --auto` sets it again.")
     if gallery.outgrown(stored):
         measured = int(stored.report.get("subjects", 0))
-        note = f"The threshold was set for {measured} people, there are {subjects} now: it, or the model's default if "
-        note += "that is higher, is used until `twindex calibrate --auto` sets it again."
+        note = (
+            f"The threshold was set for {measured} people, there are {subjects} now. Until `twindex calibrate --auto` "
+        )
+        note += "sets it again, the higher of it and the model's default is used."
         return ThresholdAge("grown", note)
     return ThresholdAge("fits", "")

@@ -1,4 +1,4 @@
-"""Every subject's centroid in memory, for measuring against the whole gallery at once."""
+"""Every subject's centroid in memory, to search the whole gallery at once."""
 
 from dataclasses import dataclass
 
@@ -11,17 +11,17 @@ from twindex.types import Float32, Int64
 _BATCH = 10_000
 _COLUMNS = 20_000
 _ROWS = 500
-_NEAR = 1e-3  # squared distance
+_NEAR = 1e-3  # squared distance below which the exact distance is computed
 
 
 @dataclass(frozen=True, eq=False)
 class Centroids:
-    """All references of a model, and their sums by subject.
+    """All references of a model, and their sum for each subject.
 
     Attributes:
         names: The subjects.
         templates: (n, dim) float32, unit length.
-        owners: (n,) int64, positions in `names`.
+        owners: (n,) int64, each reference's subject as a position in `names`.
         sums: (subjects, dim) float64.
     """
 
@@ -45,7 +45,7 @@ class Centroids:
         """Whether any of the probes, (m, dim) float32, is a photo that is enrolled."""
         for start in range(0, len(self.templates), _COLUMNS):
             block = self.templates[start : start + _COLUMNS]
-            # Float32 cosines cannot tell so small a distance: they choose whom to look at.
+            # Single-precision cosines cannot resolve so small a distance: they only select pairs to compare exactly.
             rows, columns = np.nonzero(2 - 2 * (probes @ block.T) < _NEAR)
             if any(
                 distances(probes[row], block[[column]])[0] < SAME_PHOTO
@@ -61,8 +61,8 @@ class Centroids:
             chosen: (m,) int64, positions of references.
 
         Returns:
-            Distances to the nearest other subject, its position in `names`, and distances to the own subject's other
-            references' centroid; (m,) each, distances float64 and infinity where there is none.
+            Distances to the nearest other subject, that subject's position in `names`, and distances to the centroid of
+            the own subject's other references; (m,) each. Distances are float64, infinity without such a subject.
         """
         probes, subjects = self.templates[chosen], self.owners[chosen]
         rest = self.sums[subjects] - probes
@@ -72,7 +72,7 @@ class Centroids:
         return *self._nearest_other(probes, subjects), own
 
     def _nearest_other(self, probes: Float32, excluded: Int64) -> tuple[Float64, Int64]:
-        """Distance to the nearest subject other than an excluded one (-1: none), and its position."""
+        """Distance and position of the nearest subject, without the excluded one (-1 excludes none)."""
         best, found = np.full(len(probes), -np.inf), np.full(len(probes), -1, np.int64)
         for start in range(0, len(self.names), _COLUMNS):
             directions = unit_length(self.sums[start : start + _COLUMNS]).astype(np.float32)
@@ -92,13 +92,13 @@ def load_centroids(store: Store, fingerprint: str) -> Centroids:
     """Read all templates of a model.
 
     Raises:
-        IntegrityError: A template is not what was written.
+        IntegrityError: A template is damaged.
     """
     names: dict[str, int] = {}
     owners, pieces = [], []
     for references, vectors in store.references.batches(fingerprint, _BATCH):
         known = store.references.owners(references.tolist())
-        # Those erased meanwhile have no owner.
+        # References erased meanwhile have no owner.
         kept = [place for place, reference in enumerate(references.tolist()) if reference in known]
         pieces.append(vectors[kept])
         owners += [names.setdefault(known[int(references[place])], len(names)) for place in kept]
