@@ -1,11 +1,13 @@
 """Crops, and a stand-in for the network, which is not the subject of these tests."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from tests.storage.builders import DIM, sample
-from twindex.embedder.faces.alignment import encode_crop
+from twindex.embedder.faces.alignment import decode_crops, encode_crop
 from twindex.gallery import Gallery
-from twindex.types import Float32, UInt8
+from twindex.types import Float32, Sample, UInt8
 
 
 def drawn_crop(number: int) -> UInt8:
@@ -30,6 +32,12 @@ class BrightnessEmbedder:
         """(n, 16) float32, unit length, of (n, 256, 256, 3) uint8."""
         means = crops.reshape(len(crops), 4, 64, 4, 64, 3).mean(axis=(2, 4, 5)).reshape(len(crops), DIM) - 127.5
         return (means / np.linalg.norm(means, axis=1, keepdims=True)).astype(np.float32)
+
+    def embed_samples(self, samples: Sequence[Sample]) -> Float32:
+        return self.embed_kept([sample.crop for sample in samples])
+
+    def embed_kept(self, crops: Sequence[bytes]) -> Float32:
+        return self.embed(decode_crops(crops))
 
 
 def enrol(gallery: Gallery, number: int, subject: str) -> int:

@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from twindex.gallery.search.searchable import open_snapshot
 from twindex.index.choice import AUTO
 from twindex.jobs.reindex import prune, reindex, roll_back
 from twindex.scoring import SAME_PHOTO, Head
-from twindex.types import Float32, UInt8
+from twindex.types import Float32, Sample, UInt8
 
 START = 280  # enough to train every type
 EXACT_UP_TO = 270  # so that "auto" changes its structure within reach of these tests
@@ -53,6 +54,10 @@ class NumberEmbedder:
         """(n, 16) float32 of (n, 8) uint8."""
         return np.stack([template(int.from_bytes(crop.tobytes(), "little"), self.fingerprint) for crop in crops])
 
+    def embed_samples(self, samples: Sequence[Sample]) -> Float32:
+        """(n, 16) float32."""
+        return self.embed(np.stack([np.frombuffer(sample.crop, np.uint8) for sample in samples]))
+
 
 def crop(number: int) -> bytes:
     return number.to_bytes(8, "little")
@@ -61,8 +66,7 @@ def crop(number: int) -> bytes:
 def light() -> pytest.MonkeyPatch:
     """Numbers for crops, and a smaller "auto"; until it is undone."""
     patch = pytest.MonkeyPatch()
-    for module in ("twindex.gallery.service", "twindex.jobs.reindex"):
-        patch.setattr(f"{module}.decode_crop", lambda data: np.frombuffer(data, np.uint8))
+    patch.setattr("twindex.jobs.reindex.decode_crop", lambda data: np.frombuffer(data, np.uint8))
     patch.setattr(Gallery, "embedder", lambda _gallery, fingerprint: NumberEmbedder(fingerprint))
     patch.setattr(Gallery, "use", lambda _gallery, embedder: embedder)
     patch.setattr("twindex.index.choice.EXACT_UP_TO", EXACT_UP_TO)

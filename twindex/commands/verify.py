@@ -28,11 +28,10 @@ def verify(context: click.Context, first: Path, second: Path, model: str | None,
     """
     import numpy as np
 
-    from twindex.embedder.faces.alignment import decode_crop
     from twindex.embedder.faces.reader import FaceReader
     from twindex.embedder.photos.files import read_photo
     from twindex.gallery.chosen_model import chosen_embedder
-    from twindex.scoring import Head, distances
+    from twindex.scoring import distances
 
     settings = settings_of(context)
     embedder = chosen_embedder(settings.gallery, model)
@@ -46,11 +45,10 @@ def verify(context: click.Context, first: Path, second: Path, model: str | None,
         if sample.rivals:
             say(f"{several_faces(path, sample.rivals)} compared")
         samples.append(sample)
-    crops = np.stack([decode_crop(sample.crop) for sample in samples])
-    templates = embedder.embed(crops)
+    templates = embedder.embed_samples(samples)
     distance = float(distances(templates[0], templates[1:])[0])
     card = embedder.card
-    probability = float(Head(card.head_weight, card.head_bias).probability(np.float64(distance)))
+    probability = float(card.head.probability(np.float64(distance)))
     match = probability >= card.verify_threshold
     decision = "match" if match else "no match"
     value = {"distance": distance, "probability": probability, "decision": decision}

@@ -1,18 +1,19 @@
 """From aligned crops to templates, by one model."""
 
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 import twindex
-from twindex.embedder.faces.alignment import centre
+from twindex.embedder.faces.alignment import centre, decode_crops
 from twindex.embedder.inference.branch_graph import build_branch
 from twindex.embedder.inference.runtime import Network, load_network
 from twindex.embedder.model.bundle import Bundle
 from twindex.embedder.model.card import Card
 from twindex.errors import BundleError
-from twindex.types import Float32, UInt8
+from twindex.types import Float32, Sample, UInt8
 
 BATCH = 32
 _SHORTEST = 0.5  # a template's length is 1 up to rounding, or the network is broken
@@ -74,6 +75,36 @@ class Embedder:
             BundleError: The model is damaged.
         """
         return self._in_batches(crops, aligned=True)
+
+    def embed_samples(self, samples: Sequence[Sample]) -> Float32:
+        """Templates of samples, made from the same bytes that the gallery keeps.
+
+        Args:
+            samples: n of them; may be none.
+
+        Returns:
+            (n, dim) float32, unit length.
+
+        Raises:
+            IntegrityError: A crop's bytes are damaged.
+            BundleError: The model is damaged.
+        """
+        return self.embed_kept([sample.crop for sample in samples])
+
+    def embed_kept(self, crops: Sequence[bytes]) -> Float32:
+        """Templates of encoded crops, as a gallery keeps them.
+
+        Args:
+            crops: n of them, as `alignment.encode_crop` writes them; may be none.
+
+        Returns:
+            (n, dim) float32, unit length.
+
+        Raises:
+            IntegrityError: A crop's bytes are damaged.
+            BundleError: The model is damaged.
+        """
+        return self.embed(decode_crops(crops))
 
     def embed_inputs(self, images: UInt8) -> Float32:
         """Templates of images that have the network's own size.

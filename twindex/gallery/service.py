@@ -12,10 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-import numpy as np
-
 from twindex.config import COMPACT_AFTER, DATABASE, SNAPSHOTS
-from twindex.embedder.faces.alignment import decode_crop
 from twindex.embedder.model.bundle import Bundle
 from twindex.embedder.model.registry import cache_dir, find_model
 from twindex.encryption.keys import GalleryKey
@@ -23,7 +20,7 @@ from twindex.errors import ModelMismatchError, UsageError
 from twindex.gallery.answers import FaceAnswer, ProbeAnswer
 from twindex.gallery.erasing import PURGED_AT_ONCE, Receipt, verify
 from twindex.index.choice import AUTO
-from twindex.scoring import Head, decide
+from twindex.scoring import decide
 from twindex.storage import (
     Enrolment,
     EnrolmentRequest,
@@ -175,8 +172,7 @@ class Gallery:
 
     def embed(self, samples: Sequence[Sample], fingerprint: str) -> Embedded:
         """Templates of samples by one model, computed from the crops' kept bytes; safe to call from another thread."""
-        crops = np.stack([decode_crop(sample.crop) for sample in samples])
-        return Embedded(fingerprint, self.embedder(fingerprint).embed(crops))
+        return Embedded(fingerprint, self.embedder(fingerprint).embed_samples(samples))
 
     def search(self, samples: Sequence[Sample], top: int) -> list[FaceAnswer]:
         """Who the samples are: candidates by the index, exact distances by the store, the head, and the decision."""
@@ -286,7 +282,7 @@ class Gallery:
 
         fingerprint = searchable.generation.fingerprint
         card = self.embedder(fingerprint).card
-        head = Head(card.head_weight, card.head_bias)
+        head = card.head
         templates, answers = self.embed(samples, fingerprint).vectors, []
         for sample, template in zip(samples, templates, strict=True):
             # One face at a time: where there is no write-ahead log, nobody can commit meanwhile.

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from twindex.embedder.model.card import Card, DefaultThreshold
 from twindex.embedder.model.registry import find_model
 from twindex.errors import BundleError
-from twindex.scoring import Head
 
 MakeCard = Callable[..., Card]
 WEIGHTS = "ab" * 32
@@ -268,7 +267,7 @@ def test_distances_are_linear_in_the_logarithm_of_the_gallery(card: Card, galler
 def test_the_shipped_model_still_matches_other_photos_in_large_galleries(gallery_size: int, distance: float) -> None:
     card = find_model("default").card
     threshold = card.threshold_for(gallery_size)
-    assert Head(card.head_weight, card.head_bias).reach(threshold) == pytest.approx(distance, abs=0.002)
+    assert card.head.reach(threshold) == pytest.approx(distance, abs=0.002)
 
 
 def test_a_card_may_have_a_threshold_that_nobody_reaches(make_card: MakeCard) -> None:
@@ -294,7 +293,7 @@ def test_below_the_smallest_gallery_its_threshold_holds(make_card: MakeCard) -> 
 
 def test_one_threshold_goes_on_by_a_tenth_with_each_tenfold_gallery(make_card: MakeCard) -> None:
     card = make_card(thresholds=(DefaultThreshold(10, 0.7),))
-    head = Head(card.head_weight, card.head_bias)
+    head = card.head
     assert [card.threshold_for(size) for size in (1, 10)] == [0.7, 0.7]
     distances = [head.reach(card.threshold_for(size)) for size in (10, 100, 1_000)]
     assert [distances[0] - one for one in distances] == pytest.approx([0, 0.1, 0.2])

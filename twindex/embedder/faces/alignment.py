@@ -4,6 +4,7 @@ A crop is the aligned face as the gallery keeps it: 256 x 256 RGB pixels that sh
 and 8 pixels of margin on each side, magnified by 2. The network sees the template's square without the margin.
 """
 
+from collections.abc import Sequence
 from io import BytesIO
 
 import numpy as np
@@ -154,6 +155,24 @@ def decode_crop(data: bytes) -> UInt8:
     raise IntegrityError(
         f"A stored crop is damaged: {expected}, got {image.width} x {image.height} {image.mode}. {_REMEDY}"
     )
+
+
+def decode_crops(encoded: Sequence[bytes]) -> UInt8:
+    """Read several crops.
+
+    Args:
+        encoded: n crops, as `encode_crop` writes them.
+
+    Returns:
+        (n, 256, 256, 3) uint8, RGB.
+
+    Raises:
+        IntegrityError: The bytes of one are not such a crop.
+    """
+    crops = np.empty((len(encoded), CROP_SIZE, CROP_SIZE, 3), dtype=np.uint8)
+    for crop, data in zip(crops, encoded, strict=True):
+        crop[:] = decode_crop(data)
+    return crops
 
 
 def centre(crops: UInt8, size: int) -> UInt8:

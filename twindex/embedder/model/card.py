@@ -150,6 +150,11 @@ class Card:
             identity["rounding"] = ROUNDING
         return hashlib.sha256(json.dumps(identity, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
+    @property
+    def head(self) -> Head:
+        """The twin's learned head."""
+        return Head(self.head_weight, self.head_bias)
+
     def with_weights(self, sha256: str) -> Self:
         """The same card for the weights file of that hash."""
         return replace(self, weights_sha256=sha256)
@@ -185,7 +190,7 @@ class Card:
         if subjects < 1:
             raise ValueError(f"Expected a gallery of at least one subject, got {subjects}.")
         known = self.thresholds or (DefaultThreshold(1, self.verify_threshold),)
-        head = Head(self.head_weight, self.head_bias)
+        head = self.head
         below = above = known[0]
         for threshold in known[1:]:
             if subjects <= above.gallery_size:

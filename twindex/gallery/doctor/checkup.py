@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from twindex.embedder.faces.alignment import decode_crop
 from twindex.embedder.model.registry import find_model
 from twindex.errors import IntegrityError, ModelMismatchError, UsageError
 from twindex.gallery.doctor.findings import RESTORE, Finding
@@ -154,7 +153,7 @@ def _embed_again(gallery: Gallery, reference: int, model: str) -> None:
     crop = gallery.store.references.crop(reference)
     if crop is None:
         raise IntegrityError(f"The crop of reference {reference} is gone; run `twindex doctor` again.")
-    vector = gallery.embedder(model).embed(decode_crop(crop)[None])[0]
+    vector = gallery.embedder(model).embed_kept([crop])[0]
     gallery.store.references.replace_template(model, reference, vector)
 
 
@@ -162,11 +161,11 @@ def _embed_missing(gallery: Gallery, model: str) -> None:
     """Give every reference that has a crop, but no template of the model, a template; where it was erased, none."""
     after = 0
     while page := gallery.store.references.missing(model, after, _PAGE):
-        kept = [one for one in page if one.crop is not None]
+        kept = [(row.reference, row.crop) for row in page if row.crop is not None]
         if kept:
-            crops = np.stack([decode_crop(one.crop or b"") for one in kept])
-            references = np.array([one.reference for one in kept], np.int64)
-            gallery.store.references.add_templates(model, references, gallery.embedder(model).embed(crops))
+            templates = gallery.embedder(model).embed_kept([crop for _, crop in kept])
+            references = np.array([reference for reference, _ in kept], np.int64)
+            gallery.store.references.add_templates(model, references, templates)
         after = page[-1].reference
 
 

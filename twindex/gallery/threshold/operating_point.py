@@ -117,7 +117,7 @@ def calibrate(
     if not centroids.names:
         raise UsageError("The gallery is empty: there is nothing to set a threshold for.")
     card = gallery.embedder(fingerprint).card
-    head = Head(card.head_weight, card.head_bias)
+    head = card.head
     chosen = _chosen_references(centroids)
     others, nearest, own = centroids.left_out(chosen)
     if strangers is None and len(centroids.names) < 2:
