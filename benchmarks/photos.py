@@ -22,10 +22,10 @@ from report import interleaved, machine, publish, summary
 from twindex.embedder.faces.alignment import decode_crop
 from twindex.embedder.faces.detector import Detector
 from twindex.embedder.faces.reader import FaceReader
-from twindex.embedder.model.registry import cache_dir
 from twindex.embedder.photos.decoding import decode
 from twindex.embedder.photos.files import photos_below, read_photo
 from twindex.evaluation.capture import capture_one
+from twindex.files.user_folders import cache_dir
 from twindex.gallery.service import Gallery
 from twindex.jobs.enroll import BATCH, plan_job, run_job
 from twindex.jobs.plan import plan_paths

@@ -14,11 +14,12 @@ from report import machine, publish
 from twindex.embedder.embedder import Embedder
 from twindex.embedder.faces.reader import FaceReader
 from twindex.embedder.model.card import PRECISIONS
-from twindex.embedder.model.registry import cache_dir, find_model
+from twindex.embedder.model.registry import find_model
 from twindex.evaluation.capture import capture
 from twindex.evaluation.metrics.verification import PairScores, fnmr_at_fmr, fold_accuracies
 from twindex.evaluation.pairs import photos_of
 from twindex.evaluation.pairs_file import read_pairs
+from twindex.files.user_folders import cache_dir
 from twindex.types import Float32, Sample
 
 

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Self
 
 from twindex.config import COMPACT_AFTER, DATABASE, SNAPSHOTS
 from twindex.embedder.model.bundle import Bundle
-from twindex.embedder.model.registry import cache_dir, find_model
+from twindex.embedder.model.registry import find_model
 from twindex.encryption.keys import GalleryKey
 from twindex.errors import ModelMismatchError, UsageError
+from twindex.files.user_folders import cache_dir
 from twindex.gallery.answers import FaceAnswer, ProbeAnswer
 from twindex.gallery.erasing import PURGED_AT_ONCE, Receipt, verify
 from twindex.index.choice import AUTO

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from twindex.embedder.model import registry
 from twindex.embedder.model.bundle import Bundle, write_bundle
 from twindex.embedder.model.card import Card
-from twindex.embedder.model.registry import cache_dir, find_model, install_model, list_models, models_dir
+from twindex.embedder.model.registry import find_model, install_model, list_models
 from twindex.errors import BundleError, UsageError
+from twindex.files.user_folders import models_dir
 
 Arrays = Mapping[str, NDArray[np.float32]]
 MakeCard = Callable[..., Card]
@@ -192,18 +193,3 @@ def test_a_damaged_folder_is_reported_as_damaged(random_bundle: Bundle, tmp_path
     damage(tmp_path / "copied")
     with pytest.raises(BundleError, match="not valid JSON"):
         find_model(str(tmp_path / "copied"))
-
-
-def test_the_environment_says_where_things_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TWINDEX_CACHE", str(tmp_path / "elsewhere"))
-    assert models_dir() == tmp_path / "home" / "models"
-    assert cache_dir() == tmp_path / "elsewhere"
-
-
-def test_the_platform_says_so_otherwise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("TWINDEX_HOME")
-    monkeypatch.delenv("TWINDEX_CACHE")
-    monkeypatch.setattr(registry.platformdirs, "user_data_dir", lambda name, **_: f"{tmp_path}/data/{name}")
-    monkeypatch.setattr(registry.platformdirs, "user_cache_dir", lambda name, **_: f"{tmp_path}/cache/{name}")
-    assert models_dir() == tmp_path / "data" / "twindex" / "models"
-    assert cache_dir() == tmp_path / "cache" / "twindex"

@@ -10,12 +10,12 @@ import numpy as np
 from twindex.embedder.faces import alignment
 from twindex.embedder.faces.detector import MAX_SIDE, Detector
 from twindex.embedder.faces.quality import eye_distance, sharpness
-from twindex.embedder.model.registry import cache_dir
 from twindex.embedder.photos.decoding import ReducedPhoto, decode, decode_reduced, share_of_memory
 from twindex.embedder.photos.files import source_digest
 from twindex.embedder.photos.memory import Room
 from twindex.embedder.photos.pixels import return_memory_of_photos
 from twindex.errors import PhotoError
+from twindex.files.user_folders import cache_dir
 from twindex.types import Face, Sample, UInt8
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from twindex.embedder.model.card import Card
 from twindex.embedder.model.weights import check_weights_header, decode_weights, encode_weights, read_weights
 from twindex.errors import BundleError, UsageError
 from twindex.files.durability import synchronise
+from twindex.files.typed_values import decode_json
 
 CARD_FILE = "card.json"
 WEIGHTS_FILE = "weights.safetensors"
@@ -119,13 +120,13 @@ def decode_card(content: bytes, name: str = CARD_FILE) -> Card:
         name: What messages call the file.
 
     Raises:
-        BundleError: It is no JSON, or no card.
+        BundleError: The bytes are not JSON, or not a card.
     """
     try:
-        values = json.loads(content, parse_constant=_refuse_constant)
+        values = decode_json(content)
         # Numbers too large for a float, and halves of characters, could be read here but not written again.
         json.dumps(values, ensure_ascii=False, allow_nan=False).encode()
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise BundleError(f"{name} is not valid JSON: {error}. Install the model again.") from error
     return Card.from_json(values)
 
@@ -143,10 +144,6 @@ def _read_card(file: Path) -> Card:
     if length > _LARGEST_CARD:
         raise BundleError(f"{file} is {length} bytes long; a card has at most {_LARGEST_CARD}.")
     return decode_card(file.read_bytes(), str(file))
-
-
-def _refuse_constant(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not a number of JSON")
 
 
 def _check_regular(file: Path) -> None:

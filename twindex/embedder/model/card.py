@@ -8,11 +8,12 @@ import hashlib
 import json
 import math
 import re
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Self
 
 from twindex.embedder.model.inception import SMALLEST_SIDE, activations
 from twindex.errors import BundleError
+from twindex.files.typed_values import WrongValueError, read_as, read_fields
 from twindex.scoring import Head
 
 SCHEMA = 1
@@ -24,6 +25,7 @@ ROUNDING = (
     "kernels -127 to 127 by channel, two of four 128 at most; activations 0 to 255"  # of int8; see graphs/branch.py
 )
 
+_CONSTANTS = {"schema": SCHEMA, "architecture": ARCHITECTURE, "preprocessing": PREPROCESSING}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]{0,63}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _LARGEST_SIDE = 1024
@@ -213,7 +215,7 @@ class Card:
         values["input_shape"] = list(self.input_shape)
         values["activation_ranges"] = list(self.activation_ranges)
         values["thresholds"] = [asdict(threshold) for threshold in self.thresholds]
-        return {"schema": SCHEMA, "architecture": ARCHITECTURE, "preprocessing": PREPROCESSING, **values}
+        return {**_CONSTANTS, **values}
 
     @classmethod
     def from_json(cls, values: Any) -> Self:
@@ -225,65 +227,16 @@ class Card:
         Raises:
             BundleError: It is of another schema, or a key is missing, unknown, of a wrong type or out of range.
         """
-        card = _expect(values, dict, "the card")
-        for name, known in (("schema", SCHEMA), ("architecture", ARCHITECTURE), ("preprocessing", PREPROCESSING)):
-            if _expect(card.get(name), type(known), name) != known:
-                raise BundleError(
-                    f"The model's card has {name} {card.get(name)!r}, this version reads {known!r}: "
-                    "install the Twindex that the model was made for."
-                )
-        given = {name: card[name] for name in card if name not in ("schema", "architecture", "preprocessing")}
-        given.setdefault("activation_ranges", [])  # cards are older than arithmetic in 8 bits
-        _expect_keys(given, {field.name for field in fields(cls)}, "the card")
-        for name, kind in _KINDS.items():
-            given[name] = _expect(given[name], kind, name)
-        for name, version in given["versions"].items():
-            _expect(version, str, f"versions[{name}]")
-        sides = [_expect(side, int, "input_shape") for side in given["input_shape"]]
-        if len(sides) != 3:
-            raise BundleError(f"The model's card: expected three numbers in input_shape, got {sides}.")
-        thresholds = tuple(_threshold(one) for one in given["thresholds"])
-        ranges = tuple(_expect(bound, float, "activation_ranges") for bound in given["activation_ranges"])
-        return cls(**{**given, "input_shape": tuple(sides), "thresholds": thresholds, "activation_ranges": ranges})
-
-
-_KINDS: dict[str, type] = {
-    "name": str,
-    "input_shape": list,
-    "dim": int,
-    "mirror": bool,
-    "alignment": str,
-    "head_weight": float,
-    "head_bias": float,
-    "thresholds": list,
-    "verify_threshold": float,
-    "training": dict,
-    "accuracy": dict,
-    "versions": dict,
-    "terms": str,
-    "weights_sha256": str,
-    "precision": str,
-    "activation_ranges": list,
-}
-
-
-def _threshold(value: Any) -> DefaultThreshold:
-    given = _expect(value, dict, "thresholds")
-    _expect_keys(given, {"gallery_size", "probability"}, "thresholds")
-    size = _expect(given["gallery_size"], int, "gallery_size")
-    return DefaultThreshold(size, _expect(given["probability"], float, "probability"))
-
-
-def _expect(value: Any, kind: type, name: str) -> Any:
-    """The value, if it is of exactly that kind; a whole number may stand for a float, True is no number."""
-    if kind is float and type(value) is int and abs(value) < 2**53:
-        return float(value)
-    if type(value) is not kind:
-        raise BundleError(f"The model's card: expected {name} of type {kind.__name__}, got {type(value).__name__}.")
-    return value
-
-
-def _expect_keys(values: dict[str, Any], expected: set[str], name: str) -> None:
-    if set(values) != expected:
-        wrong = ", ".join(sorted(map(repr, set(values) ^ expected)))
-        raise BundleError(f"The model's card: {name} has missing or unknown keys: {wrong}.")
+        try:
+            card = read_as(values, dict[str, Any], "the card")
+            for name, known in _CONSTANTS.items():
+                if read_as(card.get(name), type(known), name) != known:
+                    raise BundleError(
+                        f"The model's card has {name} {card.get(name)!r}, this version reads {known!r}: "
+                        "install the Twindex that the model was made for."
+                    )
+            given = {name: value for name, value in card.items() if name not in _CONSTANTS}
+            given.setdefault("activation_ranges", [])  # cards are older than arithmetic in 8 bits
+            return cls(**read_fields(given, cls, "the card"))
+        except WrongValueError as error:
+            raise BundleError(f"The model's card: {error}.") from error

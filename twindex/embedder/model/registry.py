@@ -1,19 +1,17 @@
 """The installed models: the one that ships with the package, and those in this user's folder."""
 
 import logging
-import os
 import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-import platformdirs
-
 from twindex.embedder.model.bundle import CARD_FILE, Bundle, copy_bundle, load_bundle
 from twindex.embedder.model.card import Card
 from twindex.embedder.model.foreign_file import BUNDLE, refusal
 from twindex.errors import BundleError, UsageError
+from twindex.files.user_folders import models_dir
 
 DEFAULT = "default"
 
@@ -41,17 +39,6 @@ class InstalledModel:
     path: Path
     shipped: bool
     default: bool
-
-
-def models_dir() -> Path:
-    """This user's models, a folder each, named by fingerprint: below TWINDEX_HOME, else the platform's data folder."""
-    home = os.environ.get("TWINDEX_HOME") or platformdirs.user_data_dir("twindex", appauthor=False)
-    return Path(home) / "models"
-
-
-def cache_dir() -> Path:
-    """What can always be thrown away: TWINDEX_CACHE, else the platform's cache folder."""
-    return Path(os.environ.get("TWINDEX_CACHE") or platformdirs.user_cache_dir("twindex", appauthor=False))
 
 
 def list_models() -> list[InstalledModel]:
