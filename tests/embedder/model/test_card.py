@@ -88,7 +88,7 @@ def test_the_fingerprint_never_changes_for_the_same_model(card: Card) -> None:
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_the_fingerprint_ignores_what_changes_no_template(
+def test_the_fingerprint_ignores_fields_that_change_no_template(
     card: Card, make_card: MakeCard, change: dict[str, Any]
 ) -> None:
     assert make_card(weights_sha256=WEIGHTS, **change).fingerprint == card.fingerprint
@@ -105,7 +105,7 @@ def test_the_fingerprint_ignores_what_changes_no_template(
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_the_fingerprint_covers_what_changes_a_template(
+def test_the_fingerprint_covers_fields_that_change_a_template(
     card: Card, make_card: MakeCard, change: dict[str, Any]
 ) -> None:
     assert make_card(**{"weights_sha256": WEIGHTS, **change}).fingerprint != card.fingerprint
@@ -141,7 +141,7 @@ def test_a_card_from_before_8_bits_is_read(card: Card) -> None:
     assert Card.from_json(values) == card
 
 
-def test_there_is_no_fingerprint_without_weights(make_card: MakeCard) -> None:
+def test_a_card_without_weights_has_no_fingerprint(make_card: MakeCard) -> None:
     with pytest.raises(BundleError, match="no fingerprint before its weights are written"):
         _ = make_card().fingerprint
     assert make_card().with_weights(WEIGHTS) == make_card(weights_sha256=WEIGHTS)
@@ -217,7 +217,7 @@ def test_values_out_of_range_are_refused(make_card: MakeCard, name: str, value: 
         ({"precision": "float64"}, "expected precision to be one of .*, got 'float64'"),
     ],
 )
-def test_what_is_no_card_is_refused(card: Card, change: dict[str, Any], reason: str) -> None:
+def test_values_that_are_not_a_card_are_refused(card: Card, change: dict[str, Any], reason: str) -> None:
     with pytest.raises(BundleError, match=reason):
         Card.from_json({**card.to_json(), **change})
 
@@ -231,7 +231,7 @@ def test_a_missing_key_is_refused(card: Card, name: str) -> None:
 
 
 @pytest.mark.parametrize("value", [None, [], "card", 5])
-def test_what_is_no_object_is_refused(value: object) -> None:
+def test_json_that_is_not_an_object_is_refused(value: object) -> None:
     with pytest.raises(BundleError, match="expected the card to be an object, got"):
         Card.from_json(value)
 
@@ -273,7 +273,7 @@ def test_the_shipped_model_still_matches_other_photos_in_large_galleries(gallery
     assert card.head.reach(threshold) == pytest.approx(distance, abs=0.002)
 
 
-def test_a_card_may_have_a_threshold_that_nobody_reaches(make_card: MakeCard) -> None:
+def test_a_card_may_have_a_threshold_out_of_reach(make_card: MakeCard) -> None:
     card = make_card(thresholds=(DefaultThreshold(1, 0.5), DefaultThreshold(100, 1.0)))
     assert 0.5 < card.threshold_for(10) < card.threshold_for(99) < 1
     assert card.threshold_for(100) == card.threshold_for(10**6) == 1.0
@@ -294,7 +294,7 @@ def test_below_the_smallest_gallery_its_threshold_holds(make_card: MakeCard) -> 
     assert card.threshold_for(1) == card.threshold_for(50) == 0.5
 
 
-def test_one_threshold_goes_on_by_a_tenth_with_each_tenfold_gallery(make_card: MakeCard) -> None:
+def test_the_distance_of_a_single_threshold_falls_by_a_tenth_with_each_tenfold_gallery(make_card: MakeCard) -> None:
     card = make_card(thresholds=(DefaultThreshold(10, 0.7),))
     head = card.head
     assert [card.threshold_for(size) for size in (1, 10)] == [0.7, 0.7]
@@ -303,7 +303,7 @@ def test_one_threshold_goes_on_by_a_tenth_with_each_tenfold_gallery(make_card: M
     assert card.threshold_for(10**30) == float(head.probability(0.0))
 
 
-def test_without_thresholds_verification_is_that_of_one_person(make_card: MakeCard) -> None:
+def test_without_thresholds_the_one_for_verification_serves_a_gallery_of_one(make_card: MakeCard) -> None:
     card = make_card(thresholds=())
     one = make_card(thresholds=(DefaultThreshold(1, card.verify_threshold),))
     assert card.threshold_for(1) == card.verify_threshold < card.threshold_for(2)

@@ -114,7 +114,7 @@ def test_a_model_installed_before_it_was_shipped_is_listed_once(random_bundle: B
     assert [one.shipped for one in list_models()] == [True]
 
 
-def test_installing_mends_a_damaged_copy(random_bundle: Bundle, caplog: pytest.LogCaptureFixture) -> None:
+def test_installing_repairs_a_damaged_copy(random_bundle: Bundle, caplog: pytest.LogCaptureFixture) -> None:
     installed = install_model(random_bundle.path)
     damage(installed.path)
     with caplog.at_level(logging.WARNING):
@@ -142,7 +142,7 @@ def test_an_interrupted_copy_is_not_a_model(random_bundle: Bundle) -> None:
     assert [one.path for one in list_models()] == [installed.path]
 
 
-def test_a_folder_that_cannot_be_read_is_told_and_left_out(
+def test_a_folder_that_cannot_be_read_is_reported_and_left_out(
     random_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     ship(random_bundle, tmp_path)
@@ -173,7 +173,7 @@ def test_a_short_fingerprint_means_nothing(random_bundle: Bundle, length: int) -
         find_model(random_bundle.card.fingerprint[:length])
 
 
-def test_a_name_that_two_models_have_is_refused(random_bundle: Bundle, other_bundle: Bundle) -> None:
+def test_a_name_of_two_models_is_refused(random_bundle: Bundle, other_bundle: Bundle) -> None:
     install_model(random_bundle.path)
     install_model(other_bundle.path)
     with pytest.raises(UsageError, match=f"More than one .*{other_bundle.card.fingerprint[:12]}"):

@@ -1,6 +1,6 @@
 """A model bundle: a folder with a trained branch (`weights.safetensors`) and its card (`card.json`).
 
-The card holds the SHA-256 of the weights file. A bundle never changes: another model is another folder.
+The card holds the SHA-256 of the weights file. A bundle never changes: each model has its own folder.
 """
 
 import hashlib
@@ -35,7 +35,7 @@ class Bundle:
 
     Attributes:
         path: Its folder.
-        card: What it is.
+        card: Its card.
     """
 
     path: Path
@@ -45,15 +45,15 @@ class Bundle:
         """Read the weights.
 
         Returns:
-            Float16 arrays, as `inception.array_shapes` names and shapes them.
+            Float16 arrays, with the names and shapes of `inception.array_shapes`.
 
         Raises:
-            BundleError: The file is not the one that the card describes, or holds numbers that are not finite.
+            BundleError: The card describes another file, or a number is not finite.
         """
         return decode_weights(self.verified_weights(), self.card.dim)
 
     def verified_weights(self) -> bytes:
-        """The weights file's content, after comparing its hash with the card.
+        """The content of the weights file, whose hash has been compared with the card.
 
         Raises:
             BundleError: The SHA-256 differs.
@@ -62,11 +62,11 @@ class Bundle:
 
 
 def load_bundle(path: Path, *, verify: bool = True) -> Bundle:
-    """Open a bundle: its card, then names, shapes, dtypes and length of its weights, then their hash.
+    """Open a bundle: check its card, then names, shapes, dtypes and length of its weights, then their hash.
 
     Args:
         path: Its folder.
-        verify: Whether to hash the weights now; they are in any case before they are used.
+        verify: Whether to hash the weights now. They are always hashed before they are used.
 
     Raises:
         BundleError: It is not a bundle, is damaged, or is of an unknown schema.
@@ -81,12 +81,12 @@ def load_bundle(path: Path, *, verify: bool = True) -> Bundle:
 
 
 def write_bundle(path: Path, arrays: Mapping[str, NDArray[Any]], card: Card) -> Bundle:
-    """Write a bundle: the whole folder appears, or nothing.
+    """Write a bundle. The folder appears whole or not at all.
 
     Args:
         path: Folder to make; it must not exist.
-        arrays: As `inception.array_shapes` names and shapes them, any float dtype; stored as float16.
-        card: Its `weights_sha256` is replaced.
+        arrays: With the names and shapes of `inception.array_shapes`, any float dtype; stored as float16.
+        card: The model's card; its `weights_sha256` is replaced.
 
     Returns:
         The bundle as written.
@@ -102,11 +102,11 @@ def write_bundle(path: Path, arrays: Mapping[str, NDArray[Any]], card: Card) -> 
 
 
 def copy_bundle(bundle: Bundle, path: Path) -> Bundle:
-    """Copy a bundle, verifying its weights: the whole folder appears, or nothing.
+    """Copy a bundle and verify its weights. The folder appears whole or not at all.
 
     Raises:
         UsageError: `path` exists.
-        BundleError: The weights are not those that the card describes.
+        BundleError: The card describes other weights.
     """
     _write_files(path, bundle.verified_weights(), bundle.card)
     return Bundle(path, bundle.card)
@@ -124,7 +124,7 @@ def decode_card(content: bytes, name: str = CARD_FILE) -> Card:
     """
     try:
         values = decode_json(content)
-        # Numbers too large for a float, and halves of characters, could be read here but not written again.
+        # Python reads numbers too large for a float, and halves of characters, but they cannot be written again.
         json.dumps(values, ensure_ascii=False, allow_nan=False).encode()
     except ValueError as error:
         raise BundleError(f"{name} is not valid JSON: {error}. Install the model again.") from error
@@ -147,7 +147,7 @@ def _read_card(file: Path) -> Card:
 
 
 def _check_regular(file: Path) -> None:
-    """Refuse what is no file before it is opened: reading a pipe would wait for ever."""
+    """Refuse everything but regular files before opening: reading a pipe would block for ever."""
     if not file.is_file():
         raise BundleError(f"{file.parent} is not a model bundle: it has no file {file.name}.")
 
