@@ -15,7 +15,8 @@ from twindex.embedder.inference.branch_graph import build_branch
 from twindex.embedder.inference.openvino_import import openvino, ops
 from twindex.embedder.inference.runtime import compile_network
 from twindex.embedder.model.bundle import Bundle
-from twindex.embedder.model.registry import cache_dir, find_model
+from twindex.embedder.model.registry import find_model
+from twindex.files.user_folders import cache_dir
 
 _CHANNELS, _SIDE, _IMAGES = 256, 14, 32
 

@@ -19,8 +19,9 @@ from twindex.embedder.inference.branch_graph import build_branch as openvino_bra
 from twindex.embedder.inference.openvino_import import openvino
 from twindex.embedder.model.bundle import Bundle
 from twindex.embedder.model.card import PRECISIONS
-from twindex.embedder.model.registry import cache_dir, find_model
+from twindex.embedder.model.registry import find_model
 from twindex.extras import extra
+from twindex.files.user_folders import cache_dir
 from twindex.types import Float32, UInt8
 
 with extra("bench"):

@@ -20,7 +20,6 @@ from report import machine, publish
 from twindex.gallery.search.candidates import best_subjects
 from twindex.gallery.service import Gallery
 from twindex.jobs.reindex import reindex
-from twindex.scoring import Head
 from twindex.types import Float32
 
 
@@ -80,7 +79,7 @@ def _search(gallery: Gallery, probes: Float32) -> list[float]:
     """Seconds of each search, from template to candidate list and threshold, as a query makes it."""
     fingerprint = gallery.active().fingerprint
     card = gallery.embedder(fingerprint).card
-    head = Head(card.head_weight, card.head_bias)
+    head = card.head
     seconds = []
     for probe in probes:
         started = time.perf_counter()

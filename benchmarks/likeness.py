@@ -18,8 +18,9 @@ from safetensors.numpy import load_file, save_file
 
 from twindex.embedder.embedder import Embedder
 from twindex.embedder.faces.reader import FaceReader
-from twindex.embedder.model.registry import cache_dir, find_model
+from twindex.embedder.model.registry import find_model
 from twindex.evaluation.capture import capture
+from twindex.files.user_folders import cache_dir
 from twindex.types import Float32
 
 FILE = Path(__file__).with_name("likeness.safetensors")

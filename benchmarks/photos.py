@@ -19,14 +19,13 @@ from big_gallery import make_gallery
 from likeness import Likeness
 from report import interleaved, machine, publish, summary
 
-from twindex.embedder.faces.alignment import decode_crop
 from twindex.embedder.faces.detector import Detector
 from twindex.embedder.faces.reader import FaceReader
-from twindex.embedder.model.registry import cache_dir
 from twindex.embedder.photos.decoding import decode
 from twindex.embedder.photos.files import photos_below, read_photo
 from twindex.evaluation.capture import capture_one
 from twindex.extras import extra
+from twindex.files.user_folders import cache_dir
 from twindex.gallery.service import Gallery
 from twindex.jobs.enroll import BATCH, plan_job, run_job
 from twindex.jobs.plan import plan_paths
@@ -99,8 +98,7 @@ def enrolment(photos: list[Path], rounds: int) -> list[dict[str, Any]]:
 
     def embedding() -> None:
         for start in range(0, len(samples), BATCH):
-            crops = np.stack([decode_crop(sample.crop) for sample in samples[start : start + BATCH]])
-            shared.embedder(fingerprint).embed(crops)
+            shared.embedder(fingerprint).embed_samples(samples[start : start + BATCH])
 
     def reading() -> None:
         for path in photos:

@@ -4,6 +4,7 @@ python benchmarks/precisions.py lfw/pairs.txt --images lfw
 """
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,12 +14,13 @@ from report import machine, publish
 from twindex.embedder.embedder import Embedder
 from twindex.embedder.faces.reader import FaceReader
 from twindex.embedder.model.card import PRECISIONS
-from twindex.embedder.model.registry import cache_dir, find_model
+from twindex.embedder.model.registry import find_model
 from twindex.evaluation.capture import capture
 from twindex.evaluation.metrics.verification import PairScores, fnmr_at_fmr, fold_accuracies
 from twindex.evaluation.pairs import photos_of
 from twindex.evaluation.pairs_file import read_pairs
-from twindex.types import Float32, UInt8
+from twindex.files.user_folders import cache_dir
+from twindex.types import Float32, Sample
 
 
 class Several:
@@ -28,8 +30,8 @@ class Several:
         self._embedders = embedders
         self.dim = sum(one.dim for one in embedders)
 
-    def embed(self, crops: UInt8) -> Float32:
-        return np.concatenate([one.embed(crops) for one in self._embedders], axis=1)
+    def embed_samples(self, samples: Sequence[Sample]) -> Float32:
+        return np.concatenate([embedder.embed_samples(samples) for embedder in self._embedders], axis=1)
 
 
 def main() -> None:

@@ -49,7 +49,7 @@ def test_distances_leave_their_arguments_alone() -> None:
 
 
 @pytest.mark.parametrize("shape", [(3,), (2, 3), (2, 2, 2)])
-def test_distances_of_other_lengths_are_refused(shape: tuple[int, ...]) -> None:
+def test_templates_of_different_lengths_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="Expected shapes"):
         distances(floats(1, 0), np.zeros(shape, np.float32))
 
@@ -86,7 +86,7 @@ def test_the_head_reaches_as_far_as_its_probability(probability: float, distance
 
 
 @pytest.mark.parametrize(("weight", "bias"), [(0, 1), (3, 1), (math.nan, 1), (-1, math.inf)])
-def test_a_head_that_cannot_have_been_learned_is_refused(weight: float, bias: float) -> None:
+def test_an_impossible_head_is_refused(weight: float, bias: float) -> None:
     with pytest.raises(ValueError, match="weight below 0"):
         Head(weight, bias)
 
@@ -110,7 +110,7 @@ def test_a_subject_is_at_the_distance_of_its_centroid() -> None:
     assert fused.nearest.tolist() == [0, 1]
 
 
-def test_the_probe_s_own_photo_speaks_alone() -> None:
+def test_the_probes_own_photo_counts_alone() -> None:
     fused = fuse(on_circle(40)[0], on_circle(40, 120), ["ada", "ada"])
     assert fused.distances.tolist() == [0]
 
@@ -149,12 +149,12 @@ def test_the_candidate_list_is_ordered_by_distance_then_name() -> None:
     assert [one.probability for one in found] == [float(HEAD.probability(one.distance)) for one in found]
 
 
-def test_of_equally_near_references_the_oldest_speaks() -> None:
+def test_of_equally_near_references_the_oldest_is_named() -> None:
     found = rank(on_circle(0)[0], on_circle(30, 30, 30), ids(30, 10, 20), ["ada", "ada", "ada"], HEAD, 5)
     assert [(one.subject, one.reference) for one in found] == [("ada", 10)]
 
 
-def test_one_odd_reference_does_not_win_against_two_good_ones() -> None:
+def test_one_odd_reference_does_not_beat_two_good_ones() -> None:
     found = rank(on_circle(0)[0], on_circle(20, 140, 30, 40), ids(1, 2, 3, 4), ["ada", "ada", "ben", "ben"], HEAD, 2)
     assert [(one.subject, one.reference) for one in found] == [("ben", 3), ("ada", 1)]
 
@@ -163,7 +163,7 @@ def test_nothing_found_is_an_empty_candidate_list() -> None:
     assert rank(on_circle(0)[0], np.empty((0, 2), np.float32), ids(), [], HEAD, 3) == []
 
 
-def test_an_empty_candidate_list_cannot_be_asked_for() -> None:
+def test_a_request_for_an_empty_candidate_list_is_refused() -> None:
     with pytest.raises(ValueError, match="top=0"):
         rank(on_circle(0)[0], on_circle(1), ids(1), ["ada"], HEAD, 0)
 
@@ -179,7 +179,7 @@ def test_a_match_is_at_least_as_probable_as_the_threshold(probability: float, de
     assert decide([first, second], 0.8) == decision
 
 
-def test_nobody_is_unknown() -> None:
+def test_an_empty_candidate_list_means_unknown() -> None:
     assert decide([], 0.0) == "unknown"
 
 
@@ -187,13 +187,13 @@ IMPOSTORS = np.array([0.9, 0.5, 0.7, 1.1, 1.3, 0.8, 1.0, 1.2, 0.6, 1.4])
 
 
 @pytest.mark.parametrize(("rate", "expected"), [(0.0, 0.5), (0.09, 0.5), (0.1, 0.6), (0.35, 0.8), (0.9, 1.4)])
-def test_the_threshold_lets_at_most_the_rate_pass(rate: float, expected: float) -> None:
+def test_a_threshold_accepts_at_most_the_rate(rate: float, expected: float) -> None:
     threshold = threshold_at(rate, IMPOSTORS)
     assert threshold == expected
     assert share_below(IMPOSTORS, threshold) <= rate
 
 
-def test_all_pass_where_all_may() -> None:
+def test_all_attempts_pass_if_all_may() -> None:
     assert threshold_at(1.0, IMPOSTORS) == math.inf
 
 

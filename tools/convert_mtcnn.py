@@ -6,7 +6,7 @@ WEIGHTS_FOLDER is the `assets/weights` folder of mtcnn 1.0.0 (https://github.com
 `pnet.lz4`, `rnet.lz4` and `onet.lz4`: lists of arrays in the order of the Keras layers. Reading them needs the
 packages `joblib` and `lz4`. joblib files are pickles: convert only files that come from a release you trust.
 
-The output maps `<network>/<layer>/<kernel|bias|slope>` to float32 arrays in the layout of `graphs/mtcnn.py`.
+The output maps `<network>/<layer>/<kernel|bias|slope>` to float32 arrays in the layout of `faces/mtcnn_graph.py`.
 """
 
 import argparse
@@ -64,7 +64,7 @@ def convert(network: str, arrays: list[NDArray[np.float32]]) -> Iterator[tuple[s
 
 
 def main() -> None:
-    """Convert the three networks and print the digest that `graphs/mtcnn.py` expects."""
+    """Convert the three networks and print the digest that `faces/mtcnn_graph.py` expects."""
     parser = argparse.ArgumentParser(description="Convert the weights of the mtcnn package.")
     parser.add_argument("weights", type=Path, help="folder with pnet.lz4, rnet.lz4 and onet.lz4")
     parser.add_argument("output", type=Path, help="safetensors file to write")

@@ -1,4 +1,4 @@
-"""Settings of one call of the program, and the few numbers that several rooms share."""
+"""Settings of one call of the program, and the few constants that several packages share."""
 
 import os
 from dataclasses import dataclass
@@ -7,17 +7,17 @@ from pathlib import Path
 DEFAULT_GALLERY = Path("twindex-gallery")
 DATABASE = "gallery.sqlite"
 SNAPSHOTS = "index"
-CANDIDATES = 100  # nearest references that are looked at exactly
-FUSED_SUBJECTS = 20  # nearest subjects whose references are all looked at
+CANDIDATES = 100  # nearest references whose exact distances are computed
+FUSED_SUBJECTS = 20  # nearest subjects of whom all references are compared
 COMPACT_AFTER = 256
 TOP = 5
-TARGET_FPIR = 0.01  # share of strangers that may be called somebody, where nobody says otherwise
+TARGET_FPIR = 0.01  # default share of strangers that may match somebody
 BATCH_FAILED = 4  # exit status of a batch that finished with failed items
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What every command needs to know.
+    """Settings that every command needs.
 
     Attributes:
         gallery: Folder of the gallery.
@@ -29,5 +29,5 @@ class Settings:
 
 
 def default_gallery() -> Path:
-    """The folder named by TWINDEX_GALLERY, else `twindex-gallery` in the current folder."""
+    """The folder that TWINDEX_GALLERY names, or `twindex-gallery` in the current folder."""
     return Path(os.environ.get("TWINDEX_GALLERY") or DEFAULT_GALLERY)

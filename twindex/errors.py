@@ -7,7 +7,7 @@
     ├── PhotoError               the photo has no usable face; `code` says why           exit 3
     ├── ModelMismatchError       templates of two models would be compared               exit 5
     └── IntegrityError           stored bytes are not what was written                   exit 6
-        ├── ForeignDatabaseError a SQLite database that is no gallery                    exit 6
+        ├── ForeignDatabaseError a SQLite database, but not a gallery                    exit 6
         ├── BundleError          a model bundle is damaged, incomplete or not a bundle   exit 6
         │   └── ForeignFileError a file offered as a model or weights that is neither    exit 6
         └── ArchiveError         a gallery archive is damaged, or not one; `code` says why  exit 6
@@ -15,7 +15,7 @@
 A message says what happened, what was expected, what was got, and the remedy.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class TwindexError(Exception):
@@ -23,6 +23,27 @@ class TwindexError(Exception):
 
     code: str = "error"
     exit_code: ClassVar[int] = 2
+
+
+class CodedError(TwindexError):
+    """Base of the errors whose `code` says why.
+
+    Args:
+        code: One of `reasons`, stable, for reports and programs.
+        message: One line for people.
+    """
+
+    reasons: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, code: str, message: str) -> None:
+        if code not in self.reasons:
+            raise ValueError(f"Unknown reason {code!r} of a {type(self).__name__}; expected one of {self.reasons}.")
+        super().__init__(message)
+        self.code = code
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Python would call the class again with the message alone.
+        return type(self), (self.code, *self.args), self.__dict__
 
 
 class UsageError(TwindexError):
@@ -44,23 +65,6 @@ class MissingExtraError(UsageError):
     code = "missing_extra"
 
 
-class PhotoError(TwindexError):
-    """The photo has no usable face.
-
-    Args:
-        code: One of `PHOTO_REASONS`, stable, for reports and programs.
-        message: One line for people.
-    """
-
-    exit_code = 3
-
-    def __init__(self, code: str, message: str) -> None:
-        if code not in PHOTO_REASONS:
-            raise ValueError(f"Unknown photo reason {code!r}; expected one of {PHOTO_REASONS}.")
-        super().__init__(message)
-        self.code = code
-
-
 PHOTO_REASONS = (
     "unreadable",  # not an image, or damaged
     "unsupported_format",  # an image, but of a format that is not allowed
@@ -70,6 +74,13 @@ PHOTO_REASONS = (
     "blurred",  # a face, but without detail
     "wrong_shape",  # given as pre-cropped, but far from the shape of one face
 )
+
+
+class PhotoError(CodedError):
+    """The photo has no usable face; its code is one of `PHOTO_REASONS`."""
+
+    exit_code = 3
+    reasons = PHOTO_REASONS
 
 
 class ModelMismatchError(TwindexError):
@@ -87,7 +98,7 @@ class IntegrityError(TwindexError):
 
 
 class ForeignDatabaseError(IntegrityError):
-    """A SQLite database that is no gallery lies where a gallery's is expected."""
+    """A SQLite database that is not a gallery lies where a gallery's is expected."""
 
 
 class BundleError(IntegrityError):
@@ -96,51 +107,36 @@ class BundleError(IntegrityError):
     code = "bundle"
 
 
-class ForeignFileError(BundleError):
-    """A file offered as a model or as initial weights is something else; nothing of it was run or read as arrays.
-
-    Args:
-        code: One of `FOREIGN_REASONS`, stable, for programs.
-        message: One line for people.
-    """
-
-    def __init__(self, code: str, message: str) -> None:
-        if code not in FOREIGN_REASONS:
-            raise ValueError(f"Unknown reason {code!r}; expected one of {FOREIGN_REASONS}.")
-        super().__init__(message)
-        self.code = code
-
-
 FOREIGN_REASONS = (
     "pickled",  # a pickle, or an archive that holds one: reading it runs its maker's program
     "runs_code",  # a saved network with a Lambda layer or another that brings its own program
-    "not_weights",  # of another kind than its name says, or damaged
+    "not_weights",  # not the kind of file that its name says, or damaged
     "outside_data",  # its arrays would be read from other files
     "wrong_arrays",  # names, shapes or types are not those of the architecture
     "too_large",  # it claims more than it holds
 )
 
 
-class ArchiveError(IntegrityError):
-    """A gallery archive is damaged, or is none.
+class ForeignFileError(CodedError, BundleError):
+    """A file offered as a model or as initial weights is neither; none of it was run or read as arrays.
 
-    Args:
-        code: One of `ARCHIVE_REASONS`, stable, for programs.
-        message: One line for people.
+    Its code is one of `FOREIGN_REASONS`.
     """
 
-    def __init__(self, code: str, message: str) -> None:
-        if code not in ARCHIVE_REASONS:
-            raise ValueError(f"Unknown reason {code!r}; expected one of {ARCHIVE_REASONS}.")
-        super().__init__(message)
-        self.code = code
+    reasons = FOREIGN_REASONS
 
 
 ARCHIVE_REASONS = (
-    "not_an_archive",  # no zip file as `twindex export` writes it
+    "not_an_archive",  # not a zip file as `twindex export` writes it
     "archive_changed",  # its bytes are not those that were written
     "unsafe_entry",  # an entry would be written elsewhere, is a link, compressed, encrypted or there twice
     "archive_too_large",  # it claims more bytes than it holds
     "archive_manifest",  # the manifest cannot be read, or the entries are not those it lists
     "archive_database",  # the database in it is damaged, not a gallery's, or not as the manifest says
 )
+
+
+class ArchiveError(CodedError, IntegrityError):
+    """A gallery archive is damaged, or is not an archive; its code is one of `ARCHIVE_REASONS`."""
+
+    reasons = ARCHIVE_REASONS

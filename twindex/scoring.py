@@ -1,4 +1,4 @@
-"""From distances to an answer: exact distances, the learned head, one distance per subject, the decision. NumPy."""
+"""From templates to an answer: exact distances, the learned head, one distance per subject, the decision."""
 
 import math
 from collections.abc import Sequence
@@ -11,15 +11,15 @@ from twindex.types import Candidate, Decision, Float32, Int64, frozen_array
 
 Float64 = NDArray[np.float64]
 
-SAME_PHOTO = 1e-3  # distance below which two templates are of the same bytes, computed twice
-COUNT_TOLERANCE = 1e-9  # keeps a share of a number, 0.001 x 3,000, at the whole number that it is
+SAME_PHOTO = 1e-3  # two templates nearer than this come from the same bytes
+COUNT_TOLERANCE = 1e-9  # keeps a product such as 0.001 x 3,000 from falling below its whole number
 _NO_DIRECTION = 1e-6
 
 
 def distances(probe: Float32, templates: Float32) -> Float32:
-    """Euclidean distances of a probe's template to others.
+    """Euclidean distances of a probe's template from other templates.
 
-    Summed in float64: the expansion 2 - 2 a.b in float32 would lose every distance below about 3e-4.
+    They are summed in float64: the expansion 2 - 2 a.b in float32 would lose distances below about 3e-4.
 
     Args:
         probe: (dim,) float32.
@@ -29,7 +29,7 @@ def distances(probe: Float32, templates: Float32) -> Float32:
         (n,) float32, not squared.
 
     Raises:
-        ValueError: The shapes do not belong together.
+        ValueError: The shapes do not fit together.
     """
     if probe.ndim != 1 or templates.ndim != 2 or templates.shape[1] != len(probe):
         raise ValueError(f"Expected shapes (dim,) and (n, dim), got {probe.shape} and {templates.shape}.")
@@ -39,29 +39,29 @@ def distances(probe: Float32, templates: Float32) -> Float32:
 
 
 def chord(cosines: Float64) -> Float64:
-    """Euclidean distances of unit-length vectors from their cosines, same shape: sqrt(2 - 2 a.b)."""
+    """Euclidean distances of unit-length vectors, sqrt(2 - 2 a.b), from their cosines; same shape."""
     lengths: Float64 = np.sqrt(np.maximum(2 - 2 * cosines, 0))
     return lengths
 
 
 def unit_length(sums: Float64) -> Float64:
-    """Sums of templates, (n, dim), as directions of length 1; what has no direction becomes zeros."""
+    """Sums of templates, (n, dim), scaled to length 1; a sum without a direction becomes zeros."""
     lengths = np.linalg.norm(sums, axis=1, keepdims=True)
     directions: Float64 = np.where(lengths > _NO_DIRECTION, sums / np.maximum(lengths, _NO_DIRECTION), 0.0)
     return directions
 
 
 def threshold_at(false_accept_rate: float, impostors: Float32 | Float64) -> float:
-    """The largest distance below which at most a share of impostor attempts lies.
+    """The largest threshold that accepts at most a given share of impostor attempts.
 
-    A distance of infinity stands for a photo without a usable face: it is never accepted.
+    An infinite distance stands for a photo without a usable face, which is never accepted.
 
     Args:
         false_accept_rate: The share allowed, from 0 to 1.
-        impostors: (n,) distances of attempts that should be rejected; n is at least 1.
+        impostors: (n,) distances of attempts that should be rejected; n at least 1.
 
     Returns:
-        A distance t; what is *below* t is accepted. Infinity where all may be accepted.
+        A distance; attempts *below* it are accepted. Infinity if all may be accepted.
 
     Raises:
         ValueError: There are no attempts, or the rate is out of range.
@@ -83,8 +83,8 @@ class Head:
     """The twin's learned head: P(same person) = 1 / (1 + exp(-(weight * distance + bias))).
 
     Attributes:
-        weight: Below 0: the farther, the less alike.
-        bias: The log odds at distance 0.
+        weight: Below 0: a larger distance is less alike.
+        bias: Log odds at distance 0.
     """
 
     weight: float
@@ -95,18 +95,18 @@ class Head:
             raise ValueError(f"Expected finite numbers and a weight below 0, got {self.weight} and {self.bias}.")
 
     def probability(self, distance: Float32 | Float64 | float) -> Float64:
-        """P(same person) for each distance, float64, same shape; exact at both ends, where exp alone overflows."""
+        """P(same person) for each distance, float64, same shape; exact at both ends, where exp alone would overflow."""
         log_odds = self.weight * np.asarray(distance, dtype=np.float64) + self.bias
         probability: Float64 = np.exp(-np.logaddexp(0.0, -log_odds))
         return probability
 
     def reach(self, probability: float) -> float:
-        """The distance, 0 to 2 as templates have them, up to which P(same person) is at least that.
+        """The largest distance at which P(same person) is at least `probability`, from 0 to 2.
 
         Args:
             probability: Above 0 and up to 1.
         """
-        with np.errstate(divide="ignore"):  # the log odds of 1 are infinite
+        with np.errstate(divide="ignore"):  # log odds of 1 are infinite
             log_odds = np.log(probability) - np.log1p(-probability)
         return float(np.clip((log_odds - self.bias) / self.weight, 0.0, 2.0))
 
@@ -118,7 +118,7 @@ class Fused:
     Attributes:
         subjects: n names, each once.
         distances: (n,) float32.
-        nearest: (n,) int64, the position of each subject's nearest reference in what was fused.
+        nearest: (n,) int64, position of each subject's nearest reference among the templates.
     """
 
     subjects: tuple[str, ...]
@@ -127,18 +127,18 @@ class Fused:
 
 
 def fuse(probe: Float32, templates: Float32, owners: Sequence[str]) -> Fused:
-    """Make one distance per subject from its references: the probe's to their normalised mean, the subject's centroid.
+    """One distance per subject: from the probe to the normalised mean of the subject's references, its centroid.
 
-    A reference nearer than `SAME_PHOTO` speaks alone: it is the probe's own photo. So does the nearest one where
-    references point in opposite directions and have no mean.
+    If a reference is nearer than `SAME_PHOTO`, it is the probe's own photo, and its distance counts alone. If the
+    references have no mean direction, the nearest one counts alone.
 
     Args:
         probe: (dim,) float32, unit length.
         templates: (n, dim) float32, unit length; n may be 0.
-        owners: n names: whose reference each is.
+        owners: n names, the subject of each reference.
 
     Returns:
-        Every subject once. Among references at the same distance the earlier one is the nearest.
+        Every subject once. Among references at the same distance, the first one counts as the nearest.
 
     Raises:
         ValueError: The lengths differ.
@@ -156,7 +156,7 @@ def fuse(probe: Float32, templates: Float32, owners: Sequence[str]) -> Fused:
 
 
 def _fused_distance(probe: Float32, templates: Float32, alone: Float32) -> float:
-    """Of one subject's templates and their own distances, nearest first."""
+    """One distance from a subject's templates and the distances of each, nearest first."""
     if len(templates) == 1 or alone[0] < SAME_PHOTO:
         return float(alone[0])
     mean = templates.mean(axis=0, dtype=np.float64)
@@ -174,10 +174,10 @@ def rank(
     Args:
         probe: (dim,) float32, unit length.
         templates: (n, dim) float32, unit length: all references of the subjects in question.
-        references: (n,) int64 ids; among references at the same distance the smaller id speaks for its subject.
-        owners: n names: whose reference it is.
-        head: Of the model that made the templates.
-        top: Longest list wanted, at least 1.
+        references: (n,) int64 ids. Among references at the same distance, the one with the smallest id is named.
+        owners: n names, the subject of each reference.
+        head: The head of the model that made the templates.
+        top: Longest list that is wanted, at least 1.
 
     Raises:
         ValueError: The lengths differ, or `top` is below 1.
@@ -189,19 +189,19 @@ def rank(
     order = np.argsort(references, kind="stable")
     fused = fuse(probe, templates[order], [owners[position] for position in order.tolist()])
     probabilities = head.probability(fused.distances)
-    best = sorted(range(len(fused.subjects)), key=lambda one: (fused.distances[one], fused.subjects[one]))[:top]
+    best = sorted(range(len(fused.subjects)), key=lambda place: (fused.distances[place], fused.subjects[place]))[:top]
     return [
         Candidate(
-            rank=place,
-            subject=fused.subjects[one],
-            distance=float(fused.distances[one]),
-            probability=float(probabilities[one]),
-            reference=int(references[order[fused.nearest[one]]]),
+            rank=number,
+            subject=fused.subjects[place],
+            distance=float(fused.distances[place]),
+            probability=float(probabilities[place]),
+            reference=int(references[order[fused.nearest[place]]]),
         )
-        for place, one in enumerate(best, start=1)
+        for number, place in enumerate(best, start=1)
     ]
 
 
 def decide(candidates: Sequence[Candidate], threshold: float) -> Decision:
-    """Match, if the first candidate is at least as probable as the operating threshold; else unknown."""
+    """Match if the first candidate's probability reaches the operating threshold, otherwise unknown."""
     return "match" if candidates and candidates[0].probability >= threshold else "unknown"

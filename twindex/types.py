@@ -1,6 +1,6 @@
-"""Values that the layers pass to each other. All are immutable; arrays are read-only.
+"""Values that the layers pass to each other. All are immutable, and arrays are read-only.
 
-NumPy is imported by the first use of an array: commands that only read names and numbers answer without it.
+NumPy is imported at the first use of an array type, so commands that only read names and numbers start faster.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 else:
 
     def __getattr__(name: str) -> Any:
-        """Make the array types when a module first imports one of them."""
+        """Make an array type when a module imports it."""
         if name not in ("Float32", "Int64", "UInt8"):
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         import numpy as np
@@ -56,10 +56,10 @@ class Face:
     """One detected face.
 
     Attributes:
-        box: Where it is in the upright photo.
+        box: Its place in the upright photo.
         landmarks: (5, 2) float32, pixels: eye on the left of the image, eye on the right, nose, left and
             right mouth corner.
-        confidence: The detector's, from 0 to 1.
+        confidence: The detector's confidence, from 0 to 1.
     """
 
     box: Box
@@ -77,13 +77,13 @@ class Sample:
     """One captured face, ready to be enrolled or searched.
 
     Attributes:
-        source_sha256: Hex digest of the photo's bytes.
-        source_name: Where the photo came from, for people; any Unicode text.
-        face_index: Which face of the photo, 0 being the most prominent.
+        source_sha256: SHA-256 of the photo's bytes, hex.
+        source_name: Where the photo came from, for people; any text.
+        face_index: Number of the face in the photo; 0 is the most prominent.
         face: Box and landmarks, or None for a photo given as already cropped.
         quality: Sharpness of the crop: variance of its Laplacian, grey levels squared.
         crop: The aligned face with margin, an encoded image (see `embedder/faces/alignment.py`).
-        rivals: Other faces of the photo that are at least half as large: it may be meant to show one of them.
+        rivals: Number of other faces in the photo that are at least half as large: one of them may be the intended one.
     """
 
     source_sha256: str
@@ -97,14 +97,14 @@ class Sample:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One subject of a candidate list, with the reference that speaks for it.
+    """One subject of a candidate list, with its nearest reference.
 
     Attributes:
         rank: From 1.
-        subject: Name.
+        subject: The subject's name.
         distance: Euclidean distance between the unit-length templates, from 0 to 2; lower is closer.
         probability: The learned head's P(same person); higher is more alike.
-        reference: Id of the nearest reference.
+        reference: Id of the subject's nearest reference.
     """
 
     rank: int

@@ -20,8 +20,9 @@ from twindex.archive.container import check_archive
 from twindex.archive.exporting import export_gallery
 from twindex.archive.importing import import_gallery
 from twindex.config import DATABASE
-from twindex.embedder.model.registry import find_model, models_dir
+from twindex.embedder.model.registry import find_model
 from twindex.errors import IntegrityError, UsageError
+from twindex.files.user_folders import models_dir
 from twindex.storage import Store
 
 

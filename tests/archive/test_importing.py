@@ -171,11 +171,11 @@ def test_a_manifest_that_is_too_long_is_refused(exported: bytes, tmp_path: Path)
         (lambda m: m.update(more=1), "missing or unknown keys: 'more'"),
         (lambda m: m["gallery"].pop("model"), "missing or unknown keys: 'model'"),
         (lambda m: m["gallery"].update(references=-1), "whole number"),
-        (lambda m: m["gallery"].update(references=True), "whole number"),
+        (lambda m: m["gallery"].update(references=True), "expected gallery.references to be a whole number, got True"),
         (lambda m: m["gallery"].update(model="../x"), "64 hex digits"),
         (lambda m: m["files"].append(dict(m["files"][0])), "lists the files"),
         (lambda m: m["files"][0].update(name="../gallery.sqlite"), "lists the files"),
-        (lambda m: m.update(files={}), "a list of files"),
+        (lambda m: m.update(files={}), "expected files to be a list of objects"),
         (lambda m: m.update(created="a\x1b[2Jb"), "printable text"),
     ],
 )

@@ -9,10 +9,11 @@ import pytest
 from numpy.typing import NDArray
 
 from twindex.embedder.embedder import Embedder
-from twindex.embedder.faces.alignment import centre
+from twindex.embedder.faces.alignment import centre, decode_crop, encode_crop
 from twindex.embedder.model.bundle import Bundle, write_bundle
 from twindex.embedder.model.card import Card
-from twindex.errors import BundleError
+from twindex.errors import BundleError, IntegrityError
+from twindex.types import Sample
 
 Arrays = Mapping[str, NDArray[np.float32]]
 MakeCard = Callable[..., Card]
@@ -61,6 +62,20 @@ def test_crops_are_cut_to_the_networks_square(embedder: Embedder) -> None:
     np.testing.assert_array_equal(embedder.embed(crops), embedder.embed_inputs(centre(crops, 75)))
 
 
+def test_samples_are_embedded_from_the_bytes_of_their_crops(embedder: Embedder) -> None:
+    encoded = [encode_crop(crop) for crop in pictures(3, 256)]
+    samples = [Sample("", "", 0, None, 1.0, crop) for crop in encoded]
+    expected = embedder.embed(np.stack([decode_crop(crop) for crop in encoded]))
+    np.testing.assert_array_equal(embedder.embed_samples(samples), expected)
+    np.testing.assert_array_equal(embedder.embed_kept(encoded), expected)
+    assert embedder.embed_samples([]).shape == (0, 16)
+
+
+def test_a_damaged_crop_is_not_embedded(embedder: Embedder) -> None:
+    with pytest.raises(IntegrityError, match="A stored crop cannot be read"):
+        embedder.embed_kept([encode_crop(pictures(1, 256)[0]), b"damaged"])
+
+
 def test_a_mirrored_face_has_the_same_template(embedder: Embedder) -> None:
     images = pictures(2, 75)
     mirrored = np.ascontiguousarray(images[:, :, ::-1])
@@ -103,10 +118,12 @@ def test_low_precision_is_close_and_of_unit_length(
     np.testing.assert_allclose(low, embedder.embed_inputs(pictures(2, 75)), atol=0.05)
 
 
-def test_a_model_that_says_nothing_is_refused(random_arrays: Arrays, make_card: MakeCard, tmp_path: Path) -> None:
+def test_a_model_whose_templates_have_no_length_is_refused(
+    random_arrays: Arrays, make_card: MakeCard, tmp_path: Path
+) -> None:
     silent = {name: np.zeros_like(array) for name, array in random_arrays.items()}
     embedder = Embedder(write_bundle(tmp_path / "bundle", silent, make_card()))
-    with pytest.raises(BundleError, match="not finite or of no length"):
+    with pytest.raises(BundleError, match="not finite or have no length"):
         embedder.embed_inputs(pictures(1, 75))
 
 

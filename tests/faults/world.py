@@ -16,7 +16,6 @@ from twindex.errors import TwindexError
 from twindex.gallery import Gallery
 from twindex.gallery.search.candidates import best_subjects
 from twindex.gallery.search.searchable import SearchableGeneration, open_snapshot
-from twindex.scoring import Head
 from twindex.storage import Store
 
 Face = tuple[str, int]
@@ -246,7 +245,7 @@ def _answers(
         raise BrokenPromiseError("torn", f"the index holds {searchable.references().tolist()}, not {held} (I1, I5)")
     fingerprint = searchable.generation.fingerprint
     embedder: Embedder = gallery.embedder(fingerprint)
-    head = Head(embedder.card.head_weight, embedder.card.head_bias)
+    head = embedder.card.head
     answers = []
     for subject, number in probes:
         candidates = best_subjects(gallery.store, searchable, template(number, fingerprint), head, 3)

@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
@@ -57,6 +57,10 @@ class NumberEmbedder(StandIn):
         """(n, 16) float32 of (n, 8) uint8."""
         return np.stack([template(int.from_bytes(crop.tobytes(), "little"), self.fingerprint) for crop in crops])
 
+    def embed_kept(self, crops: Sequence[bytes]) -> Float32:
+        """(n, 16) float32."""
+        return self.embed(np.stack([np.frombuffer(crop, np.uint8) for crop in crops]))
+
 
 def crop(number: int) -> bytes:
     return number.to_bytes(8, "little")
@@ -65,8 +69,7 @@ def crop(number: int) -> bytes:
 def light() -> pytest.MonkeyPatch:
     """Numbers for crops, and a smaller "auto"; until it is undone."""
     patch = pytest.MonkeyPatch()
-    for module in ("twindex.gallery.service", "twindex.jobs.reindex"):
-        patch.setattr(f"{module}.decode_crop", lambda data: np.frombuffer(data, np.uint8))
+    patch.setattr("twindex.jobs.reindex.decode_crop", lambda data: np.frombuffer(data, np.uint8))
     patch.setattr(Gallery, "embedder", lambda _gallery, fingerprint: NumberEmbedder(fingerprint))
     patch.setattr(Gallery, "use", lambda _gallery, embedder: embedder)
     patch.setattr("twindex.index.choice.EXACT_UP_TO", EXACT_UP_TO)

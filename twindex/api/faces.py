@@ -137,6 +137,7 @@ def _named(model: str | os.PathLike[str] | None) -> str:
 @cache
 def _embedder(model: str) -> Embedder:
     from twindex.embedder.embedder import Embedder
-    from twindex.embedder.model.registry import cache_dir, find_model
+    from twindex.embedder.model.registry import find_model
+    from twindex.files.user_folders import cache_dir
 
     return Embedder(find_model(model), cache=cache_dir())

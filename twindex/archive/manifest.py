@@ -7,10 +7,11 @@ objects {"name", "length" in bytes, "sha256" in hex digits}).
 
 import json
 import re
-from dataclasses import asdict, dataclass, fields
-from typing import Any, NoReturn
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from twindex.errors import ArchiveError
+from twindex.files.typed_values import WrongValueError, check_keys, decode_json, read_as
 from twindex.storage import Summary
 
 SCHEMA = 1
@@ -78,75 +79,47 @@ def decode_manifest(content: bytes) -> Manifest:
         ArchiveError: The content is not a manifest, has another schema, or lists files that an archive cannot hold.
     """
     try:
-        values = json.loads(content, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
+        values = decode_json(content)
+    except ValueError as error:
         raise _wrong(f"it is not valid JSON ({error})") from error
-    if _object(values, "the manifest").get("schema") != SCHEMA:
-        raise _wrong(f"expected schema {SCHEMA}, got {values.get('schema')!r}; import it with a newer Twindex")
-    _keys(values, {"schema", "created", "twindex", "gallery", "files"}, "the manifest")
-    if not isinstance(values["files"], list):
-        raise _wrong("expected a list of files")
-    files = tuple(_file(value) for value in values["files"])
+    try:
+        return _manifest(read_as(values, dict[str, Any], "the manifest"))
+    except WrongValueError as error:
+        raise _wrong(str(error)) from error
+
+
+def _manifest(values: dict[str, Any]) -> Manifest:
+    if values.get("schema") != SCHEMA:
+        raise _wrong(f"expected schema {SCHEMA}, got {values.get('schema')!r:.80}; import it with a newer Twindex")
+    check_keys(values, {"schema", "created", "twindex", "gallery", "files"}, "the manifest")
+    manifest = Manifest(
+        created=read_as(values["created"], str, "created"),
+        twindex=read_as(values["twindex"], str, "twindex"),
+        summary=read_as(values["gallery"], Summary, "gallery"),
+        files=read_as(values["files"], tuple[ArchivedFile, ...], "files"),
+    )
+    _check_ranges(manifest)
+    return manifest
+
+
+def _check_ranges(manifest: Manifest) -> None:
+    summary, files = manifest.summary, manifest.files
+    for text in (manifest.created, manifest.twindex, summary.gallery_id, *(file.name for file in files)):
+        if not text.isprintable() or len(text) > 255:
+            raise _wrong(f"expected printable texts of at most 255 characters, got {text!r:.80}")
+    counts = (summary.schema, summary.revision, summary.subjects, summary.samples, summary.references)
+    for number in (*counts, *summary.templates.values(), *(file.length for file in files)):
+        if not 0 <= number <= _LARGEST_NUMBER:
+            raise _wrong(f"expected whole numbers from 0, got {number!r:.80}")
+    fingerprints = [*summary.templates, *([] if summary.model is None else [summary.model])]
+    for digest in (*fingerprints, *(file.sha256 for file in files)):
+        if not _DIGEST.fullmatch(digest):
+            raise _wrong(f"expected 64 hex digits, got {digest!r:.80}")
     names = sorted(file.name for file in files)
     if names not in ([DATABASE_ENTRY], sorted((DATABASE_ENTRY, *MODEL_ENTRIES))):
         raise _wrong(
             f"it lists the files {names}; expected {DATABASE_ENTRY}, and the model's files if a model is included"
         )
-    texts = [_text(values[name], name) for name in ("created", "twindex")]
-    return Manifest(texts[0], texts[1], _summary(values["gallery"]), files)
-
-
-def _summary(value: Any) -> Summary:
-    given = _object(value, "gallery")
-    _keys(given, {field.name for field in fields(Summary)}, "gallery")
-    numbers = {name: _number(given[name], name) for name in ("schema", "revision", "subjects", "samples", "references")}
-    templates = {
-        _fingerprint(name): _number(count, "templates")
-        for name, count in _object(given["templates"], "templates").items()
-    }
-    model = None if given["model"] is None else _fingerprint(given["model"])
-    return Summary(gallery_id=_text(given["gallery_id"], "gallery_id"), templates=templates, model=model, **numbers)
-
-
-def _file(value: Any) -> ArchivedFile:
-    given = _object(value, "a file")
-    _keys(given, {"name", "length", "sha256"}, "a file")
-    return ArchivedFile(_text(given["name"], "name"), _number(given["length"], "length"), _fingerprint(given["sha256"]))
-
-
-def _object(value: Any, name: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise _wrong(f"expected {name} to be an object, got {type(value).__name__}")
-    return value
-
-
-def _keys(values: dict[str, Any], expected: set[str], name: str) -> None:
-    if set(values) != expected:
-        raise _wrong(
-            f"{name} has missing or unknown keys: {', '.join(sorted(map(repr, set(values) ^ expected)))[:200]}"
-        )
-
-
-def _text(value: Any, name: str) -> str:
-    if not isinstance(value, str) or not value.isprintable() or len(value) > 255:
-        raise _wrong(f"expected {name} to be a printable text of at most 255 characters, got {value!r:.80}")
-    return value
-
-
-def _number(value: Any, name: str) -> int:
-    if type(value) is not int or not 0 <= value <= _LARGEST_NUMBER:
-        raise _wrong(f"expected {name} to be a whole number from 0, got {value!r:.80}")
-    return value
-
-
-def _fingerprint(value: Any) -> str:
-    if not isinstance(value, str) or not _DIGEST.fullmatch(value):
-        raise _wrong(f"expected 64 hex digits, got {value!r:.80}")
-    return value
-
-
-def _refuse_constant(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not a JSON number")
 
 
 def _wrong(what: str) -> ArchiveError:

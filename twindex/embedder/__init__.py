@@ -1,1 +1,1 @@
-"""From a photo to a template: decoding, detection, alignment, the twin network, bundles and inference."""
+"""From a photo to a template: photos, faces, models, inference and training; `Embedder` joins model and inference."""

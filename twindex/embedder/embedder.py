@@ -1,4 +1,4 @@
-"""From aligned crops to templates, by one model."""
+"""From aligned crops to templates by one model."""
 
 import threading
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 import twindex
-from twindex.embedder.faces.alignment import centre, decode_crop
+from twindex.embedder.faces.alignment import centre, decode_crops
 from twindex.embedder.inference.branch_graph import build_branch
 from twindex.embedder.inference.runtime import Network, load_network
 from twindex.embedder.model.bundle import Bundle
@@ -16,18 +16,18 @@ from twindex.errors import BundleError
 from twindex.types import Float32, Sample, UInt8
 
 BATCH = 32
-_SHORTEST = 0.5  # a template's length is 1 up to rounding, or the network is broken
+_SHORTEST = 0.5  # a template's length is 1 except for rounding; if it is shorter, the network is broken
 
 
 class Embedder:
-    """The shared branch of a trained twin; any number of threads may use it.
+    """The shared branch of a trained twin. Any number of threads may use it.
 
-    Nothing is read or compiled before the first crop, so an embedder that is only asked for its card costs nothing.
+    It reads and compiles nothing before the first crop, so asking it for its card costs nothing.
 
     Args:
         bundle: The model.
         cache: Folder for the compiled network, made if missing; None compiles at each start.
-        batch: Most images computed at once; bounds the memory.
+        batch: Most images computed at once, which bounds the memory.
     """
 
     def __init__(self, bundle: Bundle, *, cache: Path | None = None, batch: int = BATCH) -> None:
@@ -46,7 +46,7 @@ class Embedder:
 
     @property
     def fingerprint(self) -> str:
-        """Of the templates: those of another fingerprint cannot be compared with these."""
+        """Fingerprint of the templates: templates of another fingerprint cannot be compared with them."""
         return self.card.fingerprint
 
     @property
@@ -55,7 +55,7 @@ class Embedder:
         return self.card.dim
 
     def prepare(self) -> None:
-        """Load the network now, in another thread perhaps, instead of at the first crop.
+        """Load the network now, perhaps in another thread, and not at the first crop.
 
         Raises:
             BundleError: The model is damaged.
@@ -63,7 +63,7 @@ class Embedder:
         self._ready()
 
     def embed(self, crops: UInt8) -> Float32:
-        """Templates of aligned crops, as the gallery keeps them.
+        """Templates of aligned crops.
 
         Args:
             crops: (n, 256, 256, 3) uint8, RGB (see `alignment.py`); n may be 0.
@@ -77,24 +77,40 @@ class Embedder:
         return self._in_batches(crops, aligned=True)
 
     def embed_samples(self, samples: Sequence[Sample]) -> Float32:
-        """Templates of captured faces, computed from the bytes of their crops as the gallery keeps them.
+        """Templates of samples, computed from the encoded crops that the gallery keeps.
 
         Args:
-            samples: At least one.
+            samples: n samples; n may be 0.
 
         Returns:
             (n, dim) float32, unit length.
 
         Raises:
+            IntegrityError: A crop's bytes are damaged.
             BundleError: The model is damaged.
         """
-        return self.embed(np.stack([decode_crop(sample.crop) for sample in samples]))
+        return self.embed_kept([sample.crop for sample in samples])
 
-    def embed_inputs(self, images: UInt8) -> Float32:
-        """Templates of images that have the network's own size.
+    def embed_kept(self, crops: Sequence[bytes]) -> Float32:
+        """Templates of encoded crops, as the gallery keeps them.
 
         Args:
-            images: (n, height, width, 3) uint8, RGB, the template's square without margin; n may be 0.
+            crops: n crops, from `alignment.encode_crop`; n may be 0.
+
+        Returns:
+            (n, dim) float32, unit length.
+
+        Raises:
+            IntegrityError: A crop's bytes are damaged.
+            BundleError: The model is damaged.
+        """
+        return self.embed(decode_crops(crops))
+
+    def embed_inputs(self, images: UInt8) -> Float32:
+        """Templates of images that have the size of the network's input.
+
+        Args:
+            images: (n, height, width, 3) uint8, RGB, the face's square without margin; n may be 0.
 
         Returns:
             (n, dim) float32, unit length.
@@ -116,10 +132,10 @@ class Embedder:
         return templates
 
     def _unit_length(self, templates: Float32) -> Float32:
-        """Correct what rounding in low precision left; refuse what is no direction at all."""
+        """Correct the rounding of low precision; refuse templates without a direction."""
         lengths = np.linalg.norm(templates.astype(np.float64), axis=1, keepdims=True)
         if not (lengths > _SHORTEST).all():
-            raise BundleError(f"The model {self.card.name!r} gives templates that are not finite or of no length.")
+            raise BundleError(f"The model {self.card.name!r} gives templates that are not finite or have no length.")
         corrected: Float32 = (templates / lengths).astype(np.float32)
         return corrected
 
@@ -130,9 +146,9 @@ class Embedder:
                 ranges = card.activation_ranges if card.precision == "int8" else None
                 self._network = load_network(
                     lambda: build_branch(self._bundle.arrays(), card.input_shape, mirror=card.mirror, ranges=ranges),
-                    # The version too, because the graph is made by this package's code.
+                    # The version is included because this package's code makes the graph.
                     key=f"{card.fingerprint} {twindex.__version__}",
-                    # In 8 bits, what the graph does not round is computed in float32.
+                    # In 8 bits, everything that the graph does not round is computed in float32.
                     precision="bfloat16" if card.precision == "bfloat16" else "float32",
                     cache=self._cache,
                 )

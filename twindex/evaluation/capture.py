@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twindex.embedder.embedder import Embedder
-from twindex.embedder.faces.alignment import decode_crop
 from twindex.embedder.faces.reader import FaceReader
 from twindex.embedder.photos.files import read_photo
 from twindex.errors import PhotoError
@@ -65,7 +64,7 @@ def capture(
         failures.extend((paths[number], result.code) for number, result in batch if isinstance(result, PhotoError))
         if samples:
             numbers = [number for number, _ in samples]
-            templates[numbers] = embedder.embed(np.stack([decode_crop(sample.crop) for _, sample in samples]))
+            templates[numbers] = embedder.embed_samples([sample for _, sample in samples])
             usable[numbers] = True
         return len(batch)
 

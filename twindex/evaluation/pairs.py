@@ -15,7 +15,7 @@ from twindex.evaluation.metrics.rates import binomial_interval, rate_interval
 from twindex.evaluation.metrics.reliability import Reliability, brier_score, reliability
 from twindex.evaluation.metrics.verification import PairScores, decidability, fnmr_at_fmr, fold_accuracies
 from twindex.evaluation.pairs_file import Pair
-from twindex.scoring import Float64, Head
+from twindex.scoring import Float64
 
 FMRS = (0.01, 0.001)
 
@@ -107,8 +107,7 @@ def measure_pairs(
     scores = PairScores(
         distances, np.array([pair.mated for pair in pairs]), np.array([pair.fold for pair in pairs], np.int64)
     )
-    head = Head(embedder.card.head_weight, embedder.card.head_bias)
-    probabilities = head.probability(distances)
+    probabilities = embedder.card.head.probability(distances)
     return PairsResult(tuple(pairs), scores, probabilities, embedder.card, len(captured.paths), captured.failures)
 
 

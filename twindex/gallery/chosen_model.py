@@ -4,7 +4,8 @@ from pathlib import Path
 
 from twindex.config import DATABASE
 from twindex.embedder.embedder import Embedder
-from twindex.embedder.model.registry import cache_dir, find_model
+from twindex.embedder.model.registry import find_model
+from twindex.files.user_folders import cache_dir
 from twindex.gallery.service import Gallery
 
 

@@ -14,16 +14,17 @@ from typing import TYPE_CHECKING, Self
 
 from twindex.config import COMPACT_AFTER, DATABASE, SNAPSHOTS, TOP
 from twindex.embedder.model.bundle import Bundle
-from twindex.embedder.model.registry import cache_dir, find_model
+from twindex.embedder.model.registry import find_model
 from twindex.embedder.photos.source import PhotoSource, photo_bytes, source_name
 from twindex.encryption.keys import GalleryKey
 from twindex.errors import ModelMismatchError, PhotoError, UsageError
+from twindex.files.user_folders import cache_dir
 from twindex.gallery.answers import FaceAnswer, ProbeAnswer
 from twindex.gallery.captures import Capture, Embedded
 from twindex.gallery.erasing import PURGED_AT_ONCE, Receipt, verify
 from twindex.gallery.threshold.current import CurrentThreshold
 from twindex.index.choice import AUTO
-from twindex.scoring import Head, decide
+from twindex.scoring import decide
 from twindex.storage import (
     Enrolment,
     EnrolmentRequest,
@@ -284,8 +285,7 @@ class Gallery:
         from twindex.gallery.search.candidates import best_subjects
 
         fingerprint = searchable.generation.fingerprint
-        card = self.embedder(fingerprint).card
-        head = Head(card.head_weight, card.head_bias)
+        head = self.embedder(fingerprint).card.head
         templates, answers = self.embed(samples, fingerprint).vectors, []
         for sample, template in zip(samples, templates, strict=True):
             # One face at a time: where there is no write-ahead log, nobody can commit meanwhile.

@@ -8,7 +8,7 @@ import numpy as np
 from twindex.embedder.embedder import Embedder
 from twindex.embedder.photos.source import PhotoSource, photo_bytes, source_name
 from twindex.errors import PhotoError
-from twindex.scoring import Head, distances
+from twindex.scoring import distances
 from twindex.types import Sample
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def compare(
     templates = embedder.embed_samples(samples)
     distance = float(distances(templates[0], templates[1:])[0])
     card = embedder.card
-    probability = float(Head(card.head_weight, card.head_bias).probability(np.float64(distance)))
+    probability = float(card.head.probability(np.float64(distance)))
     threshold = card.verify_threshold
     rivals = (samples[0].rivals, samples[1].rivals)
     return Verification(probability >= threshold, distance, probability, threshold, rivals)

@@ -109,14 +109,14 @@ def test_landmarks_land_on_the_template(scale: float, degrees: float) -> None:
         np.testing.assert_allclose(found, expected, atol=0.15)
 
 
-def test_outside_of_the_photo_is_black() -> None:
+def test_pixels_outside_the_photo_are_black() -> None:
     white = np.full((300, 300, 3), 255, np.uint8)
     crop = align(white, placed(1, 0, 0, 150).astype(np.float32))
     assert crop[:, :120].max() == 0
     assert crop[:, 136:].min() == 255
 
 
-def test_a_face_outside_of_the_photo_is_black() -> None:
+def test_a_face_outside_the_photo_is_black() -> None:
     white = np.full((50, 50, 3), 255, np.uint8)
     assert align(white, placed(1, 0, 900, -700).astype(np.float32)).max() == 0
 

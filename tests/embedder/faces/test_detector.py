@@ -48,7 +48,7 @@ def test_the_box_holds_the_landmarks_and_is_as_large_as_a_face(detector: Detecto
     assert 100 < box.height < 170
 
 
-def test_a_large_photo_is_searched_smaller_and_answered_in_its_own_pixels(detector: Detector) -> None:
+def test_a_large_photo_is_searched_reduced_and_its_faces_are_in_its_own_pixels(detector: Detector) -> None:
     (face,) = detector.detect(photo((2600, 1400), (900, 1500, 300)))
     assert error(face.landmarks, landmarks(900, 1500, 300)) < TOLERANCE
 
@@ -131,7 +131,7 @@ def test_prominence_prefers_large_and_central() -> None:
     np.testing.assert_allclose(prominence(boxes, 100, 100), expected, rtol=1e-6)
 
 
-def test_a_portrait_at_the_side_outweighs_a_passer_by_in_the_middle() -> None:
+def test_a_portrait_at_the_side_comes_before_a_passer_by_in_the_middle() -> None:
     portrait, passer_by = [250, 500, 500, 800], [890, 570, 950, 640]
     assert prominence(np.array([passer_by, portrait], np.float32), 1800, 1200).argmax() == 1
 

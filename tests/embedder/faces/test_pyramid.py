@@ -64,7 +64,7 @@ def test_the_network_sees_each_level_as_if_it_were_alone(network: Stage, width: 
     assert compared > 1
 
 
-def test_a_level_is_the_photo_made_smaller_its_odd_edges_twice() -> None:
+def test_a_level_is_the_reduced_photo_with_its_odd_edges_repeated() -> None:
     image = noise(33, 25)
     pixels = sheet(image, [Level(1.0, 33, 25)])
     assert pixels.shape == (26, 34, 3)

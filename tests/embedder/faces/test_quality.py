@@ -8,7 +8,7 @@ from tests.embedder.drawn_faces import drawn_face
 from twindex.embedder.faces.quality import eye_distance, sharpness
 
 
-def test_a_blank_crop_has_none() -> None:
+def test_a_blank_crop_has_no_sharpness() -> None:
     assert sharpness(np.full((256, 256, 3), 90, np.uint8)) == 0
 
 
@@ -19,12 +19,12 @@ def test_a_single_bright_pixel() -> None:
     assert sharpness(crop) == pytest.approx((400**2 + 4 * 100**2) / 126**2)
 
 
-def test_crops_of_all_sizes_compare() -> None:
+def test_crops_of_all_sizes_are_comparable() -> None:
     crop = np.random.default_rng(3).integers(0, 256, (128, 128, 3), np.uint8)
     assert sharpness(crop.repeat(2, axis=0).repeat(2, axis=1)) == pytest.approx(sharpness(crop))
 
 
-def test_blur_lowers_it() -> None:
+def test_blur_lowers_the_sharpness() -> None:
     face = drawn_face(256)
     values = [sharpness(np.asarray(face.filter(ImageFilter.GaussianBlur(radius)))) for radius in (0, 2, 4, 8)]
     assert values == sorted(values, reverse=True)

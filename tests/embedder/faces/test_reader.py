@@ -122,7 +122,7 @@ def test_one_face_is_the_most_prominent(reader: FaceReader) -> None:
     assert (only.face_index, only.crop) == (0, first.crop)
 
 
-def test_a_face_that_is_too_small_is_passed_over(detector: Detector) -> None:
+def test_a_face_that_is_too_small_is_skipped(detector: Detector) -> None:
     reader = FaceReader(detector, Limits(min_eye_distance=30))
     (sample,) = reader.samples(png(SMALL_AND_LARGE), "a")
     assert sample.face_index == 1
@@ -204,7 +204,7 @@ def test_the_default_limits_accept_the_drawn_portrait_and_refuse_it_out_of_focus
 @pytest.mark.parametrize(
     ("picture", "faces"), [("enrolled/ada/1.jpg", 1), ("strangers/stranger-1/1.jpg", 1), ("group.jpg", 4)]
 )
-def test_the_people_who_ship_with_the_project_are_found(reader: FaceReader, picture: str, faces: int) -> None:
+def test_the_shipped_people_are_found(reader: FaceReader, picture: str, faces: int) -> None:
     data = resources.files("twindex.demo").joinpath("people", picture).read_bytes()
     assert len(reader.samples(data, picture, all_faces=True)) == faces
 

@@ -26,7 +26,7 @@ def pictures(count: int, seed: int) -> NDArray[np.uint8]:
     return coarse[:, places][:, :, places].astype(np.uint8)
 
 
-def test_what_is_concatenated_is_one_group() -> None:
+def test_concatenated_activations_are_one_group() -> None:
     groups = activations()
     assert len(groups) == 94 + 9
     # Stem: five convolutions, each coded on its own.
@@ -40,7 +40,7 @@ def test_what_is_concatenated_is_one_group() -> None:
     assert groups[13] not in (groups[5], groups[21])
 
 
-def test_the_first_maximum_is_the_convolutions(random_arrays: Arrays) -> None:
+def test_the_first_maximum_is_the_first_convolutions(random_arrays: Arrays) -> None:
     images = pictures(3, 1)
     (maxima,) = compile_network(build_maxima(random_arrays, SHAPE))(images)
     assert maxima.shape == (3, 103)
@@ -51,7 +51,7 @@ def test_the_first_maximum_is_the_convolutions(random_arrays: Arrays) -> None:
     np.testing.assert_allclose(maxima[:, 0], convolved.max(axis=(1, 2, 3)), rtol=1e-4)
 
 
-def test_ranges_are_alike_within_a_group_and_represent_the_faces(random_arrays: Arrays) -> None:
+def test_ranges_are_equal_within_a_group_and_cover_the_faces(random_arrays: Arrays) -> None:
     images = pictures(4, 2)
     ranges = np.array(activation_ranges(random_arrays, SHAPE, images))
     (maxima,) = compile_network(build_maxima(random_arrays, SHAPE))(images)

@@ -71,7 +71,7 @@ def test_any_number_of_rows_works_after_any_other() -> None:
         np.testing.assert_array_equal(network(rows)[0], rows)
 
 
-def test_another_dtype_is_refused_rather_than_cast() -> None:
+def test_another_dtype_is_refused_and_not_cast() -> None:
     with pytest.raises(ValueError, match="Expected inputs of float32, got float64"):
         compile_network(affine())(np.zeros((1, 3)))
 
@@ -96,13 +96,13 @@ def test_a_kept_network_is_not_built_again_and_computes_the_same(cached: Path) -
     assert network(row(3))[0].tolist() == [[7, 7, 7]]
 
 
-def test_a_blob_is_a_hash_and_what_it_covers(cached: Path) -> None:
+def test_a_kept_file_is_a_hash_and_the_network(cached: Path) -> None:
     stored = only_blob(cached).read_bytes()
     assert stored[:32] == hashlib.sha256(stored[32:]).digest()
     assert only_blob(cached).suffix == ".blob"
 
 
-def test_keys_and_precisions_have_networks_of_their_own(cached: Path) -> None:
+def test_each_key_and_precision_has_its_own_network(cached: Path) -> None:
     other = load_network(lambda: affine(5), key="other", cache=cached)
     assert other(row(1))[0].tolist() == [[6, 6, 6]]
     load_network(affine, key="affine", precision="bfloat16", cache=cached)
@@ -123,7 +123,7 @@ def rehashed_rubbish(_: bytes) -> bytes:
     [flip, rehashed_rubbish, lambda content: content[:-1], lambda content: content[:10], lambda content: b""],
     ids=["flipped", "refused by OpenVINO", "truncated", "without content", "empty"],
 )
-def test_a_damaged_blob_is_replaced(
+def test_a_damaged_file_is_replaced(
     cached: Path, caplog: pytest.LogCaptureFixture, damage: Callable[[bytes], bytes]
 ) -> None:
     path = only_blob(cached)
@@ -144,7 +144,7 @@ def test_a_cache_that_cannot_be_written_costs_a_warning(tmp_path: Path, caplog: 
     assert "Cannot keep the compiled network" in caplog.text
 
 
-def test_a_blob_appears_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kept_file_appears_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full_disk(*_: object) -> None:
         raise OSError("No space left on device")
 
@@ -204,7 +204,7 @@ def test_an_onnx_file_is_read_and_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [None, b"", b"hello", onnx_relu()[:40]])
-def test_what_is_no_onnx_file_is_refused(tmp_path: Path, content: bytes | None) -> None:
+def test_a_file_that_is_not_onnx_is_refused(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "relu.onnx"
     if content is not None:
         path.write_bytes(content)

@@ -103,7 +103,7 @@ def test_a_failed_write_leaves_nothing_behind(
         ("conv_00/variance", np.full(32, -0.1), "negative numbers in conv_00/variance"),
     ],
 )
-def test_weights_that_are_no_branch_are_not_written(
+def test_weights_that_are_not_a_branch_are_not_written(
     random_arrays: Arrays, make_card: MakeCard, tmp_path: Path, name: str, value: NDArray[np.float64], reason: str
 ) -> None:
     with pytest.raises(BundleError, match=reason):
@@ -148,14 +148,14 @@ def test_weights_that_grow_after_opening_are_refused(copied: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [CARD_FILE, WEIGHTS_FILE])
-def test_a_folder_without_one_of_the_files_is_no_bundle(copied: Path, name: str) -> None:
+def test_a_folder_without_one_of_the_files_is_not_a_bundle(copied: Path, name: str) -> None:
     (copied / name).unlink()
     with pytest.raises(BundleError, match=f"not a model bundle: it has no file {name}"):
         load_bundle(copied)
 
 
 @pytest.mark.parametrize("name", [CARD_FILE, WEIGHTS_FILE])
-def test_a_pipe_is_refused_rather_than_waited_for(copied: Path, name: str) -> None:
+def test_a_pipe_is_refused_without_waiting(copied: Path, name: str) -> None:
     (copied / name).unlink()
     os.mkfifo(copied / name)
     with pytest.raises(BundleError, match=f"it has no file {name}"):
@@ -218,7 +218,7 @@ SHAPES = array_shapes(DIM)
         (b"[" * 100_000, "its header is not JSON"),
     ],
 )
-def test_a_header_that_is_no_branchs_is_refused(tmp_path: Path, header: object, reason: str) -> None:
+def test_a_header_that_is_not_a_branchs_is_refused(tmp_path: Path, header: object, reason: str) -> None:
     file = write_header(tmp_path / "w", header)
     with pytest.raises(BundleError, match=reason):
         check_weights_header(file, DIM)
@@ -231,7 +231,7 @@ def test_a_header_that_claims_gigabytes_is_not_read(tmp_path: Path) -> None:
         check_weights_header(file, DIM)
 
 
-def test_what_is_hashed_is_still_checked_before_use(random_arrays: Arrays) -> None:
+def test_weights_with_the_right_hash_are_still_checked_before_use(random_arrays: Arrays) -> None:
     halves = {name: array.astype(np.float16) for name, array in random_arrays.items()}
     with pytest.raises(BundleError, match="not a safetensors file"):
         decode_weights(b"rubbish", DIM)

@@ -121,7 +121,7 @@ def test_a_lambda_layer(tmp_path: Path, sprung: Path, name: str) -> None:
 
 def test_a_whole_network_without_a_program(tmp_path: Path, sprung: Path) -> None:
     write_keras(tmp_path / "m.keras", {"class_name": "Dense", "config": {}})
-    refused(tmp_path / "m.keras", "not_weights", "only its weights are taken", sprung)
+    refused(tmp_path / "m.keras", "not_weights", "only its weights are needed", sprung)
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_a_zip_file_of_something_else(tmp_path: Path, sprung: Path) -> None:
         ("other", np.zeros(1), "'other' that is unknown"),
     ],
 )
-def test_npz_arrays_that_are_not_the_architectures(
+def test_npz_arrays_of_another_architecture(
     tmp_path: Path, sprung: Path, name: str, array: np.ndarray, match: str
 ) -> None:
     write_npz(tmp_path / "w.npz", **{name: array})
@@ -273,7 +273,7 @@ def test_hdf5_files_that_are_refused(
     refused(file, code, match, sprung)
 
 
-def test_hdf5_arrays_of_the_right_shapes_without_their_numbers(tmp_path: Path, sprung: Path) -> None:
+def test_hdf5_arrays_of_the_right_shapes_without_numbers(tmp_path: Path, sprung: Path) -> None:
     with h5py.File(tmp_path / "w.weights.h5", "w") as opened:
         for name, shape in hdf5_shapes():
             opened.create_dataset(name, shape, np.float16, fillvalue=0)
@@ -297,7 +297,7 @@ def test_sound_hdf5_weights_pass(tmp_path: Path) -> None:
     check_weights_file(tmp_path / "w.weights.h5")
 
 
-def test_a_damaged_hdf5_file_never_gives_a_traceback(tmp_path: Path) -> None:
+def test_a_damaged_hdf5_file_never_causes_a_traceback(tmp_path: Path) -> None:
     file = tmp_path / "w.weights.h5"
     write_hdf5(file, lambda opened: None)
     whole, random = file.read_bytes(), np.random.default_rng(3)
@@ -338,7 +338,7 @@ def test_a_small_file_that_claims_gigabytes_takes_no_memory(tmp_path: Path) -> N
         (b"PK\x03\x04" + bytes(600), "not_weights"),
     ],
 )
-def test_a_bundle_with_another_file_in_the_place_of_its_weights(
+def test_a_bundle_with_another_file_instead_of_its_weights(
     tmp_path: Path, make_card: Callable[..., object], content: bytes, code: str
 ) -> None:
     card = make_card(weights_sha256="0" * 64)

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from twindex.embedder.model import registry
 from twindex.embedder.model.bundle import Bundle, write_bundle
 from twindex.embedder.model.card import Card
-from twindex.embedder.model.registry import cache_dir, find_model, install_model, list_models, models_dir
+from twindex.embedder.model.registry import find_model, install_model, list_models
 from twindex.errors import BundleError, UsageError
+from twindex.files.user_folders import models_dir
 
 Arrays = Mapping[str, NDArray[np.float32]]
 MakeCard = Callable[..., Card]
@@ -113,7 +114,7 @@ def test_a_model_installed_before_it_was_shipped_is_listed_once(random_bundle: B
     assert [one.shipped for one in list_models()] == [True]
 
 
-def test_installing_mends_a_damaged_copy(random_bundle: Bundle, caplog: pytest.LogCaptureFixture) -> None:
+def test_installing_repairs_a_damaged_copy(random_bundle: Bundle, caplog: pytest.LogCaptureFixture) -> None:
     installed = install_model(random_bundle.path)
     damage(installed.path)
     with caplog.at_level(logging.WARNING):
@@ -141,7 +142,7 @@ def test_an_interrupted_copy_is_not_a_model(random_bundle: Bundle) -> None:
     assert [one.path for one in list_models()] == [installed.path]
 
 
-def test_a_folder_that_cannot_be_read_is_told_and_left_out(
+def test_a_folder_that_cannot_be_read_is_reported_and_left_out(
     random_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     ship(random_bundle, tmp_path)
@@ -172,7 +173,7 @@ def test_a_short_fingerprint_means_nothing(random_bundle: Bundle, length: int) -
         find_model(random_bundle.card.fingerprint[:length])
 
 
-def test_a_name_that_two_models_have_is_refused(random_bundle: Bundle, other_bundle: Bundle) -> None:
+def test_a_name_of_two_models_is_refused(random_bundle: Bundle, other_bundle: Bundle) -> None:
     install_model(random_bundle.path)
     install_model(other_bundle.path)
     with pytest.raises(UsageError, match=f"More than one .*{other_bundle.card.fingerprint[:12]}"):
@@ -192,18 +193,3 @@ def test_a_damaged_folder_is_reported_as_damaged(random_bundle: Bundle, tmp_path
     damage(tmp_path / "copied")
     with pytest.raises(BundleError, match="not valid JSON"):
         find_model(str(tmp_path / "copied"))
-
-
-def test_the_environment_says_where_things_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TWINDEX_CACHE", str(tmp_path / "elsewhere"))
-    assert models_dir() == tmp_path / "home" / "models"
-    assert cache_dir() == tmp_path / "elsewhere"
-
-
-def test_the_platform_says_so_otherwise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("TWINDEX_HOME")
-    monkeypatch.delenv("TWINDEX_CACHE")
-    monkeypatch.setattr(registry.platformdirs, "user_data_dir", lambda name, **_: f"{tmp_path}/data/{name}")
-    monkeypatch.setattr(registry.platformdirs, "user_cache_dir", lambda name, **_: f"{tmp_path}/cache/{name}")
-    assert models_dir() == tmp_path / "data" / "twindex" / "models"
-    assert cache_dir() == tmp_path / "cache" / "twindex"

@@ -7,8 +7,9 @@ from tests.corpus import images
 from twindex.embedder.embedder import Embedder
 from twindex.embedder.faces.alignment import decode_crop
 from twindex.embedder.faces.reader import FaceReader
-from twindex.embedder.model.registry import cache_dir, find_model
+from twindex.embedder.model.registry import find_model
 from twindex.errors import PhotoError
+from twindex.files.user_folders import cache_dir
 from twindex.types import Float32
 
 

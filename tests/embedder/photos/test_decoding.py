@@ -261,7 +261,7 @@ def test_other_formats_are_decoded_whole() -> None:
     np.testing.assert_array_equal(photo.pixels, np.asarray(waves(640, 480)))
 
 
-def test_the_pixel_limit_is_that_of_the_whole_photo() -> None:
+def test_the_pixel_limit_applies_to_the_whole_photo() -> None:
     data = encoded(waves(640, 480), "JPEG")
     with pytest.raises(PhotoError, match="has 640 x 480 pixels; at most 307199"):
         decode_reduced(data, 160, max_pixels=640 * 480 - 1)

@@ -26,14 +26,14 @@ def test_the_bytes_of_a_file(tmp_path: Path, data: bytes) -> None:
         ("huge.jpg", f"at most {MAX_BYTES}"),
     ],
 )
-def test_what_is_no_photo_file_is_refused_without_reading_it(tmp_path: Path, name: str, message: str) -> None:
+def test_a_file_that_is_not_a_photo_file_is_refused_without_reading_it(tmp_path: Path, name: str, message: str) -> None:
     files.UNREADABLE[name](tmp_path / name)
     with pytest.raises(PhotoError, match=message) as caught:
         read_photo(tmp_path / name)
     assert caught.value.code == "unreadable"
 
 
-def test_a_folder_is_no_photo_file(tmp_path: Path) -> None:
+def test_a_folder_is_not_a_photo_file(tmp_path: Path) -> None:
     with pytest.raises(PhotoError, match="cannot be read: Is a directory"):
         read_photo(tmp_path)
 

@@ -2,17 +2,17 @@ import threading
 
 import pytest
 
-from twindex.embedder.photos.memory import Room
+from twindex.embedder.photos.memory import MemoryBudget
 
 
 def test_shares_that_fit_are_held_together() -> None:
-    room, held = Room(), []
+    memory, held = MemoryBudget(), []
 
     def second() -> None:
-        with room.taken(0.5):
+        with memory.taken(0.5):
             held.append(1)
 
-    with room.taken(0.5):
+    with memory.taken(0.5):
         thread = threading.Thread(target=second, daemon=True)
         thread.start()
         thread.join(10)
@@ -21,18 +21,18 @@ def test_shares_that_fit_are_held_together() -> None:
 
 @pytest.mark.parametrize("share", [0.0, -0.1, 1.01, float("nan")])
 def test_a_share_that_never_fits_is_refused(share: float) -> None:
-    with pytest.raises(ValueError, match="above 0 and at most 1"), Room().taken(share):
+    with pytest.raises(ValueError, match="above 0 and at most 1"), MemoryBudget().taken(share):
         pass
 
 
-def test_whoever_does_not_fit_waits_until_there_is_room() -> None:
-    room, order = Room(), []
+def test_a_share_that_does_not_fit_yet_waits() -> None:
+    memory, order = MemoryBudget(), []
 
     def large() -> None:
-        with room.taken(1.0):
+        with memory.taken(1.0):
             order.append("large")
 
-    with room.taken(0.1):
+    with memory.taken(0.1):
         thread = threading.Thread(target=large)
         thread.start()
         thread.join(0.05)
@@ -41,13 +41,13 @@ def test_whoever_does_not_fit_waits_until_there_is_room() -> None:
     assert order == ["small", "large"]
 
 
-def test_threads_never_hold_more_than_the_room() -> None:
-    room, held, most = Room(), [0.0], [0.0]
+def test_threads_together_never_hold_more_than_the_budget() -> None:
+    memory, held, most = MemoryBudget(), [0.0], [0.0]
     counting = threading.Lock()
 
     def read() -> None:
         for share in (0.3, 0.7, 1.0, 0.1):
-            with room.taken(share):
+            with memory.taken(share):
                 with counting:
                     held[0] += share
                     most[0] = max(most[0], held[0])
@@ -63,9 +63,9 @@ def test_threads_never_hold_more_than_the_room() -> None:
     assert 0.99 < most[0] < 1.0 + 1e-9
 
 
-def test_room_is_given_back_when_reading_fails() -> None:
-    room = Room()
-    with pytest.raises(RuntimeError, match="broken"), room.taken(1.0):
+def test_a_share_is_given_back_when_reading_fails() -> None:
+    memory = MemoryBudget()
+    with pytest.raises(RuntimeError, match="broken"), memory.taken(1.0):
         raise RuntimeError("broken")
-    with room.taken(1.0):
+    with memory.taken(1.0):
         pass

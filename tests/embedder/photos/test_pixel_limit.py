@@ -34,7 +34,7 @@ def one_colour_a_scan() -> bytes:
         "WebP",
     ],
 )
-def test_what_is_dear_to_decode_has_a_lower_limit(data: bytes, most: int) -> None:
+def test_kinds_that_are_expensive_to_decode_have_a_lower_limit(data: bytes, most: int) -> None:
     with pytest.raises(PhotoError, match=f"at most {most} ") as caught:
         decode(data)
     assert caught.value.code == "too_many_pixels"
@@ -50,7 +50,7 @@ def test_what_is_dear_to_decode_has_a_lower_limit(data: bytes, most: int) -> Non
     ],
     ids=["JPEG of many scans", "PPM of odd range", "PGM as text", "BMP in runs"],
 )
-def test_what_is_dear_to_decode_is_decoded_where_it_is_small(data: bytes) -> None:
+def test_small_photos_of_expensive_kinds_are_decoded(data: bytes) -> None:
     assert decode(data).shape[2] == 3
 
 
@@ -66,5 +66,5 @@ def test_what_is_dear_to_decode_is_decoded_where_it_is_small(data: bytes) -> Non
         (encoded(Image.new("RGB", (64, 32)), "WEBP"), 64 * 32 / (3 << 23)),
     ],
 )
-def test_a_share_of_memory_is_told_from_the_header(data: bytes, share: float) -> None:
+def test_the_share_of_memory_is_judged_from_the_header(data: bytes, share: float) -> None:
     assert share_of_memory(data) == pytest.approx(share)

@@ -71,7 +71,7 @@ def apart(axis: int, photos: int) -> Float32:
 
 
 def head() -> Head:
-    return Head(CardedEmbedder.card.head_weight, CardedEmbedder.card.head_bias)
+    return CardedEmbedder.card.head
 
 
 def test_strangers_decide_the_threshold(gallery: Gallery, people: dict[str, Float32]) -> None:

@@ -4,6 +4,7 @@ A crop is the aligned face as the gallery keeps it: 256 x 256 RGB pixels that sh
 and 8 pixels of margin on each side, magnified by 2. The network sees the template's square without the margin.
 """
 
+from collections.abc import Sequence
 from io import BytesIO
 
 import numpy as np
@@ -18,7 +19,7 @@ TEMPLATE_SIZE = 112
 MARGIN = 8  # template pixels
 CROP_SIZE = 256
 JPEG_QUALITY = 95
-MAX_ASPECT = 2  # longer to shorter side of a photo that is taken as one face
+MAX_ASPECT = 2  # longest to shortest side of a photo given as pre-cropped
 
 # Eye on the left of the image, eye on the right, nose, left and right mouth corner, as (x, y) pixel centres in the
 # 112 x 112 square: the template of InsightFace (ArcFace), used by most public face networks.
@@ -29,10 +30,10 @@ _REMEDY = "Run `twindex doctor`, or enrol the photo again."
 
 
 def similarity(landmarks: ArrayLike, target: ArrayLike) -> NDArray[np.float64]:
-    """The similarity transform that brings landmarks closest to their targets, in least squares.
+    """The similarity transform that brings landmarks closest to their targets, by least squares.
 
     S. Umeyama, "Least-squares estimation of transformation parameters between two point patterns", IEEE TPAMI 13(4),
-    1991. In the plane, with points as complex numbers, the best rotation and scale is one regression coefficient; it
+    1991. With points in the plane as complex numbers, the best rotation and scale is one regression coefficient, which
     cannot mirror.
 
     Args:
@@ -58,8 +59,8 @@ def similarity(landmarks: ArrayLike, target: ArrayLike) -> NDArray[np.float64]:
 def align(image: UInt8, landmarks: Float32) -> UInt8:
     """Cut one face out of a photo, upright and at the crop's scale.
 
-    Faces larger than the crop are first scaled down with an antialiasing filter. What lies outside of the photo is
-    black, as in the data that face networks are usually trained on.
+    A face larger than the crop is first scaled down with an antialiasing filter. Pixels outside the photo are black, as
+    in the data that face networks are usually trained on.
 
     Args:
         image: (height, width, 3) uint8, RGB, upright.
@@ -91,17 +92,17 @@ def align(image: UInt8, landmarks: Float32) -> UInt8:
 
 
 def fills_crop(landmarks: Float32) -> bool:
-    """Whether a face, (5, 2) float32 pixels, has as many pixels as its crop or more, so that the crop enlarges none."""
+    """Whether a face, (5, 2) float32 pixels, is at least as large as its crop, so that the crop need not enlarge it."""
     to_crop = similarity(landmarks, np.array(_TEMPLATE) * _MAGNIFICATION)
     return bool(np.hypot(to_crop[0, 0], to_crop[1, 0]) <= 1)
 
 
 def pre_cropped(image: UInt8) -> UInt8:
-    """The crop of a photo that is one face already: nothing is searched for.
+    """The crop of a photo that shows one face and nothing else; the detector is not used.
 
-    A square photo is taken as framed like a crop, margin included. Any other is taken as a loosely cropped head: all of
-    it is placed in the template's square, its longer side filling the square, with black beside it. Of the fixed
-    framings tried on the ORL faces (92 x 112) none was better than this one by more than 2 of 200 queries.
+    A square photo is assumed to be framed like a crop, margin included. Any other photo is assumed to be a loosely
+    cropped head: its longer side fills the template's square, and the rest of the square is black. No other fixed
+    framing tried on the ORL faces (92 x 112) was better by more than 2 of 200 queries.
 
     Args:
         image: (height, width, 3) uint8, RGB, upright.
@@ -110,15 +111,15 @@ def pre_cropped(image: UInt8) -> UInt8:
         (256, 256, 3) uint8.
 
     Raises:
-        PhotoError: `wrong_shape`, the longer side is more than twice the shorter.
+        PhotoError: `wrong_shape`: the longer side is more than twice the shorter.
     """
     height, width = image.shape[:2]
     longer, shorter = max(height, width), min(height, width)
     if longer > MAX_ASPECT * shorter:
         raise PhotoError(
             "wrong_shape",
-            f"A photo given as pre-cropped must be one face, at most {MAX_ASPECT} times as long as wide; got {width} x "
-            f"{height} px. Crop it to the face, or let the face be searched for.",
+            f"A photo given as pre-cropped must be one face, with one side at most {MAX_ASPECT} times the other; "
+            f"got {width} x {height} px. Crop it to the face, or do not give it as pre-cropped.",
         )
     side = CROP_SIZE if height == width else CROP_SIZE - 2 * _MARGIN_IN_CROP
     size = (max(1, round(side * width / longer)), max(1, round(side * height / longer)))
@@ -129,20 +130,20 @@ def pre_cropped(image: UInt8) -> UInt8:
 
 
 def encode_crop(crop: UInt8) -> bytes:
-    """A crop as the gallery keeps it: a baseline JPEG of 256 x 256 RGB pixels, quality 95, 4:4:4, no metadata."""
+    """Encode a crop as the gallery keeps it: baseline JPEG, 256 x 256 RGB pixels, quality 95, 4:4:4, no metadata."""
     buffer = BytesIO()
     Image.fromarray(crop).save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling=0)
     return buffer.getvalue()
 
 
 def decode_crop(data: bytes) -> UInt8:
-    """Read what `encode_crop` wrote.
+    """Decode a crop that `encode_crop` encoded.
 
     Returns:
         (256, 256, 3) uint8, RGB.
 
     Raises:
-        IntegrityError: The bytes are not such a crop.
+        IntegrityError: The bytes are not a crop.
     """
     expected = f"expected a JPEG of {CROP_SIZE} x {CROP_SIZE} RGB pixels"
     try:
@@ -156,8 +157,26 @@ def decode_crop(data: bytes) -> UInt8:
     )
 
 
+def decode_crops(encoded: Sequence[bytes]) -> UInt8:
+    """Decode several crops.
+
+    Args:
+        encoded: n crops, as `encode_crop` writes them.
+
+    Returns:
+        (n, 256, 256, 3) uint8, RGB.
+
+    Raises:
+        IntegrityError: The bytes of one are not a crop.
+    """
+    crops = np.empty((len(encoded), CROP_SIZE, CROP_SIZE, 3), dtype=np.uint8)
+    for crop, data in zip(crops, encoded, strict=True):
+        crop[:] = decode_crop(data)
+    return crops
+
+
 def centre(crops: UInt8, size: int) -> UInt8:
-    """The template's square of each crop, without the margin, at the size that a network takes.
+    """The template's square of each crop, without the margin, at the size of a network's input.
 
     Args:
         crops: (n, 256, 256, 3) uint8.
@@ -185,7 +204,7 @@ def _inverse(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _seen_part(to_photo: NDArray[np.float64], width: int, height: int) -> tuple[int, int, int, int]:
-    """Left, top, right and bottom of the photo's smallest part that a crop shows; at least one pixel."""
+    """Left, top, right and bottom of the part of the photo that a crop shows; at least one pixel."""
     corners = np.array([[0, 0, 1], [CROP_SIZE, 0, 1], [0, CROP_SIZE, 1], [CROP_SIZE, CROP_SIZE, 1]])
     seen = corners @ to_photo.T
     reach = 3  # pixels that bicubic interpolation looks beyond

@@ -1,6 +1,6 @@
 """Arithmetic on boxes: (n, 4) float32 arrays of left, top, right, bottom in pixels.
 
-Right and bottom are the last pixel inside, as in the reference implementation of MTCNN, so that a width is
+Right and bottom are the last pixels inside, as in the reference implementation of MTCNN, so a width is
 right - left + 1.
 """
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from twindex.types import Float32, Int64
 
 Denominator = Literal["union", "smaller"]
-_BLOCK = 64  # boxes that are compared at once
+_BLOCK = 64  # boxes compared with all others at once
 
 
 def sides(boxes: Float32) -> Float32:
@@ -26,25 +26,34 @@ def suppress(boxes: Float32, scores: Float32, threshold: float, over: Denominato
     Args:
         boxes: (n, 4) float32.
         scores: (n,) float32, higher is better.
-        threshold: A box goes when its overlap with a better one that stays is larger.
-        over: The overlap is the intersection over the union, or over the smaller of the two areas.
+        threshold: A box is dropped if its overlap with a better box that is kept is larger.
+        over: What the intersection is divided by: the union of the two boxes, or the smaller of their areas.
 
     Returns:
         (kept,) int64 indices into `boxes`, best first.
     """
     remaining = np.argsort(-scores, kind="stable")
-    kept = []
+    kept = [np.empty(0, np.int64)]
     while remaining.size:
         block, remaining = remaining[:_BLOCK], remaining[_BLOCK:]
-        worse = np.triu(_overlap(boxes[block], boxes[block], threshold, over), 1)
-        stays = np.ones(block.size, dtype=np.bool_)
-        for place in np.flatnonzero(worse.any(axis=1)):
-            if stays[place]:
-                stays &= ~worse[place]
-        kept.append(block[stays])
-        if remaining.size:
-            remaining = remaining[~_overlap(boxes[block[stays]], boxes[remaining], threshold, over).any(axis=0)]
-    return np.concatenate([np.empty(0, np.int64), *kept])
+        best = block[_survivors(_overlap(boxes[block], boxes[block], threshold, over))]
+        remaining = remaining[~_overlap(boxes[best], boxes[remaining], threshold, over).any(axis=0)]
+        kept.append(best)
+    return np.concatenate(kept)
+
+
+def _survivors(overlaps: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which of n boxes, best first, are kept.
+
+    Args:
+        overlaps: (n, n), whether each box overlaps each other one.
+    """
+    drops = np.triu(overlaps, 1)
+    kept = np.ones(len(drops), dtype=np.bool_)
+    for better in np.flatnonzero(drops.any(axis=1)):
+        if kept[better]:
+            kept &= ~drops[better]
+    return kept
 
 
 def _overlap(better: Float32, worse: Float32, threshold: float, over: Denominator) -> NDArray[np.bool_]:
@@ -60,7 +69,7 @@ def _overlap(better: Float32, worse: Float32, threshold: float, over: Denominato
 
 
 def corrected(boxes: Float32, offsets: Float32) -> Float32:
-    """Boxes moved by a network's regression.
+    """Boxes corrected by a network's regression.
 
     Args:
         boxes: (n, 4) float32.
@@ -73,9 +82,9 @@ def corrected(boxes: Float32, offsets: Float32) -> Float32:
 
 
 def squared(boxes: Float32) -> Float32:
-    """The smallest squares about the boxes' centres that hold them, on whole pixels.
+    """The smallest squares around the boxes with the same centres, on whole pixels.
 
-    Whole pixels, so that the patch which a network sees is exactly the box that its answer refers to.
+    On whole pixels, the patch that a network sees is exactly the box that its answer refers to.
 
     Args:
         boxes: (n, 4) float32.

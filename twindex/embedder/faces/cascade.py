@@ -1,6 +1,6 @@
-"""The three stages of MTCNN: windows are proposed, refined, and given landmarks.
+"""The three stages of MTCNN: they propose windows, refine them, and place the landmarks.
 
-Source: Zhang et al. 2016 (see `graphs/mtcnn.py`). Thresholds, the pyramid's factor and the overlaps are those of the
+Source: Zhang et al. 2016 (see `mtcnn_graph.py`). Thresholds, the pyramid's factor and the overlaps are those of the
 widely used implementation in davidsandberg/facenet, `align/detect_face.py`.
 """
 
@@ -16,8 +16,8 @@ from twindex.embedder.faces.boxes import corrected, sides, squared, suppress
 from twindex.embedder.faces.pyramid import STRIDE, WINDOW, Level, laid_out, sheet
 from twindex.types import Float32
 
-THRESHOLDS = (0.6, 0.7, 0.7)  # P(face) that a window needs to leave PNet, RNet, ONet
-# Bounds time and memory on noise; portraits and groups stay well below.
+THRESHOLDS = (0.6, 0.7, 0.7)  # least P(face) of a window after PNet, RNet, ONet
+# Bounds time and memory for photos of noise; portraits and groups stay well below.
 MAX_WINDOWS_PER_LEVEL = 4000
 PATCH_BATCH = 64
 
@@ -26,7 +26,7 @@ Stage = Callable[[NDArray[Any]], tuple[NDArray[Any], ...]]
 
 @dataclass(frozen=True)
 class Stages:
-    """The three networks, as in `graphs/mtcnn.py`."""
+    """The three networks of `mtcnn_graph.py`."""
 
     propose: Stage
     refine: Stage
@@ -54,7 +54,7 @@ def detect(stages: Stages, image: Image.Image, min_face: int) -> Detections:
     Args:
         stages: The networks.
         image: RGB.
-        min_face: Side of the smallest face to look for, in pixels.
+        min_face: Side of the smallest face to find, in pixels.
 
     Returns:
         The faces, best score first.
@@ -75,11 +75,11 @@ def propose(network: Stage, image: Image.Image, min_face: int) -> Float32:
 
 
 def _windows(level: Level, offsets: Float32, probability: Float32) -> tuple[Float32, Float32]:
-    """A level's windows that might hold a face: boxes in the photo, (n, 4) float32, and scores.
+    """Windows of one level that might hold a face: boxes in the photo, (n, 4) float32, and scores.
 
     Args:
-        level: The level.
-        offsets: (rows, columns, 4) float32, in units of PNet's window at this level, not of the box in the photo.
+        level: Which.
+        offsets: (rows, columns, 4) float32, in units of PNet's window at this level, not of the photo.
         probability: (rows, columns) float32.
     """
     rows, columns = np.nonzero(probability > THRESHOLDS[0])
@@ -125,7 +125,7 @@ def output(network: Stage, image: Image.Image, boxes: Float32) -> Detections:
     offsets, scores, places = _judge(network, image, boxes, 48)
     faces = scores > THRESHOLDS[2]
     squares, scores = boxes[faces], scores[faces]
-    # Places are measured from the square's edge, which is half a pixel before the centre of its first pixel.
+    # Places count from the square's edge, which is half a pixel before the centre of its first pixel.
     landmarks = squares[:, np.newaxis, :2] - 0.5 + places[faces] * sides(squares)[:, np.newaxis]
     final = corrected(squares, offsets[faces])
     kept = suppress(final, scores, 0.7, over="smaller")
@@ -133,10 +133,10 @@ def output(network: Stage, image: Image.Image, boxes: Float32) -> Detections:
 
 
 def _judge(network: Stage, image: Image.Image, boxes: Float32, side: int) -> tuple[NDArray[Any], ...]:
-    """The network's outputs for the image inside each square; a batch at a time to bound memory."""
+    """The network's outputs for the image inside each square, in batches to bound memory."""
     patches = np.zeros((max(1, len(boxes)), side, side, 3), np.uint8)
     for patch, (left, top, right, bottom) in zip(patches, boxes.astype(int).tolist(), strict=False):
-        # Pillow fills what lies outside of the image with black, as the networks were trained.
+        # Pillow fills pixels outside the image with black, as in the networks' training.
         window = image.crop((left, top, right + 1, bottom + 1))
         patch[:] = np.asarray(window.resize((side, side), Image.Resampling.BILINEAR))
     batches = [network(patches[start : start + PATCH_BATCH]) for start in range(0, len(patches), PATCH_BATCH)]

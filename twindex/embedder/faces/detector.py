@@ -17,17 +17,17 @@ from twindex.types import Box, Face, Float32, UInt8
 MAX_SIDE = 1024  # px; larger photos are scaled down to this before the search
 SMALLEST_MIN_FACE = 12  # px, the window of the first network
 
-_CENTRING = 8  # by how much a place in the middle outweighs one in a corner, see `prominence`
+_CENTRING = 8  # weight of the distance from the photo's centre, see `prominence`
 
 
 class Detector:
-    """MTCNN on OpenVINO. Cheap to make: the networks are compiled by the first photo. Safe to share between threads.
+    """MTCNN on OpenVINO. It compiles its networks at the first photo. Threads may share a detector.
 
     Args:
-        min_face: Side of the smallest face to look for, in pixels of the photo scaled to at most `MAX_SIDE`.
+        min_face: Side of the smallest face to find, in pixels of the photo scaled to at most `MAX_SIDE`.
         cache: Folder that keeps compiled networks, or None.
-        streams: Photos that are searched at the same time, by as many threads of the caller: 1 has all cores search one
-            photo, more give each photo one core, which together takes less.
+        streams: Photos searched at the same time, each by a thread of the caller. With 1, all cores search one photo;
+            with more, one core searches each photo, which takes less time in total.
 
     Raises:
         ValueError: `min_face` is below the window of the first network.
@@ -47,11 +47,11 @@ class Detector:
 
         Args:
             image: (height, width, 3) uint8, RGB, upright.
-            size: Width and height of the photo, where `image` is a smaller form of it with a side of `MAX_SIDE` or
-                more; the faces are given in the photo's pixels.
+            size: Width and height of the photo, if `image` is reduced to a longer side of `MAX_SIDE` or more; the faces
+                are given in pixels of the photo.
 
         Returns:
-            The faces, most prominent first (see `prominence`); landmarks may lie outside of the photo, boxes do not.
+            The faces, most prominent first (see `prominence`). Boxes lie inside the photo; landmarks may lie outside.
         """
         height, width = image.shape[:2]
         if size is not None:
@@ -69,7 +69,7 @@ class Detector:
         return [_face(boxes[i], landmarks[i], float(found.scores[i])) for i in order]
 
     def prepare(self) -> None:
-        """Compile the networks now, in another thread perhaps, instead of at the first photo."""
+        """Compile the networks now, perhaps in another thread, and not at the first photo."""
         self._compiled()
 
     def _compiled(self) -> Stages:
@@ -86,12 +86,13 @@ class Detector:
 
 
 def prominence(boxes: Float32, width: int, height: int) -> Float32:
-    """How likely each face is the one that the photo is of: large, and among large ones near the centre.
+    """How likely the photo is meant to show each face: large faces come first, among them those near the centre.
 
-    The box's area, divided by 1 + 8 (d/r)^2: d is the distance of the box's centre from the photo's centre, r that of
-    the photo's corners. So nothing outweighs nine times the area. On the 1,330 photos of Labeled Faces in the Wild,
-    which are centred on whom they name, that show several faces it chooses the same ones as the rule of
-    davidsandberg/facenet (the area minus 2 d^2), by which a passer-by in the middle outweighs any portrait at the side.
+    The box's area divided by 1 + 8 (d/r)^2, where d is the distance of the box's centre from the photo's centre, and r
+    the distance of the photo's corners from it. A face with nine times the area always comes first. Photos of Labeled
+    Faces in the Wild are centred on the person they name; on the 1,330 that show several faces, this rule chooses as
+    the rule of davidsandberg/facenet does (the area minus 2 d^2). There, however, a passer-by in the middle comes
+    before any portrait at the side.
 
     Args:
         boxes: (n, 4) float32, see `boxes.py`.
@@ -110,7 +111,7 @@ def prominence(boxes: Float32, width: int, height: int) -> Float32:
 
 
 def _stretched(points: Float32, factor: Float32) -> Float32:
-    """Pixel positions (..., 2) of a scaled photo in the original: pixel centres lie at whole numbers plus a half."""
+    """Pixel positions (..., 2) of a scaled photo, in the original. Pixel centres lie at whole numbers plus a half."""
     return (points + np.float32(0.5)) * factor - np.float32(0.5)
 
 

@@ -3,8 +3,8 @@
 Architecture: K. Zhang, Z. Zhang, Z. Li, Y. Qiao, "Joint Face Detection and Alignment Using Multitask Cascaded
 Convolutional Networks", IEEE Signal Processing Letters 23(10), 2016; weights of the `mtcnn` package 1.0.0 (see NOTICE).
 
-Every network takes RGB images, (n, height, width, 3) uint8, and does its own scaling to [-1, 1]. The first output is
-the box regression in units of the window, the second P(face).
+Every network takes RGB images, (n, height, width, 3) uint8, and scales them to [-1, 1] itself. The first output is
+the box regression in units of the window, the second is P(face).
 """
 
 import hashlib
@@ -27,7 +27,7 @@ WEIGHTS_SHA256 = "6644118784bafc0c991375be92ae9a3558f6c1b47569c633334ff71914955e
 
 
 def load_weights() -> dict[str, Float32]:
-    """The packaged weights: safetensors that map `<network>/<layer>/<kernel|bias|slope>` to float32 arrays.
+    """Load the packaged weights: safetensors that map `<network>/<layer>/<kernel|bias|slope>` to float32 arrays.
 
     Convolution kernels are (out, in, height, width), dense ones (out, in) over (channels, height, width).
 
@@ -51,7 +51,7 @@ def proposal_network(weights: Weights) -> openvino.Model:
         weights: From `load_weights`.
 
     Returns:
-        (1, height, width, 3) -> offsets (1, rows, columns, 4), P(face) (1, rows, columns); any size from 12 px.
+        (1, height, width, 3) -> offsets (1, rows, columns, 4), P(face) (1, rows, columns); of any size from 12 px.
     """
     image = ops.parameter([1, -1, -1, 3], np.uint8, name="image")
     x = _pool(_first_convolution(image, weights, "pnet/conv1"), 2, "same_upper")
@@ -105,9 +105,9 @@ def output_network(weights: Weights) -> openvino.Model:
 
 
 def _first_convolution(image: openvino.Node, weights: Weights, layer: str) -> openvino.Node:
-    """(n, h, w, 3) uint8, scaled to the [-1, 1] that the networks were trained with, through a convolution.
+    """A convolution of (n, h, w, 3) uint8, scaled to the [-1, 1] of the networks' training.
 
-    The scaling, (pixel - 127.5) / 128, is part of the kernel and the bias: by itself it takes a fifth of PNet's time.
+    The scaling, (pixel - 127.5) / 128, is folded into kernel and bias: on its own it would take a fifth of PNet's time.
     """
     kernel = weights[f"{layer}/kernel"].astype(np.float64) / 128
     bias = weights[f"{layer}/bias"] - 127.5 * kernel.sum(axis=(1, 2, 3))
@@ -130,7 +130,7 @@ def _dense(x: openvino.Node, weights: Weights, layer: str) -> openvino.Node:
 
 
 def _activated(x: openvino.Node, weights: Weights, layer: str) -> openvino.Node:
-    """PReLU where the layer has slopes; the heads have none."""
+    """PReLU, if the layer has slopes; the output layers have none."""
     slope = weights.get(f"{layer}/slope")
     return x if slope is None else ops.prelu(x, slope)
 
@@ -145,5 +145,5 @@ def _flat(x: openvino.Node) -> openvino.Node:
 
 
 def _face_probability(logits: openvino.Node) -> openvino.Node:
-    """Softmax over channel 1, (not a face, face); keeps the second and drops the axis."""
+    """The second of the two softmax outputs along axis 1 (not a face, face), without that axis."""
     return ops.gather(ops.softmax(logits, 1), np.int64(1), np.int64(1))

@@ -1,4 +1,4 @@
-"""The small levels of a photo's pyramid side by side on one sheet, so that a network goes over all of them at once."""
+"""The levels of a photo's pyramid. Small levels are packed onto one sheet, so that a network searches them at once."""
 
 from dataclasses import dataclass, replace
 
@@ -10,17 +10,17 @@ from twindex.types import UInt8
 WINDOW = 12  # PNet's receptive field, px
 STRIDE = 2  # of PNet's output, px
 FACTOR = 0.709  # about sqrt(1/2): each level has half the pixels of the one before
-_LARGE = 40_000  # pixels of a level that would gain no time by company, only take memory
+_LARGE = 40_000  # levels with more pixels are searched alone: packing them saves no time
 
 
 @dataclass(frozen=True)
 class Level:
-    """One level and its place on the sheet, pixels.
+    """One level and its place on the sheet, in pixels.
 
     Attributes:
-        scale: Of the level to the photo.
-        width, height: Its pixels.
-        left, top: Its place, on whole strides.
+        scale: The level's size by the photo's.
+        width, height: The level's size.
+        left, top: Its place on the sheet, in multiples of the stride.
     """
 
     scale: float
@@ -31,12 +31,12 @@ class Level:
 
     @property
     def windows(self) -> tuple[slice, slice]:
-        """Rows and columns of the network's output that see this level and nothing beside it."""
+        """Rows and columns of the network's output that see this level and nothing else."""
         return _windows(self.top, self.height), _windows(self.left, self.width)
 
 
 def scales(width: int, height: int, min_face: int) -> list[float]:
-    """Scales at which PNet's window covers faces from `min_face` up to the whole image; empty for tiny images."""
+    """Scales at which PNet's window covers faces from `min_face` to the whole image; none for tiny images."""
     found = []
     scale = WINDOW / min_face
     while min(width, height) * scale >= WINDOW:
@@ -46,13 +46,13 @@ def scales(width: int, height: int, min_face: int) -> list[float]:
 
 
 def sheet(image: Image.Image, levels: list[Level]) -> UInt8:
-    """The picture that holds some levels; black between them.
+    """The picture that holds some levels, with black between them.
 
-    An odd level's last row and column are shown twice, since the network looks at whole strides.
+    If a level has an odd side, its last row or column is repeated, since the network moves in whole strides.
 
     Args:
         image: RGB.
-        levels: Of one sheet, from `laid_out`.
+        levels: All levels of one sheet, from `laid_out`.
 
     Returns:
         (height, width, 3) uint8.
@@ -68,9 +68,9 @@ def sheet(image: Image.Image, levels: list[Level]) -> UInt8:
 
 
 def laid_out(width: int, height: int, min_face: int) -> list[list[Level]]:
-    """The levels of a photo of `width` x `height`, largest first, by the sheet that they are on.
+    """The levels of a photo of `width` x `height`, largest first, as one list for each sheet.
 
-    A large level has a sheet of its own, all others share one.
+    Each large level has its own sheet; all others share one.
     """
     levels = [
         Level(scale, int(np.ceil(width * scale)), int(np.ceil(height * scale)))
@@ -82,19 +82,21 @@ def laid_out(width: int, height: int, min_face: int) -> list[list[Level]]:
 
 
 def _placed(levels: list[Level]) -> list[Level]:
-    """Each level in the first free place of one sheet that holds it.
+    """Put each level into the first free place of one sheet that is large enough for it.
 
-    The sheet is as high as the first level, and beside that goes on as far as is needed. Some tenth of it stays empty.
+    The sheet is as high as the first level and as wide as needed. About a tenth of it stays empty.
     """
     placed: list[Level] = []
-    free: list[tuple[int, int, float, float]] = []  # left, top, width, height; the last one is beside all others
+    free: list[
+        tuple[int, int, float, float]
+    ] = []  # left, top, width, height; the last place is to the right of all others
     for level in levels:
         wide, high = _whole(level.width), _whole(level.height)
         free = free or [(0, 0, np.inf, high)]
         number = next(number for number, (_, _, w, h) in enumerate(free) if wide <= w and high <= h)
-        left, top, room_across, room_down = free[number]
-        below = (left, top + high, wide, room_down - high)
-        beside = (left + wide, top, room_across - wide, room_down)
+        left, top, free_width, free_height = free[number]
+        below = (left, top + high, wide, free_height - high)
+        beside = (left + wide, top, free_width - wide, free_height)
         free[number : number + 1] = [below, beside]
         placed.append(replace(level, left=left, top=top))
     return placed

@@ -1,4 +1,4 @@
-"""From the bytes of a photo to samples: decode, find the faces, align them, measure them."""
+"""From the bytes of a photo to samples: decode the photo, find its faces, align and measure them."""
 
 import traceback
 from dataclasses import dataclass, replace
@@ -10,24 +10,24 @@ import numpy as np
 from twindex.embedder.faces import alignment
 from twindex.embedder.faces.detector import MAX_SIDE, Detector
 from twindex.embedder.faces.quality import eye_distance, sharpness
-from twindex.embedder.model.registry import cache_dir
 from twindex.embedder.photos.decoding import ReducedPhoto, decode, decode_reduced, share_of_memory
 from twindex.embedder.photos.files import source_digest
-from twindex.embedder.photos.memory import Room
+from twindex.embedder.photos.memory import MemoryBudget
 from twindex.embedder.photos.pixels import return_memory_of_photos
 from twindex.errors import PhotoError
+from twindex.files.user_folders import cache_dir
 from twindex.types import Face, Sample, UInt8
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a face needs to be enrolled or searched.
+    """The least that a face must have to be enrolled or searched.
 
     Attributes:
         min_eye_distance: Pixels of the photo between the eyes, seen from the front (see `quality.eye_distance`).
-        min_sharpness: See `quality.py`. On 1,549 faces of Labeled Faces in the Wild the least sharp one has 17; blurred
-            by a Gaussian of 6 px in the 256 px crop they have 4 in the median, and 8 % are taken for somebody else.
-        max_faces: Faces of one photo that are looked at, most prominent first.
+        min_sharpness: See `quality.sharpness`. The least sharp of 1,549 faces of Labeled Faces in the Wild has 17. If
+            a Gaussian of 6 px blurs their 256 px crops, the median is 4, and 8 % are mistaken for somebody else.
+        max_faces: Most faces of one photo that are measured, most prominent first.
     """
 
     min_eye_distance: float = 10.0
@@ -35,33 +35,35 @@ class Limits:
     max_faces: int = 100
 
 
-_LARGE = 0.5  # of a face's area
+_RIVAL = 0.5  # smallest area of a rival, as a share of the face's own
 
 
 class FaceReader:
-    """Turns photos into samples. Safe to share between threads, whose photos together take no more memory than one may.
+    """Turns photos into samples.
+
+    Threads may share a reader: together their photos take no more memory than the largest single photo may.
 
     Args:
-        detector: None makes one with default settings, its compiled networks kept in this user's cache.
-        limits: What a face needs.
+        detector: None makes one with default settings that keeps its compiled networks in the user's cache.
+        limits: The least that a face must have.
     """
 
     def __init__(self, detector: Detector | None = None, limits: Limits | None = None) -> None:
         self._detector = Detector(cache=cache_dir()) if detector is None else detector
         self._limits = Limits() if limits is None else limits
-        self._room = Room()
+        self._memory = MemoryBudget()
         return_memory_of_photos()
 
     @classmethod
     def of_many(cls, threads: int) -> Self:
-        """A reader for that many threads at the same time: each photo is searched by one core, which costs less in all.
+        """A reader for that many threads at once. One core searches each photo, which takes less time in total.
 
-        The samples are the same as those of any other reader.
+        The samples are those that any other reader gives.
         """
         return cls(Detector(cache=cache_dir(), streams=threads))
 
     def prepare(self) -> None:
-        """Load the detector now, in another thread perhaps, instead of at the first photo."""
+        """Load the detector now, perhaps in another thread, and not at the first photo."""
         self._detector.prepare()
 
     def samples(
@@ -69,22 +71,22 @@ class FaceReader:
     ) -> list[Sample]:
         """Read the faces of one photo.
 
-        Faces that are too small are passed over: behind a portrait there may be others. A blurred one is not, unless
-        all faces are wanted: the next face of the photo would most likely be another person.
+        Faces that are too small are skipped, as there may be faces in the background. A blurred face is not skipped
+        unless all faces are wanted: the next face of the photo would most likely be another person.
 
         Args:
             data: The photo's bytes.
-            source_name: Where they came from, for people.
-            pre_cropped: The photo is one aligned or closely cropped face; nothing is searched for.
-            all_faces: Every usable face instead of the most prominent one.
+            source_name: Where the photo came from, for people.
+            pre_cropped: The photo is one aligned or closely cropped face; the detector is not used.
+            all_faces: Return every usable face, not only the most prominent one.
 
         Returns:
-            At least one sample; most prominent first.
+            At least one sample, most prominent first.
 
         Raises:
             PhotoError: There is no usable face; the code and the message say why.
         """
-        with self._room.taken(share_of_memory(data)):
+        with self._memory.taken(share_of_memory(data)):
             try:
                 return self._read(data, source_name, pre_cropped, all_faces)
             except PhotoError as error:
@@ -96,20 +98,21 @@ class FaceReader:
         if pre_cropped:
             return [self._measured(alignment.pre_cropped(decode(data)), digest, source_name, 0, None)]
         photo = _Photo(data)
+        faces = self._faces(photo.reduced)
         samples: list[Sample] = []
         refused: list[PhotoError] = []
-        faces = self._faces(photo.reduced)
         for index, face in enumerate(faces):
             try:
                 self._check_size(face)
                 sample = self._measured(photo.aligned(face), digest, source_name, index, face)
-                samples.append(replace(sample, rivals=_rivals(face, faces)))
             except PhotoError as error:
                 if error.code == "blurred" and not all_faces:
                     raise
                 refused.append(error)
-            if samples and not all_faces:
-                return samples
+                continue
+            samples.append(replace(sample, rivals=_rivals(face, faces)))
+            if not all_faces:
+                break
         if not samples:
             raise refused[0]
         return samples
@@ -146,12 +149,15 @@ class FaceReader:
 
 
 def _rivals(face: Face, faces: list[Face]) -> int:
-    """How many of the other faces are at least half as large as one."""
-    return sum(other.box.area >= _LARGE * face.box.area for other in faces if other is not face)
+    """How many other faces are at least half as large as this one."""
+    return sum(other.box.area >= _RIVAL * face.box.area for other in faces if other is not face)
 
 
 class _Photo:
-    """A photo that is decoded as large as its faces need: those that fill their crops are cut out of a smaller form.
+    """A photo that is decoded no larger than its faces need.
+
+    A face is cut out of the reduced photo if it still fills its crop there, and otherwise out of the whole photo.
+
 
     Args:
         data: The file's bytes.
@@ -177,7 +183,7 @@ class _Photo:
 
 
 def _let_go(error: BaseException | None) -> None:
-    """Free what an error's frames hold, all of the photo's pixels, while its room is still taken."""
+    """Free the photo's pixels, which the error's frames hold, while the photo's share of memory is still taken."""
     while error is not None:
         traceback.clear_frames(error.__traceback__)
         error = error.__cause__ or error.__context__

@@ -1,1 +1,1 @@
-"""Running networks with OpenVINO."""
+"""Networks as OpenVINO graphs: building, compiling, caching and running them."""

@@ -1,4 +1,4 @@
-"""The trained branch as an OpenVINO graph, built straight from a bundle's arrays, without TensorFlow."""
+"""The trained branch as an OpenVINO graph, built from a bundle's arrays without TensorFlow."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,8 +10,8 @@ from twindex.embedder.inference.openvino_import import openvino, ops
 from twindex.embedder.model.inception import BATCH_NORM_EPSILON, Conv, Parallel, Path, Pool, activations, inception_v3
 
 _ROWS, _COLUMNS = 1, 2  # axes of (n, height, width, channels)
-_TOGETHER = 4  # input channels
-_LARGEST_WHOLE, _LARGEST_PAIR = 127, 127.5  # a pair's rounded sum is 128 at most
+_TOGETHER = 4  # input channels that processors take at a time
+_LARGEST_WHOLE, _LARGEST_PAIR = 127, 127.5  # so that two rounded numbers add up to 128 at most
 _SMALLEST_SQUARED_LENGTH = 1e-12  # as keras.layers.UnitNormalization has it
 
 
@@ -24,28 +24,28 @@ def build_branch(
 ) -> openvino.Model:
     """The graph from pixels to templates.
 
-    Normalisation is folded into the convolutions, in float64, so that storing it costs no accuracy.
+    Normalisation is folded into the convolutions in float64, which costs no accuracy.
 
     Args:
-        arrays: As `inception.array_shapes` names and shapes them, any float dtype.
+        arrays: With the names and shapes of `inception.array_shapes`, any float dtype.
         input_shape: (height, width, 3); at least 75 x 75.
         mirror: Whether a template is the normalised sum of the image's and its mirror image's.
-        ranges: For arithmetic in 8 bits, the upper bound of each activation, as `inception.activations` orders them;
-            None computes in the precision that the graph is compiled for.
+        ranges: For arithmetic in 8 bits, the upper bound of each activation in the order of `inception.activations`;
+            None leaves the precision to the compiler.
 
     Returns:
         Graph from (n, height, width, 3) uint8 RGB, n dynamic, to (n, dim) float32 of unit length.
 
     Raises:
         KeyError: An array is missing.
-        ValueError: There is not one range for each activation.
+        ValueError: The number of ranges is not the number of activations.
     """
     if ranges is not None and len(ranges) != len(activations()):
         raise ValueError(f"Expected {len(activations())} ranges, one for each activation, got {len(ranges)}.")
     pixels = _pixels(input_shape)
     images = pixels
     if mirror:
-        # One batch of twice the size: each weight is read once for both.
+        # One batch of double size reads each weight only once.
         backwards = np.arange(input_shape[1])[::-1].copy()
         images = ops.concat([pixels, ops.gather(pixels, backwards, _COLUMNS)], 0)
     scaled = _scaled(images) if ranges is None else _rounded(_scaled(images), -1.0, 1.0)
@@ -63,7 +63,7 @@ def build_branch(
 
 
 def build_maxima(arrays: Mapping[str, NDArray[Any]], input_shape: tuple[int, int, int]) -> openvino.Model:
-    """The graph from pixels to the largest value of each activation: what the ranges for 8 bits are measured with.
+    """The graph from pixels to the largest value of each activation, which measures the ranges for 8 bits.
 
     Args:
         arrays, input_shape: As for `build_branch`.
@@ -75,7 +75,7 @@ def build_maxima(arrays: Mapping[str, NDArray[Any]], input_shape: tuple[int, int
     features = _Features(arrays, None)
     features.along(inception_v3(), _scaled(pixels))
     maxima = [ops.reduce_max(activation, [1, 2, 3]) for activation in features.activations]
-    return openvino.Model([ops.concat([ops.unsqueeze(one, 1) for one in maxima], 1)], [pixels], "maxima")
+    return openvino.Model([ops.concat([ops.unsqueeze(maximum, 1) for maximum in maxima], 1)], [pixels], "maxima")
 
 
 def _pixels(input_shape: tuple[int, int, int]) -> openvino.Node:
@@ -89,9 +89,9 @@ def _scaled(images: openvino.Node) -> openvino.Node:
 
 
 class _Features:
-    """Adds the steps of a path to the graph, taking the convolutions' arrays in creation order.
+    """Adds the steps of a path to the graph and takes the convolutions' arrays in creation order.
 
-    With `ranges`, kernels and activations are rounded to 8 bits where OpenVINO then computes with whole numbers.
+    With `ranges`, kernels and activations are rounded to 8 bits, so that OpenVINO computes with whole numbers.
     """
 
     def __init__(self, arrays: Mapping[str, NDArray[Any]], ranges: Sequence[float] | None) -> None:
@@ -117,7 +117,7 @@ class _Features:
     def _convolution(self, conv: Conv, x: openvino.Node) -> openvino.Node:
         kernel, bias = folded(self._arrays, f"conv_{self._next:02d}")
         self._next += 1
-        # Keras pads for `same` at stride 1 with (size - 1) / 2 zeros on each side: every size is odd.
+        # For `same` at stride 1, Keras pads (size - 1) / 2 zeros on each side: all sizes are odd.
         pads = [conv.rows // 2, conv.columns // 2] if conv.padding == "same" else [0, 0]
         weights = _constant(kernel) if self._ranges is None else _rounded_kernel(kernel)
         convolved = ops.convolution(x, weights, [conv.stride, conv.stride], pads, pads, [1, 1])
@@ -129,17 +129,17 @@ class _Features:
 
 
 def _rounded(x: openvino.Node, low: float, high: float) -> openvino.Node:
-    """The activation in 256 steps."""
+    """The activation, rounded to 256 steps."""
     edges = (np.float32(low), np.float32(high))
     return ops.fake_quantize(x, *edges, *edges, 256)
 
 
 def _rounded_kernel(kernel: NDArray[np.float32]) -> openvino.Node:
-    """The kernel in whole numbers from -127 to 127, times a size of its own for each output channel.
+    """The kernel, rounded to whole numbers from -127 to 127 times a scale for each output channel.
 
-    Processors without dot products of 8-bit numbers (VNNI) take four input channels at a time and add the products of
-    two in 16 bits, where 127 x 255 + 127 x 255 is cut off, and the template wrong. So no two of the four are larger
-    than 128 together, and every processor computes the same.
+    Processors without dot products of 8-bit numbers (VNNI) take four input channels at a time and add two products in
+    16 bits. There 127 x 255 + 127 x 255 would overflow and give a wrong template. So no two of the four numbers exceed
+    128 together, and all processors compute the same.
     """
     out, channels, rows, columns = kernel.shape
     fours = np.pad(np.abs(kernel), ((0, 0), (0, -channels % _TOGETHER), (0, 0), (0, 0)))
@@ -152,11 +152,11 @@ def _rounded_kernel(kernel: NDArray[np.float32]) -> openvino.Node:
 
 
 def folded(arrays: Mapping[str, NDArray[Any]], name: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """One convolution with its normalisation folded in.
+    """A convolution with its normalisation folded in.
 
     Args:
-        arrays: Holding `<name>/kernel` (rows, columns, in, out), `<name>/beta`, `/mean` and `/variance` (out,).
-        name: Of the convolution.
+        arrays: They hold `<name>/kernel` (rows, columns, in, out), `<name>/beta`, `/mean` and `/variance` (out,).
+        name: Name of the convolution.
 
     Returns:
         Kernel (out, in, rows, columns) and bias (1, out, 1, 1), float32.
@@ -175,5 +175,5 @@ def _unit_length(x: openvino.Node) -> openvino.Node:
 
 
 def _constant(array: NDArray[Any]) -> openvino.Node:
-    # Operations turn arrays into constants themselves, but through a list of Python numbers: a second for a branch.
+    # Operations also accept arrays, but convert them through lists of Python numbers: a second for a branch.
     return ops.constant(np.ascontiguousarray(array, dtype=np.float32))

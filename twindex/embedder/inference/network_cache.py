@@ -1,6 +1,6 @@
-"""A folder of compiled networks that can always be thrown away.
+"""A folder of compiled networks, which can be deleted at any time.
 
-A blob file is the SHA-256 (32 bytes) of what follows, then the bytes of OpenVINO's `CompiledModel.export_model`.
+Each file holds the SHA-256 (32 bytes) of the rest, then the bytes of OpenVINO's `CompiledModel.export_model`.
 """
 
 import hashlib

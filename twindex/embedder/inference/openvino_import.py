@@ -1,9 +1,9 @@
-"""OpenVINO without its converter, which reports every import of OpenVINO to Google Analytics.
+"""Import OpenVINO without its converter, which reports every import to Google Analytics.
 
-`import openvino` imports `openvino.tools.ovc` where it can, and that sends an event, keeps a client identity in the
-user's home and forks a process; nothing here needs it. OpenVINO goes without it if it cannot be imported, which takes
-half the time. Afterwards a program that uses Twindex may import `openvino.tools.ovc` itself to convert models (only the
-short form `openvino.convert_model` is missing), and one that had imported OpenVINO before keeps what it has.
+`import openvino` tries to import `openvino.tools.ovc`, which sends an event, stores a client identity in the user's
+home folder and forks a process. Nothing here needs it. If that import fails, OpenVINO works without it and is imported
+in half the time. A program that uses Twindex may still import `openvino.tools.ovc` afterwards to convert models; only
+the short form `openvino.convert_model` is missing. If the program has imported OpenVINO before, nothing changes.
 """
 
 import sys
@@ -12,7 +12,7 @@ _CONVERTER = "openvino.tools.ovc"
 _BARRED = _CONVERTER not in sys.modules
 
 if _BARRED:
-    # None makes an import of this name fail, see "The module cache" in the Python language reference.
+    # None makes the import of this name fail; see "The module cache" in the Python language reference.
     sys.modules[_CONVERTER] = None  # type: ignore[assignment]
 try:
     import openvino

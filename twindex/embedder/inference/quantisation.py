@@ -1,7 +1,7 @@
-"""The ranges of a branch's activations, measured on faces: what arithmetic in 8 bits rounds to 256 steps.
+"""The ranges of a branch's activations, measured on faces. In 8 bits, each range is divided into 256 steps.
 
 Rounding as in B. Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
-Inference", CVPR 2018: per channel for kernels, per tensor for activations, which begin at 0 after a ReLU.
+Inference", CVPR 2018: per channel for kernels, per tensor for activations, which start at 0 after a ReLU.
 """
 
 from collections.abc import Mapping
@@ -17,8 +17,8 @@ from twindex.types import UInt8
 
 FACES = 300
 _AT_ONCE = 32
-_SHARE = 0.99  # of the faces whose largest value is represented; beyond it, values are cut off
-_SMALLEST = 1e-6  # an activation that is always 0 still needs a range
+_SHARE = 0.99  # share of faces whose largest value is within the range; larger values are clipped
+_SMALLEST = 1e-6  # even an activation that is always 0 needs a range
 
 
 def activation_ranges(
@@ -27,12 +27,12 @@ def activation_ranges(
     """Upper bounds of all activations.
 
     Args:
-        arrays: As `inception.array_shapes` names and shapes them, any float dtype.
+        arrays: With the names and shapes of `inception.array_shapes`, any float dtype.
         input_shape: (height, width, 3).
-        images: (n, height, width, 3) uint8, RGB, faces as the network sees them; about `FACES` of them are enough.
+        images: (n, height, width, 3) uint8, RGB, faces as the network sees them; `FACES` are enough.
 
     Returns:
-        One for each activation of `inception.activations`, alike within a group.
+        One bound for each activation of `inception.activations`, the same within a group.
 
     Raises:
         ValueError: There are no images.

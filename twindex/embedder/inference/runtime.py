@@ -1,8 +1,8 @@
 """Running networks with OpenVINO: the one module that starts the inference engine.
 
-Preparing a network takes longer than running it once, so a compiled network can be kept in a cache folder, under the
-SHA-256 of the network's identity, the precision, the OpenVINO version and the processor. A kept network that is
-damaged, or that OpenVINO refuses, is discarded and compiled again.
+Compiling a network takes longer than running it once, so a compiled network can be kept in a cache folder. Its name is
+the SHA-256 of the network's identity, the precision, the OpenVINO version and the processor. If a kept network is
+damaged, or OpenVINO refuses it, it is deleted and compiled again.
 """
 
 import hashlib
@@ -23,12 +23,12 @@ from twindex.types import UInt8
 Precision = Literal["float32", "bfloat16"]
 
 _DEVICE = "CPU"
-_STARTING = threading.Lock()  # two threads that load networks would each start an engine
+_STARTING = threading.Lock()  # else two threads that load networks would each start an engine
 _ARITHMETIC: dict[Precision, str] = {"float32": "f32", "bfloat16": "bf16"}
 
 
 class Network:
-    """A compiled network. Any number of threads may call it; each has an inference request of its own.
+    """A compiled network. Any number of threads may call it: each has its own inference request.
 
     Args:
         compiled: As OpenVINO compiled or imported it.
@@ -49,11 +49,11 @@ class Network:
             One new array for each output, in the network's order.
 
         Raises:
-            ValueError: The number of inputs or a dtype differs.
+            ValueError: The number of inputs or a dtype is wrong.
         """
         given = tuple(array.dtype for array in inputs)
         if given != self._dtypes:
-            # OpenVINO would cast without a word: pixels given as floats from 0 to 1 would become black.
+            # OpenVINO would cast silently: pixels given as floats from 0 to 1 would become black.
             raise ValueError(f"Expected inputs of {_names(self._dtypes)}, got {_names(given)}.")
         results = self._request().infer(dict(enumerate(inputs)), share_inputs=True)
         return tuple(results[port] for port in self._compiled.outputs)
@@ -68,7 +68,7 @@ def read_onnx(path: Path) -> openvino.Model:
     """Read an ONNX file.
 
     Raises:
-        BundleError: There is no such file, or it is not a network that OpenVINO can read.
+        BundleError: There is no such file, or OpenVINO cannot read it as a network.
     """
     try:
         return _core().read_model(path)
@@ -79,14 +79,14 @@ def read_onnx(path: Path) -> openvino.Model:
 def compile_network(
     model: openvino.Model, *, precision: Precision = "float32", cache: Path | None = None, streams: int = 1
 ) -> Network:
-    """Prepare a network for this computer's processor.
+    """Compile a network for this computer's processor.
 
     Args:
         model: The network's graph.
-        precision: Of the arithmetic; "bfloat16" is faster on processors that have it, and less exact.
+        precision: Precision of the arithmetic; "bfloat16" is less exact, and faster on processors that support it.
         cache: Folder for compiled networks, made if missing; None keeps nothing.
-        streams: Requests that are worked on at the same time, each by one core; 1 has all cores work on one request.
-            The results are the same to the bit.
+        streams: Requests computed at the same time, each by one core; with 1, all cores compute one request. The
+            results are the same to the bit.
     """
     settings = _settings(precision, streams)
     if cache is None:
@@ -97,11 +97,11 @@ def compile_network(
 def load_network(
     build: Callable[[], openvino.Model], *, key: str, precision: Precision = "float32", cache: Path | None = None
 ) -> Network:
-    """Take a network from the cache folder, or build and compile it and keep it there.
+    """Load a network from the cache folder, or build, compile and keep it there.
 
     Args:
-        build: Makes the graph; not called when the folder has the network.
-        key: Identity of what `build` makes: two graphs that compute differently have different keys.
+        build: Makes the graph; not called if the folder holds the network.
+        key: Identity of the graph: graphs that compute differently have different keys.
         precision: As for `compile_network`.
         cache: As for `compile_network`.
     """
@@ -123,7 +123,7 @@ def _kept(build: Callable[[], openvino.Model], key: str, settings: dict[str, str
 
 
 def graph_digest(model: openvino.Model) -> str:
-    """SHA-256 over all that a graph computes: operations, attributes, constants and links, but no names."""
+    """SHA-256 over everything that a graph computes: operations, attributes, constants and links, but not names."""
     digest = hashlib.sha256()
     numbers: dict[str, int] = {}
     for node in model.get_ordered_ops():
@@ -138,7 +138,7 @@ def graph_digest(model: openvino.Model) -> str:
 
 
 def computes_in_bfloat16() -> bool:
-    """Whether this computer's processor has instructions for bfloat16; others compute in it many times slower."""
+    """Whether this processor has instructions for bfloat16. Without them, bfloat16 is many times slower."""
     return "BF16" in _abilities()
 
 
@@ -177,7 +177,7 @@ def _imported(blob: UInt8, path: Path, settings: dict[str, str]) -> openvino.Com
 
 
 def _blob_name(key: str, settings: dict[str, str]) -> str:
-    """A name that changes with everything on which an exported network depends."""
+    """A file name that changes with everything that an exported network depends on."""
     processor = _core().get_property(_DEVICE, "FULL_DEVICE_NAME")
     identity = [key, openvino.__version__, processor, *_abilities(), *settings.values()]
     return hashlib.sha256("\0".join(identity).encode()).hexdigest()
@@ -188,5 +188,5 @@ def _names(dtypes: tuple[np.dtype[Any], ...]) -> str:
 
 
 def _last_line(error: RuntimeError) -> str:
-    """The part of OpenVINO's message that says what is wrong; above it are places in its source."""
+    """The last line of OpenVINO's message, which says what is wrong; the lines above name places in its source."""
     return str(error).strip().splitlines()[-1]

@@ -1,1 +1,1 @@
-"""Models on disk: the bundle, its card, its weights, and where bundles are kept."""
+"""Models on disk: bundles with their cards and weights, and the installed models."""

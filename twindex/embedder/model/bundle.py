@@ -1,6 +1,6 @@
 """A model bundle: a folder with a trained branch (`weights.safetensors`) and its card (`card.json`).
 
-The card holds the SHA-256 of the weights file. A bundle never changes: another model is another folder.
+The card holds the SHA-256 of the weights file. A bundle never changes: each model has its own folder.
 """
 
 import hashlib
@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from twindex.embedder.model.card import Card
 from twindex.embedder.model.weights import check_weights_header, decode_weights, encode_weights, read_weights
 from twindex.errors import BundleError, UsageError
 from twindex.files.durable import folder
+from twindex.files.typed_values import decode_json
 
 CARD_FILE = "card.json"
 WEIGHTS_FILE = "weights.safetensors"
@@ -30,7 +31,7 @@ class Bundle:
 
     Attributes:
         path: Its folder.
-        card: What it is.
+        card: Its card.
     """
 
     path: Path
@@ -40,15 +41,15 @@ class Bundle:
         """Read the weights.
 
         Returns:
-            Float16 arrays, as `inception.array_shapes` names and shapes them.
+            Float16 arrays, with the names and shapes of `inception.array_shapes`.
 
         Raises:
-            BundleError: The file is not the one that the card describes, or holds numbers that are not finite.
+            BundleError: The card describes another file, or a number is not finite.
         """
         return decode_weights(self.verified_weights(), self.card.dim)
 
     def verified_weights(self) -> bytes:
-        """The weights file's content, after comparing its hash with the card.
+        """The content of the weights file, whose hash has been compared with the card.
 
         Raises:
             BundleError: The SHA-256 differs.
@@ -57,11 +58,11 @@ class Bundle:
 
 
 def load_bundle(path: Path, *, verify: bool = True) -> Bundle:
-    """Open a bundle: its card, then names, shapes, dtypes and length of its weights, then their hash.
+    """Open a bundle: check its card, then names, shapes, dtypes and length of its weights, then their hash.
 
     Args:
         path: Its folder.
-        verify: Whether to hash the weights now; they are in any case before they are used.
+        verify: Whether to hash the weights now. They are always hashed before they are used.
 
     Raises:
         BundleError: It is not a bundle, is damaged, or is of an unknown schema.
@@ -76,12 +77,12 @@ def load_bundle(path: Path, *, verify: bool = True) -> Bundle:
 
 
 def write_bundle(path: Path, arrays: Mapping[str, NDArray[Any]], card: Card) -> Bundle:
-    """Write a bundle: the whole folder appears, or nothing.
+    """Write a bundle. The folder appears whole or not at all.
 
     Args:
         path: Folder to make; it must not exist.
-        arrays: As `inception.array_shapes` names and shapes them, any float dtype; stored as float16.
-        card: Its `weights_sha256` is replaced.
+        arrays: With the names and shapes of `inception.array_shapes`, any float dtype; stored as float16.
+        card: The model's card; its `weights_sha256` is replaced.
 
     Returns:
         The bundle as written.
@@ -97,11 +98,11 @@ def write_bundle(path: Path, arrays: Mapping[str, NDArray[Any]], card: Card) -> 
 
 
 def copy_bundle(bundle: Bundle, path: Path) -> Bundle:
-    """Copy a bundle, verifying its weights: the whole folder appears, or nothing.
+    """Copy a bundle and verify its weights. The folder appears whole or not at all.
 
     Raises:
         UsageError: `path` exists.
-        BundleError: The weights are not those that the card describes.
+        BundleError: The card describes other weights.
     """
     _write_files(path, bundle.verified_weights(), bundle.card)
     return Bundle(path, bundle.card)
@@ -115,13 +116,13 @@ def decode_card(content: bytes, name: str = CARD_FILE) -> Card:
         name: What messages call the file.
 
     Raises:
-        BundleError: It is no JSON, or no card.
+        BundleError: The bytes are not JSON, or not a card.
     """
     try:
-        values = json.loads(content, parse_constant=_refuse_constant)
-        # Numbers too large for a float, and halves of characters, could be read here but not written again.
+        values = decode_json(content)
+        # Python reads numbers too large for a float, and halves of characters, but they cannot be written again.
         json.dumps(values, ensure_ascii=False, allow_nan=False).encode()
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise BundleError(f"{name} is not valid JSON: {error}. Install the model again.") from error
     return Card.from_json(values)
 
@@ -143,11 +144,7 @@ def _read_card(file: Path) -> Card:
     return decode_card(file.read_bytes(), str(file))
 
 
-def _refuse_constant(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not a number of JSON")
-
-
 def _check_regular(file: Path) -> None:
-    """Refuse what is no file before it is opened: reading a pipe would wait for ever."""
+    """Refuse everything but regular files before opening: reading a pipe would block for ever."""
     if not file.is_file():
         raise BundleError(f"{file.parent} is not a model bundle: it has no file {file.name}.")

@@ -1,4 +1,4 @@
-"""A bundle's card: what the model is, how it answers, where it comes from.
+"""A bundle's card: what the model is, how it decides, and where it comes from.
 
 `card.json` is one UTF-8 JSON object with "schema" 1, "architecture", "preprocessing", and one key for each field of
 `Card`; thresholds are objects {"gallery_size", "probability"}.
@@ -8,11 +8,12 @@ import hashlib
 import json
 import math
 import re
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Self
 
 from twindex.embedder.model.inception import SMALLEST_SIDE, activations
 from twindex.errors import BundleError
+from twindex.files.typed_values import WrongValueError, read_as, read_fields
 from twindex.scoring import Head
 
 SCHEMA = 1
@@ -20,21 +21,23 @@ ARCHITECTURE = "inception_v3, projection, l2"
 PREPROCESSING = "rgb, pixel / 127.5 - 1"
 ALIGNMENTS = ("arcface-112",)
 PRECISIONS = ("float32", "bfloat16", "int8")
-ROUNDING = (
-    "kernels -127 to 127 by channel, two of four 128 at most; activations 0 to 255"  # of int8; see graphs/branch.py
-)
+# Of int8, see inference/branch_graph.py.
+ROUNDING = "kernels -127 to 127 by channel, two of four 128 at most; activations 0 to 255"
 
+_CONSTANTS = {"schema": SCHEMA, "architecture": ARCHITECTURE, "preprocessing": PREPROCESSING}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]{0,63}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _LARGEST_SIDE = 1024
 _LARGEST_DIM = 4096
 _LARGEST_GALLERY = 2**53
-_UNMEASURED_STEP = 0.1  # distance by which thresholds of a tenfold gallery differ; 0.077 to 0.095 for the shipped model
+_UNMEASURED_STEP = 0.1  # fall of a threshold's distance in a tenfold gallery; the shipped model's is 0.077 to 0.095
+
+_Rules = dict[str, tuple[bool, str]]  # by field: whether its value is in range, and what is expected
 
 
 @dataclass(frozen=True)
 class DefaultThreshold:
-    """The probability from which on a candidate is a match in a gallery of `gallery_size` subjects."""
+    """The least probability of a match in a gallery of `gallery_size` subjects."""
 
     gallery_size: int
     probability: float
@@ -52,15 +55,15 @@ class Card:
         alignment: How faces are aligned; "arcface-112".
         head_weight, head_bias: The learned head; the weight is below 0.
         thresholds: Default operating thresholds, gallery sizes strictly and probabilities weakly rising.
-        verify_threshold: Probability from which on two photos show the same person (1:1).
-        training: What it was trained on and how; plain JSON.
-        accuracy: What was measured; plain JSON.
-        versions: Of the libraries that made it.
-        terms: Of use, for people.
-        weights_sha256: Of the weights file, 64 hex digits; empty while the weights are not written yet.
-        precision: Of the arithmetic, "float32", "bfloat16" or "int8".
-        activation_ranges: What "int8" needs: the upper bound of each activation, as `inception.activations` orders
-            them; may be empty for the other precisions.
+        verify_threshold: Least probability at which two photos count as the same person (1:1).
+        training: The data and settings of its training; plain JSON.
+        accuracy: Its measured accuracy; plain JSON.
+        versions: Versions of the libraries that made it, by name.
+        terms: Terms of use, for people.
+        weights_sha256: SHA-256 of the weights file, 64 hex digits; empty until the weights are written.
+        precision: Precision of the arithmetic, "float32", "bfloat16" or "int8".
+        activation_ranges: The upper bound of each activation, in the order of `inception.activations`; "int8" needs
+            them, for other precisions they may be empty.
 
     Raises:
         BundleError: A value is out of range.
@@ -84,14 +87,19 @@ class Card:
     activation_ranges: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
+        for name, (holds, expected) in (
+            self._input_rules() | self._decision_rules() | self._arithmetic_rules()
+        ).items():
+            if not holds:
+                raise BundleError(
+                    f"The model's card has a {name} that is out of range: {getattr(self, name)!r}, expected {expected}."
+                )
+
+    def _input_rules(self) -> _Rules:
         height, width, channels = self.input_shape
-        sizes = [threshold.gallery_size for threshold in self.thresholds]
-        probabilities = [threshold.probability for threshold in self.thresholds]
-        all_ranges = len(activations())
-        allowed_ranges = (all_ranges,) if self.precision == "int8" else (0, all_ranges)
-        rules = {
+        return {
             "name": (
-                _NAME.fullmatch(self.name),
+                _NAME.fullmatch(self.name) is not None,
                 "1 to 64 letters, digits, spaces and . _ + -, a letter or digit first",
             ),
             "input_shape": (
@@ -100,6 +108,12 @@ class Card:
             ),
             "dim": (2 <= self.dim <= _LARGEST_DIM, f"2 to {_LARGEST_DIM}"),
             "alignment": (self.alignment in ALIGNMENTS, f"one of {ALIGNMENTS}"),
+        }
+
+    def _decision_rules(self) -> _Rules:
+        sizes = [threshold.gallery_size for threshold in self.thresholds]
+        probabilities = [threshold.probability for threshold in self.thresholds]
+        return {
             "head_weight": (math.isfinite(self.head_weight) and self.head_weight < 0, "a number below 0"),
             "head_bias": (math.isfinite(self.head_bias), "a finite number"),
             "thresholds": (
@@ -110,7 +124,16 @@ class Card:
                 f"rising gallery sizes from 1 to {_LARGEST_GALLERY}, with rising probabilities above 0 and up to 1",
             ),
             "verify_threshold": (0 < self.verify_threshold <= 1, "above 0 and up to 1"),
-            "weights_sha256": (self.weights_sha256 == "" or _DIGEST.fullmatch(self.weights_sha256), "64 hex digits"),
+        }
+
+    def _arithmetic_rules(self) -> _Rules:
+        all_ranges = len(activations())
+        allowed_ranges = (all_ranges,) if self.precision == "int8" else (0, all_ranges)
+        return {
+            "weights_sha256": (
+                self.weights_sha256 == "" or _DIGEST.fullmatch(self.weights_sha256) is not None,
+                "64 hex digits",
+            ),
             "precision": (self.precision in PRECISIONS, f"one of {PRECISIONS}"),
             "activation_ranges": (
                 len(self.activation_ranges) in allowed_ranges
@@ -118,17 +141,12 @@ class Card:
                 f"{all_ranges} finite numbers above 0, for int8",
             ),
         }
-        for name, (holds, expected) in rules.items():
-            if not holds:
-                raise BundleError(
-                    f"The model's card has a {name} that is out of range: {getattr(self, name)!r}, expected {expected}."
-                )
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256, hex, over canonical JSON of the weights' hash and all else that changes a template.
+        """SHA-256, hex, over canonical JSON of the weights' hash and everything else that changes a template.
 
-        The head, the thresholds and the texts may be corrected without making templates incomparable.
+        It does not cover head, thresholds and texts: if these are corrected, templates stay comparable.
 
         Raises:
             BundleError: The weights are not written yet.
@@ -150,17 +168,22 @@ class Card:
             identity["rounding"] = ROUNDING
         return hashlib.sha256(json.dumps(identity, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
+    @property
+    def head(self) -> Head:
+        """The twin's learned head."""
+        return Head(self.head_weight, self.head_bias)
+
     def with_weights(self, sha256: str) -> Self:
-        """The same card for the weights file of that hash."""
+        """The same card for the weights file with that hash."""
         return replace(self, weights_sha256=sha256)
 
     def with_precision(self, precision: str) -> Self:
-        """The same card for another arithmetic, named after it; its templates have a fingerprint of their own.
+        """The same card for another precision, which is added to the name. Its templates have their own fingerprint.
 
-        Head, thresholds and accuracy stay those that were measured, and `accuracy` says in which precision.
+        Head, thresholds and accuracy stay as measured; `accuracy` says in which precision.
 
         Raises:
-            BundleError: There is no such precision, or the card lacks the activations' ranges that "int8" needs.
+            BundleError: There is no such precision, or "int8" is wanted and the card has no ranges of activations.
         """
         if precision == "int8" and not self.activation_ranges:
             raise BundleError(f"The model {self.name!r} was exported without the activations' ranges that int8 needs.")
@@ -173,11 +196,11 @@ class Card:
     def threshold_for(self, subjects: int) -> float:
         """The default operating threshold for a gallery with that number of subjects.
 
-        The distance up to which a candidate matches is linear in the logarithm of the size between the card's
-        thresholds, and the smallest size's below them: the share of strangers within a distance grows about
-        exponentially with it. Above the largest the last slope goes on as far as distance 0, where the same photo
-        still matches. Where there is one threshold alone, or none, when `verify_threshold` stands for one subject, the
-        distance shrinks by 0.1 with each tenfold size.
+        The share of strangers within a distance grows about exponentially with the distance. So between the card's
+        thresholds the largest distance of a match is linear in the logarithm of the gallery size. Below the smallest
+        size its threshold holds. Above the largest size the last slope continues down to distance 0, where the same
+        photo still matches. If the card has only one threshold, the distance falls by 0.1 with each tenfold size; if it
+        has none, `verify_threshold` serves as the threshold for one subject.
 
         Raises:
             ValueError: `subjects` is below 1.
@@ -185,7 +208,7 @@ class Card:
         if subjects < 1:
             raise ValueError(f"Expected a gallery of at least one subject, got {subjects}.")
         known = self.thresholds or (DefaultThreshold(1, self.verify_threshold),)
-        head = Head(self.head_weight, self.head_bias)
+        head = self.head
         below = above = known[0]
         for threshold in known[1:]:
             if subjects <= above.gallery_size:
@@ -208,77 +231,29 @@ class Card:
         values["input_shape"] = list(self.input_shape)
         values["activation_ranges"] = list(self.activation_ranges)
         values["thresholds"] = [asdict(threshold) for threshold in self.thresholds]
-        return {"schema": SCHEMA, "architecture": ARCHITECTURE, "preprocessing": PREPROCESSING, **values}
+        return {**_CONSTANTS, **values}
 
     @classmethod
     def from_json(cls, values: Any) -> Self:
-        """Read what `to_json` wrote.
+        """Read a card that `to_json` wrote.
 
         Args:
-            values: As decoded from JSON; anything.
+            values: Decoded from JSON; may be anything.
 
         Raises:
-            BundleError: It is of another schema, or a key is missing, unknown, of a wrong type or out of range.
+            BundleError: The schema is another one, a key is missing or unknown, or a value has a wrong type or is out
+                of range.
         """
-        card = _expect(values, dict, "the card")
-        for name, known in (("schema", SCHEMA), ("architecture", ARCHITECTURE), ("preprocessing", PREPROCESSING)):
-            if _expect(card.get(name), type(known), name) != known:
-                raise BundleError(
-                    f"The model's card has {name} {card.get(name)!r}, this version reads {known!r}: "
-                    "install the Twindex that the model was made for."
-                )
-        given = {name: card[name] for name in card if name not in ("schema", "architecture", "preprocessing")}
-        given.setdefault("activation_ranges", [])  # cards are older than arithmetic in 8 bits
-        _expect_keys(given, {field.name for field in fields(cls)}, "the card")
-        for name, kind in _KINDS.items():
-            given[name] = _expect(given[name], kind, name)
-        for name, version in given["versions"].items():
-            _expect(version, str, f"versions[{name}]")
-        sides = [_expect(side, int, "input_shape") for side in given["input_shape"]]
-        if len(sides) != 3:
-            raise BundleError(f"The model's card: expected three numbers in input_shape, got {sides}.")
-        thresholds = tuple(_threshold(one) for one in given["thresholds"])
-        ranges = tuple(_expect(bound, float, "activation_ranges") for bound in given["activation_ranges"])
-        return cls(**{**given, "input_shape": tuple(sides), "thresholds": thresholds, "activation_ranges": ranges})
-
-
-_KINDS: dict[str, type] = {
-    "name": str,
-    "input_shape": list,
-    "dim": int,
-    "mirror": bool,
-    "alignment": str,
-    "head_weight": float,
-    "head_bias": float,
-    "thresholds": list,
-    "verify_threshold": float,
-    "training": dict,
-    "accuracy": dict,
-    "versions": dict,
-    "terms": str,
-    "weights_sha256": str,
-    "precision": str,
-    "activation_ranges": list,
-}
-
-
-def _threshold(value: Any) -> DefaultThreshold:
-    given = _expect(value, dict, "thresholds")
-    _expect_keys(given, {"gallery_size", "probability"}, "thresholds")
-    size = _expect(given["gallery_size"], int, "gallery_size")
-    return DefaultThreshold(size, _expect(given["probability"], float, "probability"))
-
-
-def _expect(value: Any, kind: type, name: str) -> Any:
-    """The value, if it is of exactly that kind; a whole number may stand for a float, True is no number."""
-    if kind is float and type(value) is int and abs(value) < 2**53:
-        return float(value)
-    if type(value) is not kind:
-        raise BundleError(f"The model's card: expected {name} of type {kind.__name__}, got {type(value).__name__}.")
-    return value
-
-
-def _expect_keys(values: dict[str, Any], expected: set[str], name: str) -> None:
-    if set(values) != expected:
-        wrong = ", ".join(sorted(map(repr, set(values) ^ expected)))
-        raise BundleError(f"The model's card: {name} has missing or unknown keys: {wrong}.")
+        try:
+            card = read_as(values, dict[str, Any], "the card")
+            for name, known in _CONSTANTS.items():
+                if read_as(card.get(name), type(known), name) != known:
+                    raise BundleError(
+                        f"The model's card has {name} {card.get(name)!r}, this version reads {known!r}: "
+                        "install the Twindex that the model was made for."
+                    )
+            given = {name: value for name, value in card.items() if name not in _CONSTANTS}
+            given.setdefault("activation_ranges", [])  # the first cards did not have them
+            return cls(**read_fields(given, cls, "the card"))
+        except WrongValueError as error:
+            raise BundleError(f"The model's card: {error}.") from error

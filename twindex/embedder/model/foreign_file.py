@@ -1,4 +1,4 @@
-"""What a file from a stranger really is, told from its first bytes and never from its name; nothing of it is run."""
+"""What a file of unknown origin really is. Its first bytes decide, never its name; no code in it is run."""
 
 import json
 import zipfile
@@ -16,17 +16,17 @@ _HEAD = 512
 _LARGEST_CONFIG = 16 << 20
 _MOST_ENTRIES = 10_000
 _HDF5 = b"\x89HDF\r\n\x1a\n"
-# Layers that bring a program of their own, or name one to be imported.
+# Layers that contain a program, or name one to be imported.
 _PROGRAMS = ("Lambda", "TFOpLambda", "SlicingOpLambda", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "TFSMLayer")
 
 
 def kind_of(head: bytes) -> Kind:
-    """What a file is by its first bytes, 512 of them or all."""
+    """What a file is by its first bytes: 512 of them, or all if the file is shorter."""
     if head.startswith(_HDF5):
         return "hdf5"
     if head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
         return "zip"
-    # Protocol 2 to 5; older ones are plain text.
+    # Protocols 2 to 5; a pickle of an older protocol is plain text.
     if head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
         return "pickle"
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 1 << 32:
@@ -34,7 +34,7 @@ def kind_of(head: bytes) -> Kind:
     try:
         head.decode("utf-8")
     except UnicodeDecodeError as error:
-        # The last character may be cut in two.
+        # The last character may be cut off.
         if len(head) < _HEAD or error.start < len(head) - 3:
             return "unknown"
     return "unknown" if b"\0" in head else "text"
@@ -44,7 +44,7 @@ def kind_of_file(file: Path) -> Kind:
     """What a file is by its first bytes.
 
     Raises:
-        ForeignFileError: It is no regular file: reading a pipe would wait for ever.
+        ForeignFileError: It is not a regular file; reading a pipe would block for ever.
     """
     if not file.is_file():
         raise ForeignFileError("not_weights", f"{file} is not a file. {WEIGHTS}")
@@ -53,7 +53,7 @@ def kind_of_file(file: Path) -> Kind:
 
 
 def refusal(file: Path, remedy: str) -> ForeignFileError:
-    """Why a file is neither a model nor weights, in the words that fit it.
+    """The error for a file that is neither a model nor weights.
 
     Args:
         file: A regular file.
@@ -65,19 +65,21 @@ def refusal(file: Path, remedy: str) -> ForeignFileError:
     if kind == "zip":
         return _refused_zip(file, remedy)
     if kind == "hdf5":
-        return ForeignFileError("not_weights", f"{file} is an HDF5 file, which is not what was asked for. {remedy}")
-    what = {"text": "a text", "safetensors": "a safetensors file"}.get(kind, "of no known kind")
-    return ForeignFileError("not_weights", f"{file} is {what}: no model and no weights by themselves. {remedy}")
+        return ForeignFileError("not_weights", f"{file} is an HDF5 file, not what is expected here. {remedy}")
+    what = {"text": "a text file", "safetensors": "a safetensors file"}.get(kind, "of an unknown kind")
+    return ForeignFileError(
+        "not_weights", f"{file} is {what}: neither a model nor weights that can be used alone. {remedy}"
+    )
 
 
 def _pickled(file: Path, remedy: str) -> ForeignFileError:
     return ForeignFileError(
-        "pickled", f"{file} holds a pickle: reading it would run whatever program its maker put there. {remedy}"
+        "pickled", f"{file} holds a pickle: reading it would run any program that its maker put there. {remedy}"
     )
 
 
 def _refused_zip(file: Path, remedy: str) -> ForeignFileError:
-    """A zip file: a saved Keras network, a torch file with a pickle, or something else."""
+    """The error for a zip file: a saved Keras network, a torch file with a pickle, or something else."""
     try:
         with zipfile.ZipFile(file) as archive:
             entries = {entry.filename: entry for entry in archive.infolist()[:_MOST_ENTRIES]}
@@ -85,7 +87,7 @@ def _refused_zip(file: Path, remedy: str) -> ForeignFileError:
                 return _pickled(file, remedy)
             config = entries.get("config.json")
             if config is None or config.file_size > _LARGEST_CONFIG:
-                return ForeignFileError("not_weights", f"{file} is a zip file, but no weights that are known. {remedy}")
+                return ForeignFileError("not_weights", f"{file} is a zip file without known weights. {remedy}")
             with archive.open(config) as opened:
                 programs = _programs(json.loads(opened.read(_LARGEST_CONFIG)))
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError, OSError, zlib.error) as error:
@@ -96,20 +98,21 @@ def _refused_zip(file: Path, remedy: str) -> ForeignFileError:
             f"{file} is a saved network with {', '.join(programs)}: it would run its maker's program. {remedy}",
         )
     return ForeignFileError(
-        "not_weights", f"{file} is a whole saved network; only its weights are taken (`save_weights`). {remedy}"
+        "not_weights", f"{file} is a whole saved network, but only its weights are needed (`save_weights`). {remedy}"
     )
 
 
 def _programs(config: Any) -> list[str]:
-    """The kinds of layers in a saved network that run a program of its own."""
-    found, left = set(), [config]
-    while left:
-        one = left.pop()
-        if isinstance(one, dict):
-            kind = one.get("class_name")
+    """The kinds of layers in a saved network that would run a program."""
+    found: set[str] = set()
+    remaining = [config]
+    while remaining:
+        part = remaining.pop()
+        if isinstance(part, dict):
+            kind = part.get("class_name")
             if isinstance(kind, str) and kind in (*_PROGRAMS, "__lambda__"):
                 found.add(kind.strip("_"))
-            left.extend(one.values())
-        elif isinstance(one, list):
-            left.extend(one)
+            remaining.extend(part.values())
+        elif isinstance(part, list):
+            remaining.extend(part)
     return sorted(found)

@@ -33,7 +33,7 @@ class Conv:
 
 @dataclass(frozen=True)
 class Pool:
-    """A 3 x 3 pooling: "max" with stride 2, unpadded; "average" with stride 1, keeping the size, padding left out."""
+    """A 3 x 3 pooling: "max" has stride 2 and no padding; "average" has stride 1, and its padding does not count."""
 
     kind: Literal["max", "average"]
 
@@ -153,11 +153,11 @@ def kernel_shapes() -> list[tuple[int, ...]]:
 
 
 def activations() -> tuple[int, ...]:
-    """Which activations of the network must be coded alike to be coded in 8 bits.
+    """Which activations of the network need the same range in 8 bits.
 
     Returns:
-        For each convolution and each average pooling, in creation order, the number of the group that its output
-        belongs to: what is concatenated is one group.
+        For each convolution and each average pooling, in creation order, the number of its output's group. Activations
+        that are concatenated belong to one group.
     """
     groups: list[int] = []
     _group(inception_v3(), set(), groups)
@@ -165,7 +165,7 @@ def activations() -> tuple[int, ...]:
 
 
 def _group(path: Path, sources: set[int], groups: list[int]) -> set[int]:
-    """Number the activations of a path that reads those of `sources`; returns the groups that its output is of."""
+    """Number the activations of a path that reads the groups `sources`; returns the groups of its output."""
     for step in path:
         if isinstance(step, Parallel):
             joined = set().union(*(_group(inner, sources, groups) for inner in step.paths))

@@ -1,19 +1,17 @@
-"""The installed models: the one that ships with the package, and those in this user's folder."""
+"""The installed models: the one shipped with the package, and those in the user's folder."""
 
 import logging
-import os
 import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-import platformdirs
-
 from twindex.embedder.model.bundle import CARD_FILE, Bundle, copy_bundle, load_bundle
 from twindex.embedder.model.card import Card
 from twindex.embedder.model.foreign_file import BUNDLE, refusal
 from twindex.errors import BundleError, UsageError
+from twindex.files.user_folders import models_dir
 
 DEFAULT = "default"
 
@@ -27,12 +25,12 @@ class InstalledModel:
     """A model that this machine can use.
 
     Attributes:
-        name: From its card; not necessarily unique.
-        fingerprint: Of its templates, 64 hex digits.
-        precision: Of its arithmetic.
+        name: Its card's name; may not be unique.
+        fingerprint: Fingerprint of its templates, 64 hex digits.
+        precision: Precision of its arithmetic.
         path: Its bundle's folder.
-        shipped: Whether it came with the package.
-        default: Whether it is the one for new galleries.
+        shipped: Whether it is part of the package.
+        default: Whether new galleries use it.
     """
 
     name: str
@@ -43,19 +41,8 @@ class InstalledModel:
     default: bool
 
 
-def models_dir() -> Path:
-    """This user's models, a folder each, named by fingerprint: below TWINDEX_HOME, else the platform's data folder."""
-    home = os.environ.get("TWINDEX_HOME") or platformdirs.user_data_dir("twindex", appauthor=False)
-    return Path(home) / "models"
-
-
-def cache_dir() -> Path:
-    """What can always be thrown away: TWINDEX_CACHE, else the platform's cache folder."""
-    return Path(os.environ.get("TWINDEX_CACHE") or platformdirs.user_cache_dir("twindex", appauthor=False))
-
-
 def list_models() -> list[InstalledModel]:
-    """All installed models, the shipped one first; a damaged one is logged and left out."""
+    """All installed models, the shipped one first. Damaged ones are logged and left out."""
     shipped = list(_models_in(_shipped_dir()))
     own = [bundle for bundle in _models_in(models_dir()) if bundle.card.fingerprint not in _fingerprints(shipped)]
     return [
@@ -72,14 +59,14 @@ def list_models() -> list[InstalledModel]:
 
 
 def find_model(text: str) -> Bundle:
-    """The model that a user means.
+    """Find the model that a user names.
 
     Args:
         text: "default", an installed model's name, the first 8 or more hex digits of its fingerprint, or a bundle's
-            folder; `./name` is always a folder.
+            folder; `./name` always means a folder.
 
     Raises:
-        UsageError: Nothing or more than one model is meant.
+        UsageError: The text fits no model, or several.
         BundleError: The folder holds a damaged bundle.
     """
     installed = list_models()
@@ -88,7 +75,7 @@ def find_model(text: str) -> Bundle:
         prints = ", ".join(model.fingerprint[:12] for model in meant)
         raise UsageError(f"More than one installed model is called {text!r}; give a fingerprint: {prints}.")
     if meant:
-        # Hashing the weights is left to those who read them: most starts use the compiled network.
+        # Weights are hashed only if they are read: most starts use the compiled network.
         return load_bundle(meant[0].path, verify=False)
     if _is_bundle(Path(text)):
         return load_bundle(Path(text))
@@ -97,19 +84,19 @@ def find_model(text: str) -> Bundle:
 
 
 def install_model(source: str | Path, precision: str | None = None) -> Bundle:
-    """Copy a bundle to this user's models, unless it is installed.
+    """Copy a bundle to the user's models, unless it is installed already.
 
     Args:
-        source: A bundle's folder; also what `find_model` knows, which is installed already.
-        precision: Another arithmetic than the bundle's, which makes it another model; None keeps it.
+        source: A bundle's folder, or any text that `find_model` takes.
+        precision: Precision of the arithmetic, which makes it another model; None keeps the bundle's.
 
     Returns:
         The installed bundle.
 
     Raises:
-        UsageError: There is no such bundle, or one with the same templates and another card is installed.
+        UsageError: There is no such bundle, or a model with the same templates but another card is installed.
         BundleError: It is damaged, or cannot compute in that precision.
-        ForeignFileError: It is a file: a saved network, a pickle or weights alone; nothing of it is run.
+        ForeignFileError: It is a file, such as a saved network, a pickle or weights alone; no code in it is run.
     """
     if Path(source).is_file():
         raise refusal(Path(source), BUNDLE)
@@ -130,13 +117,13 @@ def install_model(source: str | Path, precision: str | None = None) -> Bundle:
 
 
 def _refuse_other_card(model: InstalledModel, installed: Card, offered: Card) -> None:
-    """Refuse a card that the fingerprint does not tell from the installed one: another head gives other answers."""
-    differing = [one.name for one in fields(Card) if getattr(installed, one.name) != getattr(offered, one.name)]
+    """Refuse a model with the installed fingerprint but another card: another head would give other answers."""
+    differing = [field.name for field in fields(Card) if getattr(installed, field.name) != getattr(offered, field.name)]
     if not differing:
         return
-    remedy = "" if model.shipped else ", or delete that folder and try again: its galleries then answer by the new card"
+    remedy = "" if model.shipped else ", or delete that folder and try again: its galleries then use the new card"
     raise UsageError(
-        f"The model {model.fingerprint[:12]} is installed in {str(model.path)!r} with another card, which stays. They "
+        f"The model {model.fingerprint[:12]} is already installed in {str(model.path)!r} with another card. They "
         f"differ in {', '.join(differing)}; use the installed one{remedy}."
     )
 
@@ -150,11 +137,11 @@ def _models_in(folder: Path) -> Iterator[Bundle]:
         paths = sorted(folder.iterdir())
     except (FileNotFoundError, NotADirectoryError):
         return
-    except PermissionError as error:  # the home of whom the program was started for, perhaps
+    except PermissionError as error:  # perhaps the home folder of another user
         _log.warning("Leaving out the models in %s: %s.", folder, error.strerror)
         return
     for path in paths:
-        # Hidden folders are copies that were interrupted.
+        # Hidden folders are unfinished copies.
         if path.name.startswith(".") or not path.is_dir():
             continue
         try:

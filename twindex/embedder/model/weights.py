@@ -1,6 +1,6 @@
-"""A branch's weights as a file: safetensors with the float16 arrays that `inception.array_shapes` names and shapes.
+"""A branch's weights as a file: safetensors of float16 arrays, with the names and shapes of `inception.array_shapes`.
 
-What a file says about itself is checked before any array is read: a small file can claim gigabytes.
+A file's header is checked before any array is read: a small file can claim gigabytes.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ _ITEM_BYTES = 2
 
 
 def encode_weights(arrays: Mapping[str, NDArray[Any]], dim: int) -> bytes:
-    """The file's content for a branch's arrays.
+    """The content of the weights file for a branch's arrays.
 
     Args:
         arrays: Any float dtype; rounded to float16.
@@ -34,18 +34,18 @@ def encode_weights(arrays: Mapping[str, NDArray[Any]], dim: int) -> bytes:
         BundleError: A name or a shape is not a branch's, a number does not fit float16, or a variance is negative.
     """
     _check_shapes({name: array.shape for name, array in arrays.items()}, dim)
-    with np.errstate(over="ignore"):  # what overflows becomes infinite, and is refused by name
+    with np.errstate(over="ignore"):  # numbers that overflow become infinite, and are refused below
         halves = {name: np.ascontiguousarray(arrays[name], dtype=np.float16) for name in sorted(arrays)}
     _check_values(halves)
     return save(halves)
 
 
 def check_weights_header(file: Path, dim: int) -> None:
-    """Check names, dtypes, shapes and length of a weights file; its arrays are not read.
+    """Check names, dtypes, shapes and length of a weights file without reading its arrays.
 
     Raises:
-        BundleError: They are not those of a branch with templates of length `dim`.
-        ForeignFileError: The file is a pickle, a zip file or another in disguise.
+        BundleError: They do not fit a branch with templates of length `dim`.
+        ForeignFileError: The file is really a pickle, a zip file or an HDF5 file.
     """
     if kind_of_file(file) in ("hdf5", "zip", "pickle"):
         raise refusal(file, BUNDLE)
@@ -54,16 +54,16 @@ def check_weights_header(file: Path, dim: int) -> None:
 
 
 def check_weights_stream(stream: BinaryIO, length: int, dim: int, name: str = "The weights file") -> None:
-    """Check what the head of a weights file says against the architecture; its arrays are not read.
+    """Check the header of a weights file against the architecture without reading its arrays.
 
     Args:
         stream: At the file's start; any bytes.
-        length: Of the whole file, in bytes.
+        length: Length of the whole file, bytes.
         dim: Length of the template.
         name: What messages call the file.
 
     Raises:
-        BundleError: It is not the head of a branch's weights.
+        BundleError: It is not the header of a branch's weights.
     """
     header, start = _read_header(stream, name)
     header.pop("__metadata__", None)
@@ -80,10 +80,10 @@ def check_weights_stream(stream: BinaryIO, length: int, dim: int, name: str = "T
 
 
 def read_weights(file: Path, dim: int, sha256: str) -> bytes:
-    """The file's content, after comparing its hash.
+    """The content of a weights file, whose hash has been compared.
 
     Raises:
-        BundleError: The file is not as long as a branch's can be, or its SHA-256 differs.
+        BundleError: The file is longer than a branch's can be, or its SHA-256 differs.
     """
     longest = _LENGTH_BYTES + _LARGEST_HEADER + _data_bytes(dim)
     length = file.stat().st_size
@@ -100,7 +100,7 @@ def read_weights(file: Path, dim: int, sha256: str) -> bytes:
 
 
 def decode_weights(content: bytes, dim: int) -> dict[str, NDArray[np.float16]]:
-    """The arrays of a file's content.
+    """The arrays in the content of a weights file.
 
     Raises:
         BundleError: It is not safetensors, a name or a shape is not a branch's, a number is not finite, or a
@@ -116,7 +116,7 @@ def decode_weights(content: bytes, dim: int) -> dict[str, NDArray[np.float16]]:
 
 
 def _read_header(stream: BinaryIO, name: str) -> tuple[dict[str, Any], int]:
-    """The header of a safetensors file, and where its data start."""
+    """The header of a safetensors file, and the position of its data."""
     length = int.from_bytes(stream.read(_LENGTH_BYTES), "little")
     if length > _LARGEST_HEADER:
         raise BundleError(f"{name} is not a safetensors file: its header would be {length} bytes long.")

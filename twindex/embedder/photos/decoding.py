@@ -36,10 +36,10 @@ _DAMAGE = (
     struct.error,
     zlib.error,
 )
-_DIGITS = re.compile(r"\d+")  # Pillow tells of a picture that is too large for it by the number of its pixels
+_DIGITS = re.compile(r"\d+")  # the first number in Pillow's message about a picture that is too large
 _TOO_LARGE = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 
-# How the other formats that people are likely to try begin: offset, bytes, name.
+# First bytes of the other formats that people are likely to try: offset, bytes, name.
 _OTHER_FORMATS = (
     (0, b"GIF8", "GIF"),
     (0, b"II*\0", "TIFF"),
@@ -56,17 +56,17 @@ _OTHER_FORMATS = (
     (4, b"jP  ", "JPEG 2000"),
 )
 
-# Python's warning filters belong to the whole process: one thread at a time may change and restore them.
+# Python's warning filters belong to the process, so only one thread at a time may change and restore them.
 _warning_filters = Lock()
 
 
 @dataclass(frozen=True, eq=False)
 class ReducedPhoto:
-    """A photo, or a smaller form of it.
+    """A photo, possibly scaled down.
 
     Attributes:
         pixels: (height, width, 3) uint8, RGB, upright.
-        factor: How many pixels of the photo a side of one of these stands for: 1, 2, 4 or 8.
+        factor: How many times smaller than the photo it is, per side: 1, 2, 4 or 8.
         size: Width and height of the photo itself, upright.
     """
 
@@ -78,12 +78,12 @@ class ReducedPhoto:
 def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> UInt8:
     """Decode a photo.
 
-    The first frame is taken, turned as its EXIF orientation says (a damaged EXIF block is ignored); transparent pixels
-    lie on white; 16-bit grey is scaled to 8 bits.
+    The first frame is decoded and turned as its EXIF orientation says; a damaged EXIF block is ignored. Transparent
+    pixels are put on white. 16-bit grey is scaled to 8 bits.
 
     Args:
         data: The file's bytes, in one of `FORMATS`.
-        max_pixels: Most pixels that are decoded, judged from the header.
+        max_pixels: Most pixels that the photo may have, judged from its header.
 
     Returns:
         (height, width, 3) uint8, RGB, upright.
@@ -97,13 +97,13 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> UInt8:
 def decode_reduced(data: bytes, least_side: int, *, max_pixels: int = MAX_PIXELS) -> ReducedPhoto:
     """Decode a photo no larger than needed: a JPEG at a half, a quarter or an eighth of its size.
 
-    A JPEG is stored as frequencies, of which the low ones alone give the smaller picture (ITU-T T.81; libjpeg's scaled
-    inverse transform): a photo of twelve megapixels takes a ninth of the time. Other formats are decoded whole.
+    A JPEG stores frequencies, and the low ones alone give a smaller picture (ITU-T T.81; libjpeg's scaled inverse
+    transform). Decoding twelve megapixels so takes a ninth of the time. Other formats are decoded whole.
 
     Args:
         data: As for `decode`.
-        least_side: Pixels that the longer side keeps at least, where it has them.
-        max_pixels: Most pixels that the photo may have, judged from the header.
+        least_side: Pixels that the longer side keeps at least; a smaller photo stays as it is.
+        max_pixels: As for `decode`.
 
     Raises:
         PhotoError: As for `decode`.
@@ -124,13 +124,13 @@ def _decoded(data: bytes, max_pixels: int, least_side: int | None) -> ReducedPho
 
 
 def share_of_memory(data: bytes) -> float:
-    """How much of the memory that `decode` may take at most a photo will take, judged from its header.
+    """The memory that decoding a photo takes, as a share of the most that `decode` may take, judged from its header.
 
     Returns:
-        0 to 1: pixels of the most that are decoded of a photo stored as this one is.
+        0 to 1: its pixels, as a share of the pixel limit for its kind of file.
 
     Raises:
-        PhotoError: As `decode`, for what the header shows.
+        PhotoError: As for `decode`, if the header shows the fault.
     """
     with _reasons(data):
         image, limit = _open(data, MAX_PIXELS)
@@ -139,7 +139,7 @@ def share_of_memory(data: bytes) -> float:
 
 @contextmanager
 def _reasons(data: bytes) -> Iterator[None]:
-    """Whatever Pillow raises about a file, as `PhotoError` with its reason."""
+    """Turn whatever Pillow raises about a file into a `PhotoError` with its reason."""
     try:
         yield
     except _TOO_LARGE as error:
@@ -155,9 +155,9 @@ def _reasons(data: bytes) -> Iterator[None]:
 
 
 def _open(data: bytes, max_pixels: int) -> tuple[ImageFile, int]:
-    """Read the header: the picture, not loaded, and the most pixels that are decoded of its kind.
+    """Read the header. Returns the picture, not loaded yet, and the pixel limit for its kind of file.
 
-    Pillow only warns about moderately large pictures; here that is an error.
+    Pillow only warns about moderately large pictures; here its warning is an error.
     """
     with _warning_filters, warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -171,23 +171,23 @@ def _open(data: bytes, max_pixels: int) -> tuple[ImageFile, int]:
 
 
 def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation; 1, upright, where the EXIF block is missing or damaged."""
+    """The EXIF orientation; 1, upright, if the EXIF block is missing or damaged."""
     with _warning_filters, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             value = image.getexif().get(ExifTags.Base.Orientation, 1)
         except _DAMAGE:
-            # The pixels are intact; a photo is not refused because of what is written about it.
+            # The pixels are intact: damaged metadata is not a reason to refuse a photo.
             return 1
     return value if isinstance(value, int) else 1
 
 
 def _allowed(pixels: int) -> str:
-    return f"at most {pixels} are decoded of one stored like this. Save it scaled down, as an ordinary JPEG."
+    return f"at most {pixels} are decoded from this kind of file. Save it scaled down, as an ordinary JPEG."
 
 
 def _unidentified(data: bytes) -> PhotoError:
-    """Why Pillow did not recognise a file as one of `FORMATS`."""
+    """The error for a file that Pillow did not recognise as one of `FORMATS`."""
     if not data:
         return PhotoError("unreadable", "The file is empty; expected a photo. Replace it with an intact copy.")
     accepted = ", ".join(FORMATS)

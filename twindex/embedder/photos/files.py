@@ -1,4 +1,4 @@
-"""Photo files: which files are photos, their bytes (a file may be a pipe, a device, a disk image), and their digest."""
+"""Photo files: which files are photos, how their bytes are read safely, and their digest."""
 
 import hashlib
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 from twindex.errors import PhotoError
 
 SUFFIXES = frozenset(
-    # What is read, and what people take for photos: the latter are reported as of an unsupported format.
+    # The formats that are read, then other formats of photos, so that these are reported as unsupported, not skipped.
     {".bmp", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".webp"}
     | {".avif", ".gif", ".heic", ".heif", ".jp2", ".jxl", ".tif", ".tiff"}
 )
@@ -16,23 +16,24 @@ MAX_BYTES = 128 * 2**20
 
 
 def read_photo(path: Path) -> bytes:
-    """The bytes of a photo file, all of one moment.
+    """The bytes of a photo file, all read from one state of the file.
 
     Raises:
-        PhotoError: `unreadable`: not a regular file, not allowed to be read, larger than 128 MiB, or being written.
+        PhotoError: `unreadable`: the file is not a regular one, may not be read, is larger than 128 MiB, or is being
+            written.
     """
     try:
         with open(path, "rb", opener=_without_waiting) as opened:
             before = os.fstat(opened.fileno())
-            # Asked of what is open: under its name something else may lie by now.
+            # Check the open file, not its name: another file may have the name by now.
             if not stat.S_ISREG(before.st_mode):
-                raise PhotoError("unreadable", "It is not a regular file. Give the photo itself.")
+                raise PhotoError("unreadable", "This is not a regular file. Give the photo itself.")
             if before.st_size > MAX_BYTES:
                 raise PhotoError(
                     "unreadable",
                     f"The file has {before.st_size} bytes; photos of at most {MAX_BYTES} are read. Save it as JPEG.",
                 )
-            data = opened.read(before.st_size + 1)  # one more than expected shows growth without reading on for ever
+            data = opened.read(before.st_size + 1)  # one more byte shows growth, and stops there
             after = os.fstat(opened.fileno())
     except OSError as error:
         message = f"The file cannot be read: {error.strerror or error}. Check that it is there and may be read."
@@ -43,30 +44,30 @@ def read_photo(path: Path) -> bytes:
 
 
 def _without_waiting(path: str, flags: int) -> int:
-    """Opens at once what would be waited for for ever, such as a pipe; files behave as ever."""
+    """Open without blocking on pipes and devices; regular files are unaffected."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def source_digest(data: bytes) -> str:
-    """SHA-256 of a photo's bytes, hex, by which a photo is known."""
+    """SHA-256 of a photo's bytes, hex: the same photo has the same digest wherever it lies."""
     return hashlib.sha256(data).hexdigest()
 
 
 def photos_below(folder: Path) -> list[Path]:
-    """Files with an image's suffix at any depth, in name order, without hidden ones.
+    """Files with the suffix of an image at any depth, in name order, without hidden ones.
 
-    A folder that cannot be listed is among them: reading it says why, instead of its photos being passed over.
+    A folder that cannot be listed is included: an attempt to read it says why, so its photos are not skipped silently.
     """
     return [path for path, is_file in _below(folder) if not is_file or is_photo(path.name)]
 
 
 def others_below(folder: Path) -> list[Path]:
-    """The files that `photos_below` leaves out, but for hidden ones."""
+    """The files that `photos_below` leaves out, except hidden ones."""
     return [path for path, is_file in _below(folder) if is_file and not is_photo(path.name)]
 
 
 def _below(folder: Path) -> list[tuple[Path, bool]]:
-    """What is at any depth, in name order, without hidden ones: files (True), and folders that cannot be listed."""
+    """Files (True) and folders that cannot be listed (False) at any depth, in name order, without hidden ones."""
     found: list[tuple[Path, bool]] = []
 
     def report(error: OSError) -> None:
@@ -79,5 +80,5 @@ def _below(folder: Path) -> list[tuple[Path, bool]]:
 
 
 def is_photo(name: str) -> bool:
-    """Whether a file of that name is taken for a photo."""
+    """Whether a file of that name counts as a photo."""
     return not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES

@@ -1,12 +1,12 @@
-"""Room for photos in memory: large ones wait for each other, small ones are read beside each other."""
+"""The memory for decoding photos, shared by threads: small photos are decoded side by side, large ones in turn."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Condition, Lock
 
 
-class Room:
-    """As much memory as one photo may take at most, shared between threads."""
+class MemoryBudget:
+    """The most memory that one photo may take, shared by all threads."""
 
     def __init__(self) -> None:
         self._taken = 0.0
@@ -15,17 +15,17 @@ class Room:
 
     @contextmanager
     def taken(self, share: float) -> Iterator[None]:
-        """Wait until a share of the room is free, and hold it.
+        """Wait until a share of the budget is free, and hold it.
 
         Args:
-            share: Above 0; all of the room is 1.
+            share: Above 0; the whole budget is 1.
 
         Raises:
-            ValueError: `share` is out of range; one waiting for it would wait for ever.
+            ValueError: `share` is out of range: it would never become free.
         """
         if not 0 < share <= 1:
-            raise ValueError(f"Expected a share of the room above 0 and at most 1, got {share}.")
-        # Whoever waits is not overtaken by smaller ones, or a large photo might wait for ever.
+            raise ValueError(f"Expected a share of the memory above 0 and at most 1, got {share}.")
+        # First come, first served: if small photos could overtake, a large one might wait for ever.
         with self._queue, self._changed:
             self._changed.wait_for(lambda: self._taken + share <= 1)
             self._taken += share
@@ -34,7 +34,7 @@ class Room:
         finally:
             with self._changed:
                 self._taken -= share
-                # Sums of fractions do not come back to zero by themselves.
+                # Rounding errors would add up over many photos.
                 if self._taken < 1e-9:
                     self._taken = 0.0
                 self._changed.notify_all()

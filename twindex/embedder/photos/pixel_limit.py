@@ -1,26 +1,26 @@
-"""How many pixels of a photo are decoded: what they cost in memory and time depends on how they are stored."""
+"""The most pixels that a photo may have. What a pixel costs in memory and time depends on how it is stored."""
 
 from PIL.ImageFile import ImageFile
 
-MAX_PIXELS = 1 << 26  # 67 megapixels; they take half a gigabyte while they are decoded
+MAX_PIXELS = 1 << 26  # 67 megapixels, which take half a gigabyte while they are decoded
 
-# WebP takes 16 bytes a pixel; a JPEG of several scans 10, CMYK 12, for its coefficients are all kept; others take 7.
+# Bytes a pixel while decoding: WebP 16, a JPEG of several scans 10 (CMYK 12) for its coefficients, others 7.
 _WEBP_PIXELS = 3 << 23
 _SEVERAL_SCANS_PIXELS = 3 << 24
-# Decoded by Pillow in Python, at up to 5 s a megapixel.
+# Pillow decodes these in Python, at up to 5 s a megapixel.
 _SLOW_PIXELS = 1 << 19
 _SLOW_CODECS = frozenset({"bmp_rle", "ppm", "ppm_plain"})
-# A progressive JPEG is gone through once a scan. Usual ones have ten; a small file can have thousands.
+# Decoding passes over a progressive JPEG once for each scan. Most have ten; a small file can have thousands.
 _SCAN_PIXELS = 20 * MAX_PIXELS
 _START_OF_SCAN = b"\xff\xda"
 
 
 def pixel_limit(image: ImageFile, data: bytes) -> int:
-    """Most pixels that are decoded of a photo stored as this one is.
+    """The most pixels that a photo of this kind of file may have.
 
     Args:
         image: Opened, not loaded.
-        data: The file it was opened from.
+        data: The bytes of its file.
     """
     if image.format == "WEBP":
         return _WEBP_PIXELS
@@ -28,13 +28,16 @@ def pixel_limit(image: ImageFile, data: bytes) -> int:
         return _SLOW_PIXELS
     if image.format in ("JPEG", "MPO"):
         most = _SEVERAL_SCANS_PIXELS if _has_several_scans(image, data) else MAX_PIXELS
-        # Inside a scan a zero byte follows each 255, so these two bytes start one.
+        # Within a scan a zero byte follows each 255, so these two bytes always start a scan.
         return min(most, _SCAN_PIXELS // max(1, data.count(_START_OF_SCAN)))
     return MAX_PIXELS
 
 
 def _has_several_scans(image: ImageFile, data: bytes) -> bool:
-    """As libjpeg decides: the JPEG is progressive, or its first scan lacks a colour. True where that is unclear."""
+    """Whether libjpeg needs all coefficients: the JPEG is progressive, or its first scan does not hold all colours.
+
+    True if that is unclear.
+    """
     position = 2
     while data[position : position + 1] == b"\xff":
         if data[position : position + 2] == _START_OF_SCAN:

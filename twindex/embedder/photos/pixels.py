@@ -1,4 +1,4 @@
-"""Any of Pillow's modes as upright RGB pixels, strip by strip: beside the picture itself only one copy is in memory."""
+"""Upright RGB pixels from a picture of any mode, strip by strip, so that memory holds only one copy of the picture."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ from twindex.types import UInt8
 _STRIP = 1 << 20  # pixels converted at once
 _BLOCK = 64 << 20  # bytes
 
-# EXIF tag Orientation (CIPA DC-008) to the view of the upright pixels that has the stored picture's rows and columns.
+# For each EXIF Orientation (CIPA DC-008): the view of the upright pixels in the order of the stored rows and columns.
 _AS_STORED: dict[int, Callable[[UInt8], UInt8]] = {
     2: lambda upright: upright[:, ::-1],
     3: lambda upright: upright[::-1, ::-1],
@@ -27,17 +27,17 @@ SIDEWAYS = frozenset({5, 6, 7, 8})  # orientations that swap width and height
 def upright_rgb(image: Image.Image, orientation: int) -> UInt8:
     """The pixels of a loaded picture, turned as its EXIF orientation says.
 
-    Transparent pixels lie on white; 16-bit grey is scaled to 8 bits.
+    Transparent pixels are put on white; 16-bit grey is scaled to 8 bits.
 
     Args:
         image: Loaded, of any mode.
-        orientation: 1 to 8; anything else is taken as upright.
+        orientation: 1 to 8; any other number means upright.
 
     Returns:
         (height, width, 3) uint8, RGB, upright.
 
     Raises:
-        PhotoError: `unsupported_format`, the pixels are floating-point numbers.
+        PhotoError: `unsupported_format`: the pixels are floating-point numbers.
     """
     width, height = image.size
     upright = np.empty((width, height, 3) if orientation in SIDEWAYS else (height, width, 3), np.uint8)
@@ -51,7 +51,7 @@ def upright_rgb(image: Image.Image, orientation: int) -> UInt8:
 
 
 def picture(pixels: UInt8) -> Image.Image:
-    """Pillow's picture of some pixels, made without a second copy of them where they are a part of a larger array.
+    """Pillow's picture of some pixels. A part of a larger array is pasted in strips, without another full copy of it.
 
     Args:
         pixels: (height, width, 3) uint8, RGB.
@@ -67,10 +67,10 @@ def picture(pixels: UInt8) -> Image.Image:
 
 
 def return_memory_of_photos() -> None:
-    """Have Pillow take memory for large pictures in blocks that go back to the system when a picture is done with.
+    """Have Pillow allocate large pictures in blocks that go back to the system when they are freed.
 
-    Pillow's own blocks of 16 MiB are below 32 MiB, up to which glibc keeps what is freed for the same thread: each
-    reading thread would hold the memory of the largest photo that it has read.
+    Pillow's own blocks have 16 MiB, and glibc keeps freed blocks of up to 32 MiB for the same thread: each reading
+    thread would keep the memory of the largest photo that it has read.
     """
     Image.core.set_block_size(_BLOCK)  # type: ignore[attr-defined]  # public, but not exported by name
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from twindex.embedder.faces.alignment import decode_crop
 from twindex.errors import IntegrityError
 from twindex.gallery.doctor.findings import Finding
 from twindex.gallery.doctor.folder_checks import close_to_others
@@ -87,7 +86,7 @@ def _embed_again(gallery: Gallery, reference: int, model: str) -> None:
     crop = gallery.store.references.crop(reference)
     if crop is None:
         raise IntegrityError(f"The crop of reference {reference} is gone; run `twindex doctor` again.")
-    vector = gallery.embedder(model).embed(decode_crop(crop)[None])[0]
+    vector = gallery.embedder(model).embed_kept([crop])[0]
     gallery.store.references.replace_template(model, reference, vector)
 
 
@@ -97,7 +96,7 @@ def _embed_missing(gallery: Gallery, model: str) -> None:
     while page := gallery.store.references.missing(model, after, _PAGE):
         kept = [(item.reference, item.crop) for item in page if item.crop is not None]
         if kept:
-            crops = np.stack([decode_crop(crop) for _, crop in kept])
+            templates = gallery.embedder(model).embed_kept([crop for _, crop in kept])
             references = np.array([reference for reference, _ in kept], np.int64)
-            gallery.store.references.add_templates(model, references, gallery.embedder(model).embed(crops))
+            gallery.store.references.add_templates(model, references, templates)
         after = page[-1].reference

@@ -47,7 +47,7 @@ def calibrate(
     if not centroids.names:
         raise UsageError("The gallery is empty: there is nothing to set a threshold for.")
     card = gallery.embedder(fingerprint).card
-    head = Head(card.head_weight, card.head_bias)
+    head = card.head
     left_out = leave_out(centroids)
     if strangers is None:
         scores = score_left_out(head, centroids, left_out)
