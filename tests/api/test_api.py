@@ -129,7 +129,7 @@ def test_expired_references_answer_nothing_and_can_be_purged(own: twindex.Galler
     terms = own.references("Ben")[0].terms
     assert (terms.consent, terms.expires.date()) == ("form 7", tomorrow)
     assert own.purge() == []
-    with pytest.raises(twindex.UsageError, match="is past already"):
+    with pytest.raises(twindex.UsageError, match="has already passed"):
         own.enroll(ADA, subject="Ada", expires=date(2020, 1, 1))
 
 

@@ -8,6 +8,7 @@ from tests.commands.conftest import Run
 from twindex.embedder.faces.reader import FaceReader
 from twindex.embedder.model.registry import install_model
 from twindex.gallery import Gallery
+from twindex.gallery.captures import Capture
 from twindex.jobs import reindex
 
 KEYS = {"job", "generation", "model", "index", "references", "failed", "seconds"}
@@ -100,7 +101,7 @@ def test_a_reindex_catches_up_with_enrolments_and_erasures(
         checks.append(1)
         if len(checks) == 1:  # between the check and the flip
             with Gallery.open(gallery) as other:
-                other.enroll([(FaceReader().samples(late.read_bytes(), "late.jpg")[0], "late", None)])
+                other.commit([Capture(FaceReader().samples(late.read_bytes(), "late.jpg")[0], "late")])
                 other.erase(gone)
 
     monkeypatch.setattr(reindex, "_check", check_while_others_work)
@@ -121,7 +122,7 @@ def test_an_enrolment_overtaken_by_a_flip_is_embedded_again(gallery: Path, peopl
     with Gallery.open(gallery) as enrolling, Gallery.open(gallery) as moving:
         stale = enrolling.embed([sample], enrolling.active().fingerprint)
         model = reindex.reindex(moving, install_model(rotated_model), None, lambda _done, _total: None).model
-        (done,) = enrolling.enroll([(sample, "late", None)], stale)
+        (done,) = enrolling.commit([Capture(sample, "late")], stale)
         assert done.reference is not None
         found, vectors = enrolling.store.references.vectors(model, [done.reference])
         assert found.tolist() == [done.reference]

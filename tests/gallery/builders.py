@@ -1,7 +1,5 @@
 """Crops, and a stand-in for the network, which is not the subject of these tests."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from tests.embedders import StandIn
