@@ -1,5 +1,6 @@
 """What `import twindex` gives, as a Python program uses it."""
 
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -161,6 +162,21 @@ def test_the_index_can_be_changed_rolled_back_and_pruned(own: twindex.Gallery) -
     assert own.roll_back().generation == 1
     assert own.prune() == (1, 0)
     own.compact()
+
+
+def test_the_threshold_can_be_calibrated_and_reset(gallery: twindex.Gallery) -> None:
+    default = gallery.identify(ADA).faces[0].threshold
+    calibration = gallery.calibrate(0.2, PEOPLE / "strangers")
+    assert (calibration.target_fpir, calibration.method) == (0.2, "non-mated")
+    assert gallery.identify(ADA).faces[0].threshold == calibration.threshold
+    assert gallery.reset_threshold() == pytest.approx(default)
+
+
+def test_a_sound_gallery_has_no_unresolved_finding_and_a_lost_crop_is_one(own: twindex.Gallery) -> None:
+    assert not any(finding.unresolved for finding in own.doctor())
+    with sqlite3.connect(own.folder / "gallery.sqlite") as database:
+        database.execute("UPDATE samples SET crop = x'00' WHERE id = 1")
+    assert [finding.code for finding in own.doctor() if finding.unresolved] == ["crop_damaged"]
 
 
 def test_two_photos_are_compared_with_and_without_a_gallery(own: twindex.Gallery) -> None:

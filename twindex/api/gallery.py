@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from twindex.embedder.embedder import Embedder
     from twindex.embedder.faces.reader import FaceReader
     from twindex.embedder.photos.source import PhotoSource
+    from twindex.encryption.keys import GalleryKey
     from twindex.gallery.answers import ProbeAnswer
     from twindex.gallery.service import Gallery as Service
     from twindex.gallery.verification import Verification
@@ -39,10 +40,12 @@ class Gallery(People, Upkeep):
 
     Attributes:
         service: The layer below, for what is not offered here.
+        key: That the gallery was opened with; None takes the environment's, if it is encrypted.
     """
 
-    def __init__(self, service: Service, loading: Loading | None = None) -> None:
+    def __init__(self, service: Service, loading: Loading | None = None, key: GalleryKey | None = None) -> None:
         self.service = service
+        self.key = key
         self._loading = loading
         self._reading = threading.Lock()
         self._batch_reader: FaceReader | None = None

@@ -67,7 +67,7 @@ def open_gallery(
         # Installed, so that later calls find the model by its fingerprint.
         bundle = find_model("default") if model is None else install_model(os.fspath(model))
         service = Service.create(folder, bundle, keep_crops=keep_crops, key=key)
-    return Gallery(service, loading)
+    return Gallery(service, loading, key)
 
 
 def _refuse_another_model(gallery: Service, model: GalleryPath) -> None:

@@ -6,9 +6,14 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from twindex.config import TARGET_FPIR
+
 if TYPE_CHECKING:
     from twindex.api.gallery import GalleryPath
+    from twindex.encryption.keys import GalleryKey
+    from twindex.gallery.doctor.findings import Finding
     from twindex.gallery.service import Gallery as Service
+    from twindex.gallery.threshold.outcome import Calibration
     from twindex.jobs.reindex import Progress, ReindexReport
 
 
@@ -16,6 +21,7 @@ class Upkeep:
     """The part of `twindex.Gallery` that keeps it in order."""
 
     service: Service
+    key: GalleryKey | None
 
     def reindex(
         self,
@@ -55,6 +61,52 @@ class Upkeep:
         from twindex.jobs.reindex import roll_back
 
         return roll_back(self.service, progress or ignore)
+
+    def calibrate(
+        self,
+        target_fpir: float = TARGET_FPIR,
+        strangers: GalleryPath | None = None,
+        *,
+        pre_cropped: bool = False,
+        progress: Progress | None = None,
+    ) -> Calibration:
+        """Set the threshold from which a candidate is a match, for a target rate of strangers called somebody (FPIR).
+
+        Args:
+            target_fpir: The rate, between 0 and 1.
+            strangers: A folder of people who are not enrolled, one sub-folder or photo each; None leaves each enrolled
+                person out in turn.
+            pre_cropped: Each of the strangers' photos is one aligned face.
+            progress: Called with the photos read so far, and how many there are.
+
+        Returns:
+            The threshold and its error rates.
+
+        Raises:
+            UsageError: There is nothing to measure on, or nobody could match; the threshold stays as it was.
+        """
+        from twindex.gallery.threshold.calibration import calibrate_gallery
+        from twindex.gallery.threshold.outcome import StrangerPhotos
+
+        photos = None if strangers is None else StrangerPhotos(Path(strangers).resolve(), pre_cropped)
+        return calibrate_gallery(self.service, target_fpir, photos, listener=progress or ignore)
+
+    def reset_threshold(self) -> float:
+        """Go back to the model's default threshold; returns it."""
+        return self.service.reset_threshold()
+
+    def doctor(self, *, repair: bool = False) -> list[Finding]:
+        """Check everything that the gallery promises.
+
+        Args:
+            repair: Mend what can be mended first.
+
+        Returns:
+            What was found; the gallery is sound if nothing in it is `unresolved`.
+        """
+        from twindex.gallery.doctor.diagnosis import diagnose
+
+        return diagnose(self.service.folder, repair=repair, key=self.key)
 
     def prune(self) -> tuple[int, int]:
         """Drop every index that does not answer, and the templates of models no longer in use; how many of each."""
