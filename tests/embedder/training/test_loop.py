@@ -23,13 +23,14 @@ from PIL import Image
 from tests.embedder.coloured_faces import coloured_faces
 from twindex.embedder.embedder import Embedder
 from twindex.embedder.model.bundle import load_bundle
+from twindex.embedder.training import loop as training
+from twindex.embedder.training import teacher_targets
 from twindex.embedder.training.batches import training_batches
 from twindex.embedder.training.checkpoint import Checkpoint, Progress
 from twindex.embedder.training.data.faces import TrainingFaces
 from twindex.embedder.training.export import export_bundle
 from twindex.embedder.training.head import calibrate
-from twindex.embedder.training.loop import StepReport, teacher_targets, train
-from twindex.embedder.training.loop import loop as training
+from twindex.embedder.training.loop import StepReport, train
 from twindex.embedder.training.recipe.recipe import HeldOutBy, Recipe, recipe_from
 from twindex.embedder.training.run import TrainingRun
 from twindex.embedder.training.twin import learner
@@ -164,9 +165,10 @@ def test_a_run_begins_with_a_bundle_at_a_later_stage(
     # The stage has its own input size, the result has the recipe's; the weights are the bundle's in both.
     assert learner.branch.input_shape == (None, 80, 80, 3)
     assert result.input_shape == (None, 75, 75, 3)
-    for given in (learner.branch, result):
-        for name, array in load_bundle(tmp_path / "bundle").arrays().items():
-            np.testing.assert_array_equal(branch_arrays(given)[name], array.astype(np.float32), err_msg=name)
+    stored = load_bundle(tmp_path / "bundle").arrays()
+    for given in (branch_arrays(learner.branch), branch_arrays(result)):
+        for name, array in stored.items():
+            np.testing.assert_array_equal(given[name], array.astype(np.float32), err_msg=name)
     card = export_bundle(result, began, tmp_path / "second")
     assert card.training["initial_weights"] == load_bundle(tmp_path / "bundle").card.fingerprint
     assert card.training["begun_with"] == "later"
