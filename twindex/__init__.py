@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from twindex.api import (  # noqa: A004 - the public names
+    from twindex.api import (
         DetectedFace,
         Gallery,
         bundle_from,
         detect,
         embed,
         load_siamese,
-        open,
+        open,  # noqa: A004 - the public name
         siamese,
         verify,
     )
