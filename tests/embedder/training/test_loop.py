@@ -444,6 +444,26 @@ def test_a_run_of_other_inputs_is_refused(learned: TrainingRun, faces: TrainingF
         train(replace(run, weights=str(tmp_path / "missing.npz")), lambda _: None)
 
 
+def test_a_recipe_that_weighs_an_unknown_folder_is_refused(faces: TrainingFaces, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"weighs the folder elsewhere, which is not among"):
+        train(TrainingRun(faces, recipe(folders={"elsewhere": 2.0}), tmp_path), lambda _: None)
+
+
+def test_photos_of_a_folder_come_as_often_as_its_weight_says(tmp_path: Path) -> None:
+    roots = [coloured_faces(tmp_path / name, seed) for seed, name in enumerate(("often", "once"))]
+    stage = {"name": "first", "steps": 12, "losses": {"distillation": 1.0}, "photos": 8, "warmup": 1}
+    run = TrainingRun(TrainingFaces.scan(*roots), recipe(stages=[stage], folders={"often": 3.0}), tmp_path / "run")
+    learning, _ = run.split()
+    often, once = (len([photo for photo in learning if photo in folder.photos]) for folder in run.faces.folders)
+    # An epoch: three times the photos of one folder, and those of the other.
+    run = replace(
+        run, recipe=recipe(stages=[{**stage, "photos": 3 * often + once, "steps": 2}], folders={"often": 3.0})
+    )
+    (_, known), _ = training_batches(run, 0, np.zeros((60, 16), np.float32), 0)
+    subjects = np.bincount(known["subject"], minlength=20)
+    assert (subjects[:10].sum(), subjects[10:].sum()) == (3 * often, once)
+
+
 def first_pixels(dim: int, asked: list[int]) -> Callable[[np.ndarray], np.ndarray]:
     """A teacher whose embedding is the crop's first pixels."""
 
