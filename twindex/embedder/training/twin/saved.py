@@ -10,6 +10,7 @@ from safetensors import SafetensorError, safe_open
 
 from twindex.embedder.inference.branch_graph import build_branch as build_graph
 from twindex.embedder.inference.runtime import compile_network
+from twindex.embedder.model.foreign_file import BUNDLE, kind_of_file, refusal
 from twindex.embedder.model.inception import array_shapes
 from twindex.embedder.model.weights import check_weights_header, decode_weights
 
@@ -64,16 +65,21 @@ def read_weights_file(file: Path) -> dict[str, NDArray[np.float16]]:
     """The arrays of a bundle's weights file, wherever it lies.
 
     Raises:
+        UsageError: It is missing.
         BundleError: It is not the weights file of a branch.
         ForeignFileError: The file is a pickle, a zip file or another in disguise.
     """
+    if not file.is_file():
+        raise UsageError(f"There is no weights file {file}.")
+    if kind_of_file(file) in ("hdf5", "zip", "pickle"):
+        raise refusal(file, BUNDLE)
     try:
         with safe_open(file, "numpy") as opened:
-            shape = opened.get_slice("projection/bias").get_shape()
-    except (SafetensorError, OSError):
-        shape = [1]  # the check below says what is wrong with the file
-    check_weights_header(file, shape[0] if shape else 1)
-    return decode_weights(file.read_bytes(), shape[0])
+            (dim,) = opened.get_slice("projection/bias").get_shape()
+    except (SafetensorError, ValueError) as error:
+        raise BundleError(f"{file} is not the weights file of a model, or is damaged: {error}.") from error
+    check_weights_header(file, dim)
+    return decode_weights(file.read_bytes(), dim)
 
 
 def refuse_other_templates(branch: keras.Model, images: UInt8) -> None:
