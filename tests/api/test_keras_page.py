@@ -42,7 +42,17 @@ def sharpen(faces: Path) -> None:
 def test_the_page_calls_every_public_name_of_twins() -> None:
     for name in ("siamese", "load_siamese", "bundle_from"):
         assert f"twindex.{name}(" in code()
-    for name in ("read_faces", "pairs", "triplets", "distance_twin", "triplet_twin", "fit_head"):
+    for name in (
+        "read_faces",
+        "pairs",
+        "triplets",
+        "contrastive_loss",
+        "triplet_loss",
+        "distance_twin",
+        "triplet_twin",
+        "fit_head",
+        "settle",
+    ):
         assert f"twins.{name}(" in code()
 
 

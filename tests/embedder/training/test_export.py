@@ -45,7 +45,6 @@ def test_a_weights_file_becomes_a_bundle_that_is_measured_on_the_given_faces(
     measured = calibrate(Embedder(bundle).embed_inputs(faces.clean(np.arange(30), 75)), faces.subjects)
     assert (card.head_weight, card.head_bias) == pytest.approx((measured.head.weight, measured.head.bias))
     assert card.accuracy == pytest.approx(measured.accuracy)
-    assert twindex.embed(next(others.glob("*/*.png")), model=bundle.path, pre_cropped=True).shape == (1, 16)
     with pytest.raises(UsageError, match="exists already"):
         twindex.bundle_from(file, tmp_path / "model", faces=others, input_size=75)
 
