@@ -15,7 +15,17 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from twindex.api import DetectedFace, Gallery, detect, embed, open, verify  # noqa: A004 - the public name
+    from twindex.api import (
+        DetectedFace,
+        Gallery,
+        bundle_from,
+        detect,
+        embed,
+        load_siamese,
+        open,  # noqa: A004 - the public name
+        siamese,
+        verify,
+    )
     from twindex.errors import (
         ArchiveError,
         BundleError,
@@ -28,7 +38,17 @@ if TYPE_CHECKING:
     )
 
 _PLACES = {
-    "twindex.api": ("DetectedFace", "Gallery", "detect", "embed", "open", "verify"),
+    "twindex.api": (
+        "DetectedFace",
+        "Gallery",
+        "bundle_from",
+        "detect",
+        "embed",
+        "load_siamese",
+        "open",
+        "siamese",
+        "verify",
+    ),
     "twindex.errors": (
         "ArchiveError",
         "BundleError",
@@ -54,9 +74,12 @@ __all__ = [
     "TwindexError",
     "UsageError",
     "__version__",
+    "bundle_from",
     "detect",
     "embed",
+    "load_siamese",
     "open",
+    "siamese",
     "verify",
 ]
 

@@ -1,15 +1,21 @@
 """What `train` makes of its options before and after the training itself."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.commands.conftest import Run
+from tests.embedder.coloured_faces import coloured_faces
 from twindex.commands.train import _head_pairs, _weights
 from twindex.embedder.embedder import Embedder
 from twindex.embedder.faces.reader import FaceReader
+from twindex.embedder.model.bundle import Bundle
 from twindex.embedder.model.registry import find_model
+from twindex.embedder.training import export, loop
+from twindex.embedder.training.data.faces import TrainingFaces
+from twindex.embedder.training.run import TrainingRun
 from twindex.errors import UsageError
 from twindex.evaluation.pairs import measure_pairs
 from twindex.evaluation.pairs_file import read_pairs
@@ -74,3 +80,19 @@ def test_a_backend_that_keras_lacks_is_refused_before_any_work(
     result = run("--json", "train", people / "enrolled", "--output", tmp_path / "model")
     assert (result.status, result.json["error"]["code"]) == (2, "usage")
     assert "KERAS_BACKEND is 'abacus', expected one of tensorflow, jax, torch" in result.err
+
+
+def test_several_folders_are_learned_from_together(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, random_bundle: Bundle
+) -> None:
+    folders = [coloured_faces(tmp_path / name, seed) for seed, name in enumerate(("many", "more"))]
+    begun: list[TrainingRun] = []
+    monkeypatch.setattr(loop, "train", lambda given, _: begun.append(given))
+    card = replace(random_bundle.card, accuracy={"held_out_pairs": 0.9})
+    monkeypatch.setattr(export, "export_bundle", lambda *_: card)
+    result = run("train", *folders, "--output", tmp_path / "model", "--steps", 3, "--input-size", 75)
+    assert (result.status, begun[0].faces.digest) == (0, TrainingFaces.scan(*folders).digest)
+    assert [folder.name for folder in begun[0].faces.folders] == ["many", "more"]
+    assert "60 photos of 20 subjects" in result.err
+    again = run("train", folders[0], folders[0], "--output", tmp_path / "model")
+    assert (again.status, "need different names" in again.err) == (2, True)

@@ -4,7 +4,7 @@ import os
 import re
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import click
 from click.core import ParameterSource
@@ -15,6 +15,9 @@ from twindex.embedder.training.recipe.recipe import PRECISIONS, Recipe, read_rec
 from twindex.embedder.training.recipe.stage import LOSSES, Stage
 from twindex.errors import UsageError
 from twindex.extras import extra, missing_extra
+
+if TYPE_CHECKING:
+    from twindex.embedder.training.run import TrainingRun
 
 BACKENDS = ("tensorflow", "jax", "torch")
 EXAMPLES = """\b
@@ -138,41 +141,50 @@ def train(
     settings = settings_of(context)
     if output.exists():
         raise UsageError(f"{output} exists already; choose another --output.")
-    given = [name for name in options if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
-    if recipe_file and given:
-        named = ", ".join(f"--{name.replace('_', '-')}" for name in given)
-        raise UsageError(f"{named} would be ignored beside --recipe; change the recipe file instead.")
+    _refuse_hidden(context, recipe_file, list(options))
     _check_backend()
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    # TensorFlow turns oneDNN's kernels on by itself on some processors only; without them training is a third slower.
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     recipe = read_recipe(recipe_file) if recipe_file else _recipe(output, options)
     initial = _weights(weights)
     head_pairs = None if calibrate_on is None else _head_pairs(calibrate_on)
     with extra("train"):
+        from twindex.embedder.training.twin.backend_start import start_backend
+
+        start_backend()
         from twindex.embedder.training.data.faces import TrainingFaces
         from twindex.embedder.training.export import export_bundle
-        from twindex.embedder.training.loop import StepReport
-        from twindex.embedder.training.loop import train as train_twin
         from twindex.embedder.training.run import TrainingRun
 
     folder = run_folder or Path(f"{output}.run")
     crops = [_aligned(root, folder / "crops" / root.resolve().name) for root in faces] if align else faces
     run = TrainingRun(TrainingFaces.scan(*crops), recipe, folder, teacher, initial, start_at)
     say(f"{len(run.faces.paths)} photos of {len(set(run.faces.subjects.tolist()))} subjects")
-    total = sum(stage.steps for stage in recipe.stages)
-    with progress(total, "step", recipe.name) as bar:
+    card = export_bundle(_learned(run), run, output, head_pairs)
+    value = {"bundle": str(output), "model": card.fingerprint, "accuracy": card.accuracy}
+    lines = [f"{output}: model {card.fingerprint[:12]}, held-out pairs {100 * card.accuracy['held_out_pairs']:.2f} %"]
+    show(settings, value, lines)
 
-        def listen(report: StepReport) -> None:
+
+def _refuse_hidden(context: click.Context, recipe_file: Path | None, options: list[str]) -> None:
+    """Refuse options that a recipe file would hide."""
+    given = [name for name in options if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    if recipe_file and given:
+        named = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise UsageError(f"{named} would be ignored beside --recipe; change the recipe file instead.")
+
+
+def _learned(run: "TrainingRun") -> Any:
+    """Train, with a progress bar; the branch."""
+    from twindex.embedder.training import loop
+
+    recipe = run.recipe
+    with progress(sum(stage.steps for stage in recipe.stages), "step", recipe.name) as bar:
+
+        def listen(report: loop.StepReport) -> None:
             before = sum(stage.steps for stage in recipe.stages[: recipe.stage_number(report.stage)])
             bar.set_postfix_str(f"{report.stage} loss {report.loss:.4f}, {report.images_per_second:.0f} images/s")
             bar.update(before + report.step - bar.n)
 
-        branch = train_twin(run, listen)
-    card = export_bundle(branch, run, output, head_pairs)
-    value = {"bundle": str(output), "model": card.fingerprint, "accuracy": card.accuracy}
-    lines = [f"{output}: model {card.fingerprint[:12]}, held-out pairs {100 * card.accuracy['held_out_pairs']:.2f} %"]
-    show(settings, value, lines)
+        return loop.train(run, listen)
 
 
 def _check_backend() -> None:

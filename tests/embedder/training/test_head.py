@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from twindex.embedder.training.loop import head as calibration
+from twindex.embedder.training import head as calibration
 
 
 def test_pair_distances_of_a_hand_counted_case() -> None:

@@ -1,6 +1,7 @@
 """Training on a few synthetic faces: it learns, survives a kill, and ends in a bundle.
 
-Compiling InceptionV3 takes long, so the loop is tested on a small branch, and the whole way once on the real one.
+Compiling InceptionV3 takes long, so the loop is tested on a small branch, and the whole way once on the real one: these
+tests are marked slow.
 """
 
 import itertools
@@ -10,7 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,14 +23,16 @@ from PIL import Image
 
 from tests.embedder.coloured_faces import coloured_faces
 from twindex.embedder.embedder import Embedder
-from twindex.embedder.model.bundle import load_bundle
+from twindex.embedder.model.bundle import Bundle, load_bundle, write_bundle
+from twindex.embedder.model.card import Card
+from twindex.embedder.training import export, projection, teacher_targets
 from twindex.embedder.training import loop as training
 from twindex.embedder.training.batches import training_batches
 from twindex.embedder.training.checkpoint import Checkpoint, Progress
 from twindex.embedder.training.data.faces import TrainingFaces
 from twindex.embedder.training.export import export_bundle
 from twindex.embedder.training.head import calibrate
-from twindex.embedder.training.loop import StepReport, teacher_targets, train
+from twindex.embedder.training.loop import StepReport, train
 from twindex.embedder.training.recipe.recipe import HeldOutBy, Recipe, recipe_from
 from twindex.embedder.training.run import TrainingRun
 from twindex.embedder.training.twin import learner
@@ -58,17 +61,40 @@ def recipe(steps: int = 4, **changed: Any) -> Recipe:
 def small_branch(shape: tuple[int, int, int], dim: int, weights: str | None = None) -> keras.Model:
     """Stands for InceptionV3, normalisation's moving averages included."""
     layers = keras.layers
-    return keras.Sequential(
-        [
-            keras.Input(shape),
-            layers.Rescaling(1 / 127.5, offset=-1.0),
-            layers.AveragePooling2D(15),
-            layers.BatchNormalization(),
-            layers.Flatten(),
-            layers.Dense(dim),
-            layers.UnitNormalization(),
-        ]
-    )
+    pixels = keras.Input(shape)
+    pooled = layers.AveragePooling2D(15)(layers.Rescaling(1 / 127.5, offset=-1.0)(pixels))
+    features = layers.Flatten(name="features")(layers.BatchNormalization(name="norm")(pooled))
+    template = layers.UnitNormalization()(layers.Dense(dim, name="projection")(features))
+    return keras.Model(pixels, template)
+
+
+def small_arrays(branch: keras.Model) -> dict[str, np.ndarray]:
+    """What `branch_arrays` is for the real branch."""
+    return {name: keras.ops.convert_to_numpy(variable) for name, variable in _small_variables(branch).items()}
+
+
+def assign_small(branch: keras.Model, arrays: dict[str, np.ndarray]) -> None:
+    """What `assign_arrays` is for the real branch."""
+    for name, variable in _small_variables(branch).items():
+        variable.assign(arrays[name].astype(np.float32))
+
+
+def _small_variables(branch: keras.Model) -> dict[str, Any]:
+    named = [branch.get_layer(name) for name in ("norm", "projection")]
+    return {f"{layer.name}/{variable.name}": variable for layer in named for variable in layer.variables}
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> dict[str, np.ndarray]:
+    """Small branches in place of real ones; the arrays that bundles seem to hold."""
+    keras.utils.set_random_seed(7)
+    stored = {name: array.astype(np.float16) for name, array in small_arrays(small_branch((75, 75, 3), 16)).items()}
+    monkeypatch.setattr(training, "build_branch", small_branch)
+    for module in (training, projection):
+        monkeypatch.setattr(module, "branch_arrays", small_arrays)
+        monkeypatch.setattr(module, "assign_arrays", assign_small)
+    monkeypatch.setattr(Bundle, "arrays", lambda _: stored)
+    return stored
 
 
 def learn_small(run: TrainingRun, patch: pytest.MonkeyPatch, die_at: int | None = None) -> dict[int, float]:
@@ -105,10 +131,21 @@ def faces(root: Path) -> TrainingFaces:
 
 @pytest.fixture(scope="module")
 def trained(faces: TrainingFaces, tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainingRun, keras.Model]:
+    """By the real branch."""
     run = TrainingRun(faces, recipe(), tmp_path_factory.mktemp("straight"))
     return run, train(run, lambda _: None)
 
 
+@pytest.fixture(scope="module")
+def learned(faces: TrainingFaces, tmp_path_factory: pytest.TempPathFactory) -> TrainingRun:
+    """A run that the small branch has finished."""
+    run = TrainingRun(faces, recipe(), tmp_path_factory.mktemp("small"))
+    with pytest.MonkeyPatch.context() as patch:
+        learn_small(run, patch)
+    return run
+
+
+@pytest.mark.slow
 def test_training_changes_the_branch_and_logs_its_loss(trained: tuple[TrainingRun, keras.Model]) -> None:
     run, branch = trained
     lines = [json.loads(line) for line in (run.folder / "log.jsonl").read_text().splitlines()]
@@ -119,6 +156,7 @@ def test_training_changes_the_branch_and_logs_its_loss(trained: tuple[TrainingRu
     assert np.abs(branch_arrays(branch)["projection/kernel"] - fresh["projection/kernel"]).max() > 1e-4
 
 
+@pytest.mark.slow
 def test_the_card_is_measured_on_the_bundle_that_holds_what_was_trained(
     trained: tuple[TrainingRun, keras.Model], tmp_path: Path
 ) -> None:
@@ -148,15 +186,17 @@ def test_a_run_of_another_seed_holds_the_same_people_out(faces: TrainingFaces, t
 
 
 def test_a_run_begins_with_a_bundle_at_a_later_stage(
-    trained: tuple[TrainingRun, keras.Model], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    learned: TrainingRun,
+    small: dict[str, np.ndarray],
+    random_bundle: Bundle,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    run, branch = trained
-    export_bundle(branch, run, tmp_path / "bundle")
     later = {**STAGE, "name": "later", "steps": 1, "input_size": 80}
     stages = [{**later, "name": "before"}, later]
     begun = []
     monkeypatch.setattr(training, "_run_stage", lambda *given: begun.append(given))
-    began = replace(run, folder=tmp_path / "run", weights=str(tmp_path / "bundle"), start_at="later")
+    began = replace(learned, folder=tmp_path / "run", weights=str(random_bundle.path), start_at="later")
     began = replace(began, recipe=recipe(stages=stages))
     result = train(began, lambda _: None)
     ((_, learner, _, progress, _, _),) = begun
@@ -164,48 +204,100 @@ def test_a_run_begins_with_a_bundle_at_a_later_stage(
     # The stage has its own input size, the result has the recipe's; the weights are the bundle's in both.
     assert learner.branch.input_shape == (None, 80, 80, 3)
     assert result.input_shape == (None, 75, 75, 3)
-    for given in (learner.branch, result):
-        for name, array in load_bundle(tmp_path / "bundle").arrays().items():
-            np.testing.assert_array_equal(branch_arrays(given)[name], array.astype(np.float32), err_msg=name)
-    card = export_bundle(result, began, tmp_path / "second")
-    assert card.training["initial_weights"] == load_bundle(tmp_path / "bundle").card.fingerprint
-    assert card.training["begun_with"] == "later"
+    for given in (small_arrays(learner.branch), small_arrays(result)):
+        for name, array in small.items():
+            np.testing.assert_array_equal(given[name], array.astype(np.float32), err_msg=name)
+    drafts: list[Card] = []
+    monkeypatch.setattr(export, "branch_arrays", small_arrays)
+    monkeypatch.setattr(
+        export, "write_measured", lambda _path, _arrays, draft, *_: drafts.append(draft) or random_bundle
+    )
+    export_bundle(result, began, tmp_path / "second")
+    assert drafts[0].training["initial_weights"] == random_bundle.card.fingerprint
+    assert drafts[0].training["begun_with"] == "later"
+
+
+def test_a_bundle_of_another_length_gets_a_projection_that_follows_the_teacher(
+    learned: TrainingRun,
+    small: dict[str, np.ndarray],
+    random_bundle: Bundle,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    teach = first_pixels(8, [])
+    monkeypatch.setattr(teacher_targets, "load_teacher", lambda *_: teach)
+    monkeypatch.setattr(training, "_run_stage", lambda *_: None)
+    stages = [{"name": "first", "steps": 1, "losses": {"distillation": 1.0}, "photos": 4}]
+    run = replace(
+        learned, folder=tmp_path / "run", recipe=recipe(stages=stages, dim=8), teacher=tmp_path / "teacher.onnx"
+    )
+    run.teacher.write_bytes(b"any")
+    result = train(replace(run, weights=str(random_bundle.path)), lambda _: None)
+    arrays, (learning, _) = small_arrays(result), run.split()
+    for name in ("norm/gamma", "norm/beta", "norm/moving_mean", "norm/moving_variance"):
+        np.testing.assert_array_equal(arrays[name], small[name].astype(np.float32), err_msg=name)
+    inner = keras.Model(result.input, result.get_layer("features").output)
+    pixels = run.faces.clean(learning, 75).astype(np.float32)
+    features = keras.ops.convert_to_numpy(inner(pixels, training=False))
+    kernel, bias = projection.fit_projection(features, teach(run.faces.clean(learning, 112)))
+    np.testing.assert_allclose(arrays["projection/kernel"], kernel, rtol=1e-3, atol=1e-2)
+    np.testing.assert_allclose(arrays["projection/bias"], bias, rtol=1e-3, atol=1e-2)
 
 
 def test_the_initial_weights_may_have_a_share_in_the_model(
-    trained: tuple[TrainingRun, keras.Model], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    learned: TrainingRun,
+    small: dict[str, np.ndarray],
+    random_bundle: Bundle,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    run, branch = trained
-    export_bundle(branch, run, tmp_path / "bundle")
-
     def one_more(_: object, learner: keras.Model, *rest: object) -> None:
         for variable in learner.branch.variables:
             variable.assign_add(keras.ops.ones_like(variable))
 
     monkeypatch.setattr(training, "_run_stage", one_more)
-    shared = replace(run, folder=tmp_path / "run", recipe=recipe(initial_share=0.25))
-    result = branch_arrays(train(replace(shared, weights=str(tmp_path / "bundle")), lambda _: None))
-    for name, array in load_bundle(tmp_path / "bundle").arrays().items():
+    shared = replace(learned, folder=tmp_path / "run", recipe=recipe(initial_share=0.25))
+    result = small_arrays(train(replace(shared, weights=str(random_bundle.path)), lambda _: None))
+    for name, array in small.items():
         np.testing.assert_allclose(result[name], array.astype(np.float32) + 0.75, rtol=1e-6, atol=1e-6, err_msg=name)
     with pytest.raises(UsageError, match="averages with the initial weights: name a bundle"):
         train(shared, lambda _: None)
 
 
-def test_people_whom_the_initial_model_may_know_are_told_of(
-    trained: tuple[TrainingRun, keras.Model],
+@pytest.mark.usefixtures("small")
+def test_people_whom_the_initial_model_may_know_are_reported(
+    learned: TrainingRun,
+    random_arrays: Mapping[str, np.ndarray],
+    make_card: Callable[..., Card],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    run, branch = trained
-    export_bundle(branch, run, tmp_path / "bundle")
-    begun = replace(run, weights=str(tmp_path / "bundle"))
-    monkeypatch.setattr(training, "assign_arrays", lambda *_: None)
-    for held_out, by, told in ((0.4, "name", 0), (0.3, "name", 0), (0.5, "name", 1), (0.4, "position", 1)):
+    card = make_card(training={"held_out": 0.4, "held_out_by": "name"})
+    begun = replace(learned, weights=str(write_bundle(tmp_path / "bundle", random_arrays, card).path))
+    for held_out, by, reported in ((0.4, "name", 0), (0.3, "name", 0), (0.5, "name", 1), (0.4, "position", 1)):
         caplog.clear()
         changed = recipe(2, held_out=held_out, held_out_by=by)
         learn_small(replace(begun, recipe=changed, folder=tmp_path / f"{held_out} {by}"), monkeypatch)
-        assert sum("held out other people" in record.message for record in caplog.records) == told
+        assert sum("held out other people" in record.message for record in caplog.records) == reported
+
+
+@pytest.mark.parametrize(("steps", "weights", "fresh"), [(4, None, True), (500, None, False), (4, "imagenet", False)])
+def test_a_short_run_from_random_weights_measures_its_statistics_again(
+    faces: TrainingFaces,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    steps: int,
+    weights: str | None,
+    fresh: bool,
+) -> None:
+    monkeypatch.setattr(training, "build_branch", small_branch)
+    monkeypatch.setattr(training, "_run_stage", lambda *_: None)
+    run = TrainingRun(faces, recipe(steps), tmp_path, weights=weights)
+    mean = small_arrays(train(run, lambda _: None))["norm/moving_mean"]
+    pixels = faces.clean(run.split()[0], 75) / 127.5 - 1
+    expected = pixels.mean(axis=(0, 1, 2)) if fresh else np.zeros(3)
+    np.testing.assert_allclose(mean, expected, atol=2e-3)
 
 
 def test_weights_that_cannot_be_downloaded_are_told(
@@ -219,28 +311,27 @@ def test_weights_that_cannot_be_downloaded_are_told(
         train(TrainingRun(faces, recipe(), tmp_path, weights="imagenet"), lambda _: None)
 
 
-def test_a_start_that_cannot_be_is_refused(trained: tuple[TrainingRun, keras.Model], tmp_path: Path) -> None:
-    run, branch = trained
+def test_a_start_that_cannot_be_is_refused(learned: TrainingRun, random_bundle: Bundle, tmp_path: Path) -> None:
+    run = learned
     with pytest.raises(UsageError, match="no stage 'third'; its stages are first"):
         train(replace(run, folder=tmp_path / "run", start_at="third"), lambda _: None)
     later = recipe(stages=[{**STAGE, "name": name, "steps": 1} for name in ("before", "later")])
     with pytest.raises(UsageError, match="'later' needs --weights"):
         train(replace(run, folder=tmp_path / "run", recipe=later, start_at="later"), lambda _: None)
-    export_bundle(branch, run, tmp_path / "bundle")
-    longer = replace(run, folder=tmp_path / "run", weights=str(tmp_path / "bundle"), recipe=recipe(dim=32))
+    longer = replace(run, folder=tmp_path / "run", weights=str(random_bundle.path), recipe=recipe(dim=32))
     with pytest.raises(UsageError, match="have 16 values, the recipe's 32"):
         train(longer, lambda _: None)
 
 
 def test_a_branch_that_has_not_learned_makes_no_bundle(
-    trained: tuple[TrainingRun, keras.Model], tmp_path: Path
+    learned: TrainingRun, random_arrays: Mapping[str, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run, branch = trained
+    monkeypatch.setattr(export, "branch_arrays", lambda _: random_arrays)
     near, far = np.linspace(0.2, 0.6, 9, dtype=np.float32), np.linspace(0.8, 1.2, 9, dtype=np.float32)
     with pytest.raises(UsageError, match=r"not learned enough.*more --steps"):
-        export_bundle(branch, run, tmp_path / "bundle", lambda _: (far, near))  # mated pairs are the farther ones
+        export_bundle(None, learned, tmp_path / "bundle", lambda _: (far, near))  # mated pairs are the farther ones
     assert not (tmp_path / "bundle").exists()
-    assert (run.folder / "checkpoint.safetensors").is_file()
+    assert (learned.folder / "checkpoint.safetensors").is_file()
 
 
 def test_a_run_killed_after_a_checkpoint_resumes_to_the_same_losses(
@@ -336,10 +427,8 @@ def test_diverged_weights_are_not_kept(faces: TrainingFaces, tmp_path: Path, mon
     assert Checkpoint(tmp_path / "checkpoint.safetensors", run.origin()).progress() == Progress(0, 2)
 
 
-def test_a_run_of_other_inputs_is_refused(
-    trained: tuple[TrainingRun, keras.Model], faces: TrainingFaces, tmp_path: Path
-) -> None:
-    run, _ = trained
+def test_a_run_of_other_inputs_is_refused(learned: TrainingRun, faces: TrainingFaces, tmp_path: Path) -> None:
+    run = learned
     weights = tmp_path / "other.npz"
     weights.write_bytes(b"other")
     fewer = TrainingFaces(faces.paths[:-1], faces.subjects[:-1])
@@ -353,6 +442,26 @@ def test_a_run_of_other_inputs_is_refused(
             train(changed, lambda _: None)
     with pytest.raises(TwindexError, match=r"missing\.npz"):
         train(replace(run, weights=str(tmp_path / "missing.npz")), lambda _: None)
+
+
+def test_a_recipe_that_weighs_an_unknown_folder_is_refused(faces: TrainingFaces, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"weighs the folder elsewhere, which is not among"):
+        train(TrainingRun(faces, recipe(folders={"elsewhere": 2.0}), tmp_path), lambda _: None)
+
+
+def test_photos_of_a_folder_come_as_often_as_its_weight_says(tmp_path: Path) -> None:
+    roots = [coloured_faces(tmp_path / name, seed) for seed, name in enumerate(("often", "once"))]
+    stage = {"name": "first", "steps": 12, "losses": {"distillation": 1.0}, "photos": 8, "warmup": 1}
+    run = TrainingRun(TrainingFaces.scan(*roots), recipe(stages=[stage], folders={"often": 3.0}), tmp_path / "run")
+    learning, _ = run.split()
+    often, once = (len([photo for photo in learning if photo in folder.photos]) for folder in run.faces.folders)
+    # An epoch: three times the photos of one folder, and those of the other.
+    run = replace(
+        run, recipe=recipe(stages=[{**stage, "photos": 3 * often + once, "steps": 2}], folders={"often": 3.0})
+    )
+    (_, known), _ = training_batches(run, 0, np.zeros((60, 16), np.float32), 0)
+    subjects = np.bincount(known["subject"], minlength=20)
+    assert (subjects[:10].sum(), subjects[10:].sum()) == (3 * often, once)
 
 
 def first_pixels(dim: int, asked: list[int]) -> Callable[[np.ndarray], np.ndarray]:

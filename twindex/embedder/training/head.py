@@ -73,8 +73,8 @@ def learned_head(mated: Float32, non_mated: Float32) -> Head:
         return Head(*fit_head(mated, non_mated))
     except ValueError as error:
         raise UsageError(
-            f"The twin has not learned enough to be calibrated: {error} Its checkpoint is kept; train with more "
-            "--steps (steps in a recipe) or more photos, in another --run folder."
+            f"The twin has not learned enough to be calibrated: {error} Train it longer or on more photos: with more "
+            "epochs in Keras; with more --steps (steps in a recipe) and another --run folder in `twindex train`."
         ) from error
 
 

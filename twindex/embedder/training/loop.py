@@ -23,6 +23,7 @@ from twindex.embedder.training.run import TrainingRun
 from twindex.embedder.training.teacher_targets import run_teacher, teacher_targets
 from twindex.embedder.training.twin.fused_norm import with_fused_norms
 from twindex.embedder.training.twin.learner import Learner, build_learner
+from twindex.embedder.training.twin.moving_statistics import settle
 from twindex.embedder.training.twin.network import assign_arrays, branch_arrays, build_branch, build_head
 from twindex.errors import UsageError
 from twindex.running.stopping import uninterrupted
@@ -31,6 +32,10 @@ from twindex.types import Int64
 CHECKPOINT_EVERY = 200
 REPORT_EVERY = 20
 _MEASURED_FACES = 128
+# After so many steps, less than 1 % is left of the statistics that random weights begin with (0.99 ^ 500).
+_SETTLED_BELOW = 500
+_SETTLED_ON = 512  # photos
+_SETTLED_BATCH = 32
 _log = logging.getLogger(__name__)
 
 
@@ -93,7 +98,7 @@ def train(run: TrainingRun, listener: Listener) -> keras.Model:
         begun = Progress(number, start.step if number == start.stage else 0)
         batches = training_batches(run, number, targets, begun.step)
         _run_stage(run, learner, batches, begun, checkpoint, listener)
-    return _averaged(run, _resized(run, branch, run.recipe.input_size))
+    return _averaged(run, _settled(run, _resized(run, branch, run.recipe.input_size), learning))
 
 
 def _refuse_unfit(run: TrainingRun, *, begun: bool) -> None:
@@ -148,6 +153,70 @@ def _has_accelerator() -> bool:
     return any(not device.startswith("cpu") for device in keras.distribution.list_devices())
 
 
+class _StageProgress:
+    """Counts a stage's steps, reports them, and keeps a checkpoint.
+
+    Args:
+        run: Its folder holds the log.
+        learner: What learns.
+        begun: The stage, and the step that it begins with.
+        checkpoint: Where it is kept.
+        listener: Told every `REPORT_EVERY` steps.
+    """
+
+    def __init__(
+        self, run: TrainingRun, learner: Learner, begun: Progress, checkpoint: Checkpoint, listener: Listener
+    ) -> None:
+        self.stage = run.recipe.stages[begun.stage]
+        self.done = self._kept = self._reported = begun.step
+        self._number = begun.stage
+        self._learner = learner
+        self._checkpoint = checkpoint
+        self._listener = listener
+        self._log = run.folder / "log.jsonl"
+        self._measure = HeldOutLoss(run, self.stage)
+        self._total = 0.0
+        self._since = time.monotonic()
+
+    def count(self, loss: float) -> None:
+        """Count a step; the caller lets no signal come between the step and this.
+
+        Raises:
+            UsageError: Training diverged.
+        """
+        if not math.isfinite(loss):
+            self._kept = self.done  # its weights are spoilt: leave the last good checkpoint alone
+            raise UsageError(
+                f"Training diverged at step {self.done + 1} of {self.stage.name}: the loss is {loss}. The last good "
+                "checkpoint is kept; lower the learning rate, in another --run folder."
+            )
+        self.done += 1
+        self._total += loss
+
+    def report(self) -> None:
+        """Report and keep what is due after a step."""
+        last, due = self.done == self.stage.steps, self.done % CHECKPOINT_EVERY == 0
+        if last or self.done % REPORT_EVERY == 0:
+            steps, seconds = self.done - self._reported, time.monotonic() - self._since
+            rate = steps * self.stage.batch_size / seconds
+            held_out = self._measure(self._learner) if last or due else {}
+            self._write(StepReport(self.stage.name, self.done, self.stage.steps, self._total / steps, rate, held_out))
+            self._reported, self._total, self._since = self.done, 0.0, time.monotonic()
+        if due:
+            self.keep()
+
+    def keep(self) -> None:
+        """Save the checkpoint, unless this step's is kept already."""
+        if self.done > self._kept:
+            self._checkpoint.save(self._learner, Progress(self._number, self.done))
+            self._kept = self.done
+
+    def _write(self, report: StepReport) -> None:
+        with self._log.open("a", encoding="utf-8") as log:
+            log.write(json.dumps(asdict(report)) + "\n")
+        self._listener(report)
+
+
 def _run_stage(
     run: TrainingRun,
     learner: Learner,
@@ -157,42 +226,28 @@ def _run_stage(
     listener: Listener,
 ) -> None:
     """Learn from the batches; whatever ends the stage, its last step is kept, unless training diverged."""
-    stage = run.recipe.stages[begun.stage]
-    done = kept = reported = begun.step
-    loss, total = 0.0, 0.0
-    measure = HeldOutLoss(run, stage)
-    since = time.monotonic()
+    progress = _StageProgress(run, learner, begun, checkpoint, listener)
     try:
         for pixels, known in batches:
-            # A signal between the step and its count would have the checkpoint say one step less than it holds.
+            # A signal between the step and its count would leave a checkpoint that is one step ahead of its number.
             with uninterrupted():
                 learner.reset_metrics()  # some versions of Keras return the mean since this, others the step's loss
-                loss = float(learner.train_on_batch(pixels, known, return_dict=True)["loss"])
-                if not math.isfinite(loss):
-                    raise UsageError(
-                        f"Training diverged at step {done + 1} of {stage.name}: the loss is {loss}. The last good "
-                        "checkpoint is kept; lower the learning rate, in another --run folder."
-                    )
-                done += 1
-            total += loss
-            if done % REPORT_EVERY == 0 or done == stage.steps:
-                steps, seconds = done - reported, time.monotonic() - since
-                rate = steps * stage.batch_size / seconds
-                measured = measure(learner) if done % CHECKPOINT_EVERY == 0 or done == stage.steps else {}
-                _report(run.folder, StepReport(stage.name, done, stage.steps, total / steps, rate, measured), listener)
-                reported, total, since = done, 0.0, time.monotonic()
-            if done % CHECKPOINT_EVERY == 0:
-                checkpoint.save(learner, Progress(begun.stage, done))
-                kept = done
+                progress.count(float(learner.train_on_batch(pixels, known, return_dict=True)["loss"]))
+            progress.report()
     finally:
-        if done > kept and math.isfinite(loss):
-            checkpoint.save(learner, Progress(begun.stage, done))
+        progress.keep()
 
 
-def _report(folder: Path, report: StepReport, listener: Listener) -> None:
-    with (folder / "log.jsonl").open("a", encoding="utf-8") as log:
-        log.write(json.dumps(asdict(report)) + "\n")
-    listener(report)
+def _settled(run: TrainingRun, branch: keras.Model, learning: Int64) -> keras.Model:
+    """The branch, whose moving statistics are measured again if it began with random weights and learned briefly."""
+    steps = sum(stage.steps for stage in run.recipe.stages)
+    if run.weights is None and steps < _SETTLED_BELOW:
+        count = min(_SETTLED_ON, len(learning))
+        photos = learning[sampling.shuffled_batch(len(learning), count, 0, run.recipe.seed)]
+        pieces = np.array_split(photos, max(1, count // _SETTLED_BATCH))
+        size = branch.input_shape[1]
+        settle(branch, (run.faces.clean(piece, size).astype(np.float32) for piece in pieces))
+    return branch
 
 
 def _random_branch(run: TrainingRun, size: int, weights: str | None = None) -> keras.Model:

@@ -5,6 +5,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from twindex.embedder.training.data import teacher
 from twindex.embedder.training.data.teacher import load_teacher
 from twindex.embedder.training.recipe.recipe import Teacher
 from twindex.errors import UsageError
@@ -52,3 +53,28 @@ def test_crops_of_another_size_are_shown_at_the_teacher_s(model: Path) -> None:
     crops = np.random.default_rng(5).integers(0, 256, (2, 112, 112, 3), np.uint8)
     teach = load_teacher(model, PIXELS, 8)
     np.testing.assert_allclose(teach(crops.repeat(2, axis=1).repeat(2, axis=2)), teach(crops), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("asked", "fast", "used"),
+    [
+        ("float32", True, "float32"),
+        ("bfloat16", False, "bfloat16"),
+        ("auto", True, "bfloat16"),
+        ("auto", False, "float32"),
+    ],
+)
+def test_a_teacher_computes_as_its_recipe_says(
+    model: Path, monkeypatch: pytest.MonkeyPatch, asked: str, fast: bool, used: str
+) -> None:
+    compiled: list[str] = []
+
+    def compile_network(network: object, precision: str) -> object:
+        compiled.append(precision)
+        return lambda planes: (np.ones((len(planes), 8), np.float32),)
+
+    monkeypatch.setattr(teacher, "computes_in_bfloat16", lambda: fast)
+    monkeypatch.setattr(teacher, "compile_network", compile_network)
+    teach = load_teacher(model, Teacher(precision=asked), 8)  # type: ignore[arg-type]  # a parameter of the test
+    assert compiled == [used]
+    np.testing.assert_allclose(teach(np.zeros((1, 112, 112, 3), np.uint8)), np.full((1, 8), 8**-0.5), rtol=1e-6)

@@ -100,6 +100,9 @@ def test_the_draft_card_holds_what_the_recipe_says() -> None:
         ({"input_size": 50, "stages": [STAGE]}, "input_size"),
         ({"initial_share": 1.0, "stages": [STAGE]}, "initial_share from 0 to below 1"),
         ({"precision": "float8", "stages": [STAGE]}, "precision"),
+        ({"folders": {"a": 0.0}, "stages": [STAGE]}, "weights of folders above 0"),
+        ({"folders": {"a": "twice"}, "stages": [STAGE]}, "folders = {'a': 'twice'}, which is not"),
+        ({"stages": [STAGE], "teacher": {"precision": "int8"}}, "precision = 'int8', which is not one of"),
         ({"name": "Zoë", "stages": [STAGE]}, "a name that is out of range: 'Zoë'"),
         ({"name": "", "stages": [STAGE]}, "a name that is out of range"),
         ({"dim": 5_000, "stages": [STAGE]}, "a dim that is out of range"),
@@ -118,3 +121,9 @@ def test_a_file_that_is_not_toml_is_refused(tmp_path: Path) -> None:
     file.write_text("name = = 3")
     with pytest.raises(UsageError, match=r"Cannot read the recipe recipe\.toml"):
         read_recipe(file)
+
+
+def test_weights_of_folders_are_part_of_what_a_checkpoint_knows() -> None:
+    weighed = recipe_from({"name": "a", "stages": [STAGE], "folders": {"faces": 0.5}})
+    assert weighed.folders == {"faces": 0.5}
+    assert weighed.digest != recipe_from({"name": "a", "stages": [STAGE]}).digest

@@ -85,46 +85,60 @@ class Stage:
 
     def __post_init__(self) -> None:
         refuse_wrong_kinds(self, f"Stage {self.name!r}")
-        unknown = set(self.losses) - set(LOSSES)
-        if unknown or not self.losses:
-            got = sorted(self.losses)
-            raise UsageError(f"Stage {self.name!r}: expected one or more losses of {LOSSES}, got {got}.")
+        for message in (self._wrong_losses(), self._wrong_pace(), self._wrong_batches(), self._wrong_targets()):
+            if message:
+                raise UsageError(f"Stage {self.name!r}{message}")
+
+    def _wrong_losses(self) -> str:
+        if set(self.losses) - set(LOSSES) or not self.losses:
+            return f": expected one or more losses of {LOSSES}, got {sorted(self.losses)}."
         if not all(weight > 0 for weight in self.losses.values()):
-            raise UsageError(f"Stage {self.name!r}: expected weights of losses above 0, got {self.losses}.")
+            return f": expected weights of losses above 0, got {self.losses}."
+        return ""
+
+    def _wrong_pace(self) -> str:
+        """What is wrong with steps, learning rates and decay, or nothing."""
         if self.weight_decay < 0:
-            raise UsageError(f"Stage {self.name!r}: expected weight_decay of 0 or more, got {self.weight_decay}.")
+            return f": expected weight_decay of 0 or more, got {self.weight_decay}."
         if self.warmup < 0 or self.warmup >= self.steps > 1:
-            raise UsageError(
-                f"Stage {self.name!r}: expected a warmup from 0 to below the stage's {self.steps} steps, since the "
-                f"rate decays after it; got {self.warmup}."
+            return (
+                f": expected a warmup from 0 to below the stage's {self.steps} steps, since the rate decays after it; "
+                f"got {self.warmup}."
             )
         if self.steps < 1 or self.photos < 1 or self.people < 0 or self.learning_rate <= 0:
-            raise UsageError(
-                f"Stage {self.name!r}: steps, photos and learning_rate must be positive and people not negative; got "
-                f"{self.steps}, {self.photos}, {self.learning_rate} and {self.people}."
+            return (
+                f": steps, photos and learning_rate must be positive and people not negative; got {self.steps}, "
+                f"{self.photos}, {self.learning_rate} and {self.people}."
             )
         if not 0 <= self.final_learning_rate <= self.learning_rate:
-            raise UsageError(f"Stage {self.name!r}: final_learning_rate must be from 0 to learning_rate.")
+            return ": final_learning_rate must be from 0 to learning_rate."
+        return ""
+
+    def _wrong_batches(self) -> str:
+        """What is wrong with what a batch holds and how much of the network learns from it, or nothing."""
         if self.input_size is not None and self.input_size < SMALLEST_SIDE:
-            raise UsageError(f"Stage {self.name!r}: expected input_size >= {SMALLEST_SIDE}, got {self.input_size}.")
+            return f": expected input_size >= {SMALLEST_SIDE}, got {self.input_size}."
         if set(self.losses) != {"distillation"} and not (self.people > 1 and self.photos > 1):
-            raise UsageError(f"Stage {self.name!r} learns from pairs: it needs people and photos of at least 2 each.")
+            return " learns from pairs: it needs people and photos of at least 2 each."
         if not 0 <= self.frozen <= (count := len(kernel_shapes())):
-            raise UsageError(f"Stage {self.name!r}: expected frozen from 0 to {count}, got {self.frozen}.")
+            return f": expected frozen from 0 to {count}, got {self.frozen}."
         for name, share in (("mixed", self.mixed), ("composed", self.composed)):
             if not 0 <= share <= 1:
-                raise UsageError(f"Stage {self.name!r}: expected {name} from 0 to 1, got {share}.")
+                return f": expected {name} from 0 to 1, got {share}."
+        return ""
+
+    def _wrong_targets(self) -> str:
+        """What the stage does to photos that its teacher would have to see, or nothing."""
         if self.varied_targets and not self.distils:
-            raise UsageError(f"Stage {self.name!r} has varied_targets, but no distillation loss to use them.")
+            return " has varied_targets, but no distillation loss to use them."
         if (self.mixed or self.composed) and not (self.varied_targets and set(self.losses) == {"distillation"}):
-            raise UsageError(
-                f"Stage {self.name!r} mixes photos, which then show nobody: only a teacher that sees them so "
-                "(varied_targets, the distillation loss alone) can say what to learn from them."
+            return (
+                " mixes photos, which then show nobody: only a teacher that sees them mixed (varied_targets, the "
+                "distillation loss alone) can say what to learn from them."
             )
         if self.augmentation.bend and self.distils and not self.varied_targets:
-            raise UsageError(
-                f"Stage {self.name!r} bends faces into other people's: its teacher must see them so (varied_targets)."
-            )
+            return " bends faces into other people's: its teacher must see them so (varied_targets)."
+        return ""
 
     @property
     def batch_size(self) -> int:
