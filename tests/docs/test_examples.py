@@ -64,5 +64,5 @@ def test_the_pages_lines_run_as_written(page: str, tmp_path: Path) -> None:
     (code,) = re.findall(r"```python\n(.*?)```", (REPOSITORY / page).read_text("utf-8"), re.DOTALL)
     lines = output("-c", code, folder=tmp_path)
     if page == "README.md":
-        assert lines[0] == "37 0"
+        assert lines[0] == "36 0"
         assert lines[-1].startswith("True 0.0 ")
