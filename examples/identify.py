@@ -24,7 +24,9 @@ def main() -> None:
         print(answer.error)
     for number, face in enumerate(answer.faces, 1):
         nearest = face.candidates[0]
-        print(f"face {number}: {face.subject or 'unknown'} (nearest: {nearest.subject}, distance {nearest.distance:.2f})")
+        print(
+            f"face {number}: {face.subject or 'unknown'} (nearest: {nearest.subject}, distance {nearest.distance:.2f})"
+        )
 
 
 if __name__ == "__main__":

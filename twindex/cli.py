@@ -92,7 +92,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the program: errors become one line on stderr and an exit status, never a traceback."""
     given = sys.argv[1:] if arguments is None else arguments
     if isinstance(sys.stdout, io.TextIOWrapper):  # there may be none at all
-        sys.stdout.reconfigure(errors="backslashreplace")  # names in letters that its encoding lacks
+        sys.stdout.reconfigure(errors="backslashreplace")  # names in letters that its encoding does not have
     try:
         status = _status(given)
     except BrokenPipeError:

@@ -58,8 +58,8 @@ def enroll(
     """Enrol people from photos.
 
     PATHS are folders with one sub-folder per subject, or any photos and folders together with --subject. Every photo is
-    reported; a bad one never stops the others (exit 4). Running the same command again enrols nothing twice and goes on
-    where an interrupted run was; for photos that are enrolled already it sets the consent and the expiry that it names.
+    reported; a bad one never stops the others (exit 4). Running the same command again enrols nothing twice and resumes
+    an interrupted run; for photos that are enrolled already it sets the consent and the expiry that it names.
     """
     from twindex.jobs.capture import Reading
     from twindex.jobs.enrolment import plan_listed, plan_photos

@@ -135,7 +135,7 @@ def train(
 
     FACES are folders with one sub-folder per subject, each file one aligned, square face; photos as they are with
     --align. In a folder without sub-folders every photo is of somebody else. A folder with a single photo of each
-    subject is learned from a teacher only, never in pairs. A run that was killed goes on from its last checkpoint when
+    subject is learned from a teacher only, never in pairs. A run that was killed resumes from its last checkpoint when
     the same command is given again. KERAS_BACKEND chooses tensorflow (default), jax or torch.
     """
     settings = settings_of(context)

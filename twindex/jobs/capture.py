@@ -17,7 +17,7 @@ ALREADY_ENROLLED = "already_enrolled"
 EXPIRED = "expired: enrolled before, but answers no query any more; renew it with --expires, or purge it first"
 READ_OTHERWISE = (
     "read_otherwise: enrolled before with --pre-cropped where it is not given now, or without where it is; erase the "
-    "subject first to have it read anew"
+    "subject first to have it read again"
 )
 
 

@@ -63,8 +63,8 @@ def plan_manifest(manifest: Path, terms: Terms = NO_TERMS) -> Iterator[PlannedPh
     manifest's folder may not lead out of it either.
 
     Raises:
-        UsageError: The file cannot be read, lacks a column, or a row has no path or subject, names a photo outside
-            the manifest's folder, or has a subject, a consent or an expiry that cannot be stored.
+        UsageError: The file cannot be read, or a column is missing, or a row has no path or subject, names a photo
+            outside the manifest's folder, or has a subject, a consent or an expiry that cannot be stored.
     """
     home, now = manifest.parent.resolve(), datetime.now(UTC)
     try:

@@ -62,8 +62,7 @@ def reindex(
 ) -> ReindexReport:
     """Move the gallery to another model, another index type, or a fresh build of the same.
 
-    A job that was killed goes on where it was when it is asked for again. Queries are answered by the old generation
-    until the flip.
+    A job that was killed resumes when it is asked for again. The old generation answers queries until the flip.
 
     Args:
         model: The bundle to move to; None keeps the model.
@@ -151,8 +150,8 @@ def _stored_spec(gallery: Gallery, index: str, fingerprint: str, max_megabytes: 
     if not is_auto(index):
         return chosen_spec(index, count, dim).text
     text = auto_spec(index, max_megabytes)
-    if lacking := shortage(text, count, dim):
-        raise UsageError(f"{lacking} Raise --max-index-memory.")
+    if note := shortage(text, count, dim):
+        raise UsageError(f"{note} Raise --max-index-memory.")
     return text
 
 
@@ -213,7 +212,7 @@ def _check(gallery: Gallery, searchable: SearchableGeneration) -> None:
     """See that the new index holds every reference and finds what exact search finds.
 
     Raises:
-        IntegrityError: The index lacks references, or finds too few of the exact nearest ones of a sample.
+        IntegrityError: References are missing from the index, or it finds too few of a sample's exact nearest ones.
     """
     fingerprint = searchable.generation.fingerprint
     ids = gallery.store.references.ids(fingerprint)
@@ -221,7 +220,7 @@ def _check(gallery: Gallery, searchable: SearchableGeneration) -> None:
     searchable.refresh()
     absent, _ = gallery.store.references.vectors(fingerprint, ids[~searchable.contains(ids)].tolist())
     if len(absent):
-        raise IntegrityError(f"The new index lacks {len(absent)} references; the old one stays active.")
+        raise IntegrityError(f"{len(absent)} references are missing from the new index; the old one stays active.")
     recall = searchable.recall or measure_recall(
         gallery.store, fingerprint, searchable.search, searchable.structure, searchable.references()
     )

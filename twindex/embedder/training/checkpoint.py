@@ -1,4 +1,4 @@
-"""Checkpoints of a training run: all variables of the learner and its optimizer, so that a killed run goes on.
+"""Checkpoints of a training run: all variables of the learner and its optimizer, so that a killed run can resume.
 
 A run's file (`run_file.py`) with arrays `model/0000`, ... and `optimizer/0000`, ... in the order of Keras' variable
 lists, and in its metadata, besides the run's origin, the stage and the number of steps done in it.

@@ -68,8 +68,8 @@ class TrainingRun:
     def split(self) -> tuple[Int64, Int64]:
         """Photos to learn from and photos to calibrate on, (n,) int64 each; the same at each call and for every seed.
 
-        A run that goes on from another's bundle must not learn from the people whom that one held out, nor be measured
-        on people from whom that one has learned.
+        A run that starts from another run's bundle must not learn from the people whom that one held out, nor be
+        measured on people from whom that one has learned.
 
         Raises:
             UsageError: There are too few subjects.

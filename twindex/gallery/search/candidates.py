@@ -12,7 +12,7 @@ from twindex.types import Candidate, Float32, Int64
 
 
 @dataclass(frozen=True, eq=False)
-class _Family:
+class _SubjectReferences:
     """All references of some subjects: (n,) int64 ids ascending, (n, dim) float32 templates, n names."""
 
     references: Int64
@@ -23,7 +23,7 @@ class _Family:
 def best_subjects(
     store: Store, searchable: SearchableGeneration, template: Float32, head: Head, top: int
 ) -> list[Candidate]:
-    """The best subjects for a template; looks further where few subjects hold all of the nearest references.
+    """The best subjects for a template. If few subjects own all of the nearest references, the search goes further.
 
     Args:
         store: The truth.
@@ -38,22 +38,24 @@ def best_subjects(
     with store.one_state():
         while True:
             hits = searchable.search(template[None], wanted)
-            family = _family(store, fingerprint, hits.references[0][hits.references[0] >= 0], template, fused)
+            found = _all_references(store, fingerprint, hits.references[0][hits.references[0] >= 0], template, fused)
             # An approximate index may not reach everybody, however many it is asked for.
-            reached = len(set(family.subjects))
+            reached = len(set(found.subjects))
             if reached >= needed or wanted >= searchable.count or reached >= store.subjects.count(at_most=needed):
                 break
             wanted *= 4
-    if not family.subjects:
+    if not found.subjects:
         return []
-    return rank(template, family.vectors, family.references, family.subjects, head, top)
+    return rank(template, found.vectors, found.references, found.subjects, head, top)
 
 
-def _family(store: Store, fingerprint: str, candidates: Int64, template: Float32, count: int) -> _Family:
+def _all_references(
+    store: Store, fingerprint: str, candidates: Int64, template: Float32, count: int
+) -> _SubjectReferences:
     """All references of those `count` subjects whose candidates are nearest by exact distance."""
     near, vectors = store.references.vectors(fingerprint, candidates.tolist())
     if not len(near):
-        return _Family(near, vectors, ())
+        return _SubjectReferences(near, vectors, ())
     owners = _owners(store, near[np.argsort(distances(template, vectors), kind="stable")].tolist(), count)
     others = list(owners.keys() - set(near.tolist()))
     more, added = store.references.vectors(fingerprint, others)
@@ -62,15 +64,20 @@ def _family(store: Store, fingerprint: str, candidates: Int64, template: Float32
     templates = np.concatenate([vectors[mine], added.reshape(-1, vectors.shape[1])])
     order = np.argsort(references)
     names = tuple(owners[reference] for reference in references[order].tolist())
-    return _Family(references[order], templates[order], names)
+    return _SubjectReferences(references[order], templates[order], names)
 
 
 def _owners(store: Store, nearest: list[int], count: int) -> dict[int, str]:
-    """Every reference of the first `count` subjects that references, nearest first, belong to; and whose each is."""
+    """The owner of every reference of the `count` nearest subjects.
+
+    Args:
+        nearest: References, nearest first.
+        count: How many subjects are wanted.
+    """
     owners: dict[int, str] = {}
-    lacking = count
-    while nearest and lacking > 0:
-        owners |= store.references.families(nearest[:lacking])
-        nearest = [reference for reference in nearest[lacking:] if reference not in owners]
-        lacking = count - len(set(owners.values()))
+    missing = count
+    while nearest and missing > 0:
+        owners |= store.references.families(nearest[:missing])
+        nearest = [reference for reference in nearest[missing:] if reference not in owners]
+        missing = count - len(set(owners.values()))
     return owners

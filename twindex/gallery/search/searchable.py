@@ -23,8 +23,8 @@ from twindex.types import Float32, Int64
 
 _BATCH = 50_000
 _COMPACT_ATTEMPTS = 5
-_SPARSE = 2  # times the training sample: a gallery larger than that is not read whole to draw it
-# A partial file this old is nobody's: no snapshot takes an hour to write.
+_SPARSE = 2  # a gallery this many times larger than the training sample is not read whole to draw the sample
+# A partial file this old was left behind: no snapshot takes an hour to write.
 _ABANDONED_AFTER_S = 3600.0
 _log = logging.getLogger(__name__)
 
@@ -118,12 +118,12 @@ class SearchableGeneration:
     def compact(self) -> Snapshot:
         """Write a snapshot of the present state and list it in the store; the one before is removed.
 
-        The index is built anew where it holds removed entries, where it can now be trained, or where "auto" now means
-        another structure; one that approximates is measured, anew when it has doubled. A snapshot
-        that another process's erasure overtakes is removed, and a new one written without what was erased.
+        The index is rebuilt if it holds removed entries, can be trained by now, or should be another structure. An
+        approximate index is measured, and again each time it has doubled. If another process erases something
+        meanwhile, the snapshot is removed and a new one written without it.
 
         Raises:
-            UsageError: Other processes went on erasing all the while.
+            UsageError: Other processes kept erasing meanwhile.
         """
         with self._changing:
             for _ in range(_COMPACT_ATTEMPTS):
@@ -144,7 +144,7 @@ class SearchableGeneration:
         )
 
     def _renew(self) -> None:
-        """Build the index anew where it holds removed entries, can now be trained, or should be another structure."""
+        """Rebuild the index if it holds removed entries, can be trained by now, or should be another structure."""
         index = self._index
         trainable = index.exact_structure and index.count >= index.spec.minimum_references
         if trainable or index.stale_share > 0 or self._spec(index.count).text != index.spec.text:
@@ -154,14 +154,14 @@ class SearchableGeneration:
             self.refresh()
 
     def _is_measured(self) -> bool:
-        """Whether what is known of the index's recall is of this structure, and of half as many references at least."""
+        """Whether the recall is known for this structure, measured on at least half as many references."""
         known = self._recall
         return known is not None and known.structure == self.structure and self.count <= 2 * known.references
 
     def _write_snapshot(self) -> Snapshot | None:
         """One attempt; None if it was overtaken by an erasure or a repair, and no file is left of it."""
-        # A name of its own: two indexes of one revision need not have the same bytes, and another process may be
-        # writing one. Neither may replace the file that the other records.
+        # A unique name: another process may be writing a snapshot of the same revision with other bytes, and neither
+        # may replace the file that the other records.
         name = f"generation-{self.generation.id}-revision-{self.revision}-{secrets.token_hex(4)}.twdx"
         self._folder.mkdir(parents=True, exist_ok=True)
         remove_leftovers(self._folder, _ABANDONED_AFTER_S)
@@ -169,7 +169,7 @@ class SearchableGeneration:
         try:
             written = write_snapshot(self._index, self._folder / name, identity, self._store.sealer)
         except FileNotFoundError:
-            # An erasure removes every file of the folder that is not listed, also one that is being written.
+            # An erasure removes every file that is not listed, even one that is being written.
             return None
         recall = self._recall if self._is_measured() else None
         snapshot = Snapshot(name, written.length, written.sha256, self.revision, self._index.count, recall)
@@ -215,8 +215,8 @@ class SearchableGeneration:
             for start in range(0, len(chosen), _BATCH):
                 yield references.vectors(fingerprint, chosen[start : start + _BATCH].tolist())
 
-        if lacking := shortage(self.generation.index_spec, count, self._dim):
-            _log.warning("The index takes more memory than it was given: %s", lacking)
+        if note := shortage(self.generation.index_spec, count, self._dim):
+            _log.warning("The index takes more memory than it was given: %s", note)
         training = spread if count > _SPARSE * spec.training_points else None
         return FaissIndex.build(spec, self._dim, batches, count, training), revision
 

@@ -25,8 +25,8 @@ def shuffled_batch(photos: int, size: int, step: int, seed: int) -> Int64:
 def weighted_batch(pools: Sequence[Int64], weights: Sequence[float], size: int, step: int, seed: int) -> Int64:
     """Batch `step` of photos drawn from several pools; (size,) int64.
 
-    An epoch has `weight` times as many photos as a pool has, to the next whole number, of each; which those are goes on
-    from epoch to epoch, so that each of a pool's photos comes as often as any other.
+    In an epoch each pool gives `weight` times as many photos as it has, rounded. The next epoch continues in the pool
+    where this one ended, so that every photo of a pool comes equally often.
 
     Args:
         pools: Photo indices, (n,) int64 each.
