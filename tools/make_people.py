@@ -7,8 +7,8 @@ draws from a linear model of these faces, see `face_model.py`. Nothing of the mo
 
 A drawn person is discarded when a face recogniser finds one of FOLDER's subjects nearer to it than the median subject
 is to the most similar other subject: the people who remain resemble no subject more than strangers resemble each
-other. It is asked twice, about the subjects' photos and about the fitted subjects as the model shows them, because the model's
-blur alone sets drawn people apart from photos.
+other. It is asked twice, about the subjects' photos and about the fitted subjects as the model shows them, because the
+model's blur alone sets drawn people apart from photos.
 
 The same seed draws the same people; rounding in the sums makes a few pixels differ by a few grey levels between runs.
 """
