@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twindex.scoring import Head, decide, distances, fuse, rank, share_below, threshold_at
+from twindex.scoring import Head, decide, distances, fuse, posterior, rank, share_below, threshold_at
 from twindex.types import Candidate
 
 HEAD = Head(-10.0, 10.0)
@@ -214,3 +214,35 @@ def test_photos_without_a_face_are_never_accepted() -> None:
 def test_rates_of_nothing_or_out_of_range_are_refused(attempts: np.ndarray, rate: float) -> None:
     with pytest.raises(ValueError, match="rate from 0 to 1"):
         threshold_at(rate, attempts)
+
+
+@given(st.lists(st.floats(0, 2), max_size=30), st.integers(0, 10**7), st.floats(0.01, 0.99))
+def test_confidences_and_unknown_never_add_up_to_more_than_one(far: list[float], subjects: int, prior: float) -> None:
+    confidences, unknown = posterior(np.array(sorted(far), np.float32), Head(-14.0, 14.0), subjects, prior)
+    assert len(confidences) == len(far)
+    assert 0 <= unknown <= 1
+    assert confidences.sum() + unknown <= 1 + 1e-9
+    if subjects <= len(far):
+        assert confidences.sum() + unknown == pytest.approx(1)
+    assert (np.diff(confidences) <= 1e-12).all()
+
+
+def test_a_confidence_is_the_share_of_the_evidence() -> None:
+    head = Head(-10.0, 8.0)
+    near, far = np.float32(0.5), np.float32(0.9)
+    odds = [np.exp(head.log_odds(distance)) for distance in (near, far)]
+    confidences, unknown = posterior(np.array([near, far]), head, 2, 0.4)
+    total = 0.6 + 0.2 * sum(odds)
+    np.testing.assert_allclose(confidences, [0.2 * odd / total for odd in odds])
+    assert unknown == pytest.approx(0.6 / total)
+
+
+def test_the_same_distance_counts_for_less_in_a_larger_gallery() -> None:
+    sure = [posterior(np.array([0.6], np.float32), Head(-10.0, 10.0), size, 0.5)[0][0] for size in (1, 10, 1_000)]
+    assert sure[0] > 0.98
+    assert sure[0] > sure[1] > sure[2]
+
+
+def test_without_anybody_near_it_is_unknown() -> None:
+    confidences, unknown = posterior(np.empty(0, np.float32), Head(-10.0, 10.0), 0, 0.5)
+    assert (len(confidences), unknown) == (0, 1.0)

@@ -11,6 +11,7 @@ CANDIDATES = 100  # nearest references whose exact distances are computed
 FUSED_SUBJECTS = 20  # nearest subjects of whom all references are compared
 COMPACT_AFTER = 256
 TOP = 5
+PRIOR = 0.5  # share of probes whose person is enrolled, where nobody says otherwise
 TARGET_FPIR = 0.01  # default share of strangers that may match somebody
 BATCH_FAILED = 4  # exit status of a batch that finished with failed items
 

@@ -96,9 +96,13 @@ class Head:
 
     def probability(self, distance: Float32 | Float64 | float) -> Float64:
         """P(same person) for each distance, float64, same shape; exact at both ends, where exp alone would overflow."""
-        log_odds = self.weight * np.asarray(distance, dtype=np.float64) + self.bias
-        probability: Float64 = np.exp(-np.logaddexp(0.0, -log_odds))
+        probability: Float64 = np.exp(-np.logaddexp(0.0, -self.log_odds(distance)))
         return probability
+
+    def log_odds(self, distance: Float32 | Float64 | float) -> Float64:
+        """Natural logarithm of P / (1 - P) for each distance, float64, same shape."""
+        odds: Float64 = self.weight * np.asarray(distance, dtype=np.float64) + self.bias
+        return odds
 
     def reach(self, probability: float) -> float:
         """The largest distance at which P(same person) is at least `probability`, from 0 to 2.
@@ -200,6 +204,37 @@ def rank(
         )
         for number, place in enumerate(best, start=1)
     ]
+
+
+def posterior(distances: Float32, head: Head, subjects: int, prior: float) -> tuple[Float64, float]:
+    """How sure it is that a probe shows each of some subjects, and that it shows nobody enrolled.
+
+    Bayes' rule over the whole gallery (D. J. Balding and P. Donnelly, "Evaluating DNA profile evidence when the suspect
+    is identified through a database search", J. Forensic Sci. 1996): with N subjects, the likelihood ratio L(d) of each
+    and a share pi of probes whose person is enrolled,
+
+        confidence(i) = (pi / N) L(d_i) / ((1 - pi) + (pi / N) sum_j L(d_j))
+
+    L is the head's odds; the head was fitted with mated and non-mated pairs weighing alike. Subjects that are not given
+    count as near as the farthest one given, so that nobody is overrated; the results add up to 1 at most.
+
+    Args:
+        distances: (n,) float32, fused distances of the nearest subjects; n may be 0.
+        head: Of the model.
+        subjects: How many are enrolled, N.
+        prior: The share pi, above 0 and below 1.
+
+    Returns:
+        (n,) float64 confidences, and that of "unknown".
+    """
+    if not len(distances):
+        return np.empty(0), 1.0
+    evidence = head.log_odds(distances) + math.log(prior) - math.log(max(subjects, len(distances)))
+    others = max(subjects - len(distances), 0)
+    rest = [float(evidence.min()) + math.log(others)] if others else []
+    total = float(np.logaddexp.reduce([*evidence.tolist(), *rest, math.log1p(-prior)]))
+    confidences: Float64 = np.exp(evidence - total)
+    return confidences, math.exp(math.log1p(-prior) - total)
 
 
 def decide(candidates: Sequence[Candidate], threshold: float) -> Decision:

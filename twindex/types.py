@@ -105,6 +105,8 @@ class Candidate:
         distance: Euclidean distance between the unit-length templates, from 0 to 2; lower is closer.
         probability: The learned head's P(same person); higher is more alike.
         reference: Id of the subject's nearest reference.
+        confidence: P(it is this subject), given the whole gallery and that the person may not be enrolled; see
+            `scoring.posterior`. 0 where no gallery was searched.
     """
 
     rank: int
@@ -112,6 +114,7 @@ class Candidate:
     distance: float
     probability: float
     reference: int
+    confidence: float = 0.0
 
 
 Decision = Literal["match", "unknown"]

@@ -64,7 +64,11 @@ def test_a_photo_comes_in_any_form(gallery: twindex.Gallery, form) -> None:
 
 
 def test_all_faces_of_a_photo_are_answered(gallery: twindex.Gallery) -> None:
-    answer = gallery.identify(GROUP, all_faces=True)
+    answer = gallery.identify(GROUP, all_faces=True, top=2)
+    for face in answer.faces:
+        assert face.confidence == face.candidates[0].confidence
+        assert (face.confidence > face.unknown) == (face.decision == "match")
+        assert sum(candidate.confidence for candidate in face.candidates) + face.unknown <= 1
     assert sorted(face.subject or "" for face in answer.faces) == ["", "ada", "hugo", "zoë"]
     assert all(face.box is not None and face.box.width > 40 for face in answer.faces)
     assert gallery.identify(GROUP).rivals == 3

@@ -18,12 +18,14 @@ class FaceAnswer:
         decision: "match" when the first candidate's probability reaches the threshold, else "unknown".
         threshold: The operating threshold on probability.
         candidates: Best subjects, nearest first.
+        unknown: How sure it is that the person is not enrolled, from 0 to 1.
     """
 
     box: Box | None
     decision: Decision
     threshold: float
     candidates: tuple[Candidate, ...]
+    unknown: float = 1.0
 
     @property
     def name(self) -> str:
@@ -35,18 +37,25 @@ class FaceAnswer:
         """Who it is: the first candidate's subject for a match, else None."""
         return self.candidates[0].subject if self.decision == "match" else None
 
+    @property
+    def confidence(self) -> float:
+        """How sure it is that the person is the first candidate, from 0 to 1; 0 without candidates."""
+        return self.candidates[0].confidence if self.candidates else 0.0
+
     def to_json(self) -> dict[str, Any]:
         box = None if self.box is None else [self.box.x, self.box.y, self.box.width, self.box.height]
         return {
             "box": None if box is None else [round(value, 1) for value in box],
             "decision": self.decision,
             "threshold": self.threshold,
+            "unknown": self.unknown,
             "candidates": [
                 {
                     "rank": candidate.rank,
                     "subject": candidate.subject,
                     "distance": candidate.distance,
                     "probability": candidate.probability,
+                    "confidence": candidate.confidence,
                     "reference": candidate.reference,
                 }
                 for candidate in self.candidates

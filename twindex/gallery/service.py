@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from twindex.config import COMPACT_AFTER, DATABASE, SNAPSHOTS, TOP
+from twindex.config import COMPACT_AFTER, DATABASE, FUSED_SUBJECTS, SNAPSHOTS, TOP
 from twindex.embedder.model.bundle import Bundle
 from twindex.embedder.model.registry import find_model
 from twindex.embedder.photos.source import PhotoSource, photo_bytes, source_name
@@ -282,7 +282,7 @@ class Gallery:
 
     def _search(self, searchable: SearchableGeneration, samples: Sequence[Sample], top: int) -> list[FaceAnswer]:
         """All from one generation and one state: a flip to another meanwhile changes nothing here."""
-        from twindex.gallery.search.candidates import best_subjects
+        from twindex.gallery.search.candidates import best_subjects, with_confidence
 
         fingerprint = searchable.generation.fingerprint
         head = self.embedder(fingerprint).card.head
@@ -291,7 +291,9 @@ class Gallery:
             # One face at a time: where there is no write-ahead log, nobody can commit meanwhile.
             with self.store.one_state():
                 threshold = self.threshold(fingerprint)
-                candidates = best_subjects(self.store, searchable, template, head, top)
+                found = best_subjects(self.store, searchable, template, head, top, listed=FUSED_SUBJECTS)
+                subjects = self.subject_count()
+            candidates, unknown = with_confidence(found, head, subjects, top)
             box = None if sample.face is None else sample.face.box
-            answers.append(FaceAnswer(box, decide(candidates, threshold), threshold, tuple(candidates)))
+            answers.append(FaceAnswer(box, decide(candidates, threshold), threshold, candidates, unknown))
         return answers

@@ -1,12 +1,13 @@
 """From a template to its candidate list: nearest references, exact distances, all references of the best subjects."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from twindex.config import FUSED_SUBJECTS
+from twindex.config import FUSED_SUBJECTS, PRIOR
 from twindex.gallery.search.searchable import SearchableGeneration
-from twindex.scoring import Head, distances, rank
+from twindex.scoring import Head, distances, posterior, rank
 from twindex.storage import Store
 from twindex.types import Candidate, Float32, Int64
 
@@ -21,7 +22,7 @@ class _SubjectReferences:
 
 
 def best_subjects(
-    store: Store, searchable: SearchableGeneration, template: Float32, head: Head, top: int
+    store: Store, searchable: SearchableGeneration, template: Float32, head: Head, top: int, *, listed: int = 0
 ) -> list[Candidate]:
     """The best subjects for a template. If few subjects own all of the nearest references, the search goes further.
 
@@ -30,7 +31,8 @@ def best_subjects(
         searchable: The generation to search.
         template: (dim,) float32, unit length.
         head: Of the generation's model.
-        top: Longest list wanted.
+        top: Longest list wanted; how far is searched depends on it.
+        listed: A longer list that is taken if the search finds it on its way.
     """
     top = max(1, min(top, searchable.count))
     fingerprint, wanted = searchable.generation.fingerprint, max(searchable.candidates, 4 * top)
@@ -46,7 +48,24 @@ def best_subjects(
             wanted *= 4
     if not found.subjects:
         return []
-    return rank(template, found.vectors, found.references, found.subjects, head, top)
+    return rank(template, found.vectors, found.references, found.subjects, head, max(top, listed))
+
+
+def with_confidence(
+    found: Sequence[Candidate], head: Head, subjects: int, top: int
+) -> tuple[tuple[Candidate, ...], float]:
+    """The first candidates with their confidences, and the confidence of "unknown"; see `scoring.posterior`.
+
+    Args:
+        found: The best subjects, nearest first.
+        head: Of the model.
+        subjects: How many are enrolled.
+        top: Longest list wanted.
+    """
+    near = np.array([candidate.distance for candidate in found], np.float32)
+    confidences, unknown = posterior(near, head, subjects, PRIOR)
+    pairs = zip(found[:top], confidences[:top].tolist(), strict=True)
+    return tuple(replace(candidate, confidence=confidence) for candidate, confidence in pairs), unknown
 
 
 def _all_references(
