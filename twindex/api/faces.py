@@ -53,8 +53,8 @@ def verify(
 
     Example:
         >>> pair = twindex.verify("passport.jpg", "selfie.jpg")
-        >>> pair.match, round(pair.distance, 2)
-        (True, 0.61)
+        >>> pair.match, round(pair.distance, 1)
+        (True, 0.8)
     """
     from twindex.gallery.verification import compare
 
@@ -79,6 +79,11 @@ def embed(
 
     Raises:
         PhotoError: A photo has no usable face; the message names the photo.
+
+    Example:
+        >>> first, second = twindex.embed(["passport.jpg", "selfie.jpg"])
+        >>> round(float(np.linalg.norm(first - second)), 1)
+        0.8
     """
     return embedded(_embedder(_named(model)), _reader(), photos, pre_cropped)
 
@@ -91,6 +96,10 @@ def detect(photo: PhotoSource) -> list[DetectedFace]:
 
     Raises:
         PhotoError: The photo cannot be read.
+
+    Example:
+        >>> len(twindex.detect("party.jpg"))
+        4
     """
     from twindex.embedder.photos.source import photo_bytes, source_name
     from twindex.errors import PhotoError

@@ -103,6 +103,11 @@ class Gallery(People, Upkeep):
 
         Raises:
             UsageError: There are no photos, a subject is missing or cannot be stored, or a consent is required.
+
+        Example:
+            >>> report = gallery.enroll("selfie.jpg", subject="Zoë")
+            >>> report.enrolled, report.failed
+            (1, 0)
         """
         from twindex.jobs.capture import Reading
         from twindex.jobs.enrolment import plan_photos
@@ -182,6 +187,11 @@ class Gallery(People, Upkeep):
         Raises:
             UsageError: The gallery has no active index.
             ModelMismatchError: The gallery's model is not installed.
+
+        Example:
+            >>> answer = gallery.identify("party.jpg", all_faces=True)
+            >>> sorted(face.subject or "unknown" for face in answer.faces)
+            ['ada', 'hugo', 'unknown', 'zoë']
         """
         if self._loading is not None and not pre_cropped:
             self.service.reader = self._loading.reader()

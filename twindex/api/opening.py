@@ -47,9 +47,10 @@ def open_gallery(
 
     Example:
         >>> with twindex.open("gallery") as gallery:
-        ...     gallery.enroll("people/")
-        ...     gallery.identify("visitor.jpg").faces[0].subject
-        'Ada'
+        ...     report = gallery.enroll("people/")
+        ...     face = gallery.identify("visitor.jpg").faces[0]
+        >>> report.enrolled, face.subject
+        (36, 'ada')
     """
     folder = default_gallery() if gallery is None else Path(gallery)
     loading = Loading() if prepare else None

@@ -25,6 +25,10 @@ class People:
 
         Raises:
             UsageError: Nobody has this name.
+
+        Example:
+            >>> gallery.erase("ben").result
+            'erased'
         """
         return self.service.erase(subject)
 

@@ -45,6 +45,10 @@ class Upkeep:
         Raises:
             UsageError: The index is not one, or none is small enough, or the gallery has no model to keep.
             IntegrityError: The new index does not find what exact search finds; the old one still answers.
+
+        Example:
+            >>> gallery.reindex(index="hnsw").index
+            'HNSW32'
         """
         from twindex.embedder.model.registry import install_model
         from twindex.jobs.reindex import reindex
@@ -103,6 +107,10 @@ class Upkeep:
 
         Returns:
             What was found; the gallery is sound if nothing in it is `unresolved`.
+
+        Example:
+            >>> any(finding.unresolved for finding in gallery.doctor())
+            False
         """
         from twindex.gallery.doctor.diagnosis import diagnose
 

@@ -17,6 +17,9 @@ from twindex.errors import UsageError
 from twindex.extras import extra, missing_extra
 
 if TYPE_CHECKING:
+    from twindex.embedder.embedder import Embedder
+    from twindex.embedder.training.export import HeadPairs
+    from twindex.embedder.training.head import PairDistances
     from twindex.embedder.training.run import TrainingRun
 
 BACKENDS = ("tensorflow", "jax", "torch")
@@ -172,7 +175,7 @@ def _refuse_hidden(context: click.Context, recipe_file: Path | None, options: li
         raise UsageError(f"{named} would be ignored beside --recipe; change the recipe file instead.")
 
 
-def _learned(run: "TrainingRun") -> Any:
+def _learned(run: "TrainingRun") -> Any:  # a keras.Model, which only embedder/training knows
     """Train, with a progress bar; the branch."""
     from twindex.embedder.training import loop
 
@@ -217,8 +220,8 @@ def _weights(text: str | None) -> str | None:
     return str(find_model(text).path)
 
 
-def _head_pairs(file: Path) -> Any:
-    """Measures the distances of listed pairs, found and aligned as a query does it. The list is read at once."""
+def _head_pairs(file: Path) -> "HeadPairs":
+    """A function that measures the distances of listed pairs as a query would. The list is read at once."""
     import numpy as np
 
     from twindex.embedder.faces.reader import FaceReader
@@ -228,11 +231,14 @@ def _head_pairs(file: Path) -> Any:
 
     pairs = read_pairs(file, file.parent)
 
-    def measure(embedder: Any) -> Any:
+    def measure(embedder: "Embedder") -> "PairDistances":
         with progress(len(photos_of(pairs)), "photo", "calibrate") as bar:
             scores = measure_pairs(pairs, FaceReader.of_many(READERS), embedder, counting(bar)).scores
-        kinds = (scores.of_mated, scores.of_non_mated)
-        return tuple(np.sort(one[np.isfinite(one)]).astype(np.float32) for one in kinds)
+        mated, non_mated = (
+            np.sort(distances[np.isfinite(distances)]).astype(np.float32)
+            for distances in (scores.of_mated, scores.of_non_mated)
+        )
+        return mated, non_mated
 
     return measure
 
