@@ -59,6 +59,7 @@ def errors_without(hidden: Sequence[str], *commands: Sequence[object], **environ
     return [json.loads(printed)["error"] for _, printed in results]
 
 
+@pytest.mark.slow
 def test_the_main_job_needs_no_extra(people: Path, tmp_path: Path) -> None:
     photo, other = people / "enrolled" / "ada" / "1.jpg", people / "probes" / "ada" / "4.jpg"
     gallery, copy = ("--gallery", tmp_path / "gallery"), ("--gallery", tmp_path / "copy")

@@ -25,11 +25,11 @@ def test_answer_follows_the_contract(run: Run, enrolled: Path, people: Path) -> 
     assert (answer["schema"], answer["probe"], answer["error"]) == (1, str(photo), None)
     assert len(answer["model"]) == 64
     face = answer["faces"][0]
-    assert set(face) == {"box", "decision", "threshold", "candidates"}
+    assert set(face) == {"box", "decision", "threshold", "unknown", "candidates"}
     assert len(face["box"]) == 4
     assert [one["rank"] for one in face["candidates"]] == [1, 2, 3]
     assert len({one["subject"] for one in face["candidates"]}) == 3
-    assert set(face["candidates"][0]) == {"rank", "subject", "distance", "probability", "reference"}
+    assert set(face["candidates"][0]) == {"rank", "subject", "distance", "probability", "confidence", "reference"}
     distances = [one["distance"] for one in face["candidates"]]
     probabilities = [one["probability"] for one in face["candidates"]]
     assert distances == sorted(distances)

@@ -11,6 +11,8 @@ import twindex
 from tests.corpus.people import PEOPLE
 from twindex.api import faces, gallery, opening, people, upkeep
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = [
     example
     for module in (opening, faces, gallery, people, upkeep)

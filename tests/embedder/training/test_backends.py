@@ -49,6 +49,7 @@ def learned(backend: str, faces: Path, folder: Path) -> tuple[str, list[float]]:
     return precision, [float(loss) for loss in losses]
 
 
+@pytest.mark.slow
 def test_tensorflow_and_jax_learn_alike(tmp_path: Path) -> None:
     faces = coloured_faces(tmp_path / "faces", seed=2)
     (precision, tensorflow), (same, jax) = (learned(name, faces, tmp_path / name) for name in ("tensorflow", "jax"))

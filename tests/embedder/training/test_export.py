@@ -27,6 +27,7 @@ def twin() -> keras.Model:
     return twindex.siamese((75, 75, 3), dim=16)
 
 
+@pytest.mark.slow
 def test_a_weights_file_becomes_a_bundle_that_is_measured_on_the_given_faces(
     random_bundle: Bundle, others: Path, tmp_path: Path
 ) -> None:

@@ -334,6 +334,7 @@ def test_a_branch_that_has_not_learned_makes_no_bundle(
     assert (learned.folder / "checkpoint.safetensors").is_file()
 
 
+@pytest.mark.slow
 def test_a_run_killed_after_a_checkpoint_resumes_to_the_same_losses(
     root: Path, faces: TrainingFaces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

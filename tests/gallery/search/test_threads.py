@@ -13,10 +13,12 @@ from twindex.embedder.faces.alignment import encode_crop
 from twindex.gallery import Gallery
 
 SEARCHERS = 4
-ENROLMENTS = 60
+ENROLMENTS = 30
 
 
-@pytest.mark.parametrize("index", ["Flat", "HNSW8", "IVF4,SQ8"])
+@pytest.mark.parametrize(
+    "index", ["Flat", pytest.param("HNSW8", marks=pytest.mark.slow), pytest.param("IVF4,SQ8", marks=pytest.mark.slow)]
+)
 def test_threads_that_search_while_one_enrols_find_all_that_is_enrolled(
     folder: Path, index: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -38,7 +40,7 @@ def test_threads_that_search_while_one_enrols_find_all_that_is_enrolled(
         return searches
 
     with Gallery.create(folder) as gallery, ThreadPoolExecutor(SEARCHERS) as threads:
-        monkeypatch.setattr("twindex.gallery.service.COMPACT_AFTER", 20)
+        monkeypatch.setattr("twindex.gallery.service.COMPACT_AFTER", 10)
         searching = [threads.submit(search, gallery, seed) for seed in range(SEARCHERS)]
         try:
             for number in range(ENROLMENTS):

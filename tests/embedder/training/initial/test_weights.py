@@ -51,6 +51,7 @@ def test_there_are_94_names_in_creation_order() -> None:
     assert names[-1] == "mixed_10_tower_2_conv"
 
 
+@pytest.mark.slow
 def test_the_function_is_kept_up_to_a_scale_of_each_feature(folded: Path, faces: np.ndarray) -> None:
     keras.utils.set_random_seed(1)
     branch = build_branch((75, 75, 3), 8)
@@ -64,6 +65,7 @@ def test_the_function_is_kept_up_to_a_scale_of_each_feature(folded: Path, faces:
     assert np.ptp(scale) > 0.1  # it was normalised, not merely copied
 
 
+@pytest.mark.slow
 def test_normalised_outputs_have_unit_variance(folded: Path, faces: np.ndarray) -> None:
     branch = build_branch((75, 75, 3), 8)
     initialise_from_folded(branch, folded, faces)

@@ -14,7 +14,7 @@ from tests.embedder.training.on_device.toy_teacher import DIM, toy_teacher
 from twindex.embedder.training.on_device.run import learning_rate
 from twindex.embedder.training.recipe.stage import Stage
 
-pytestmark = pytest.mark.train
+pytestmark = [pytest.mark.train, pytest.mark.slow]
 
 REPOSITORY = Path(__file__).parents[4]
 COMMON = """

@@ -35,6 +35,7 @@ def test_what_was_written_before_an_error_is_not_lost(capfd: pytest.CaptureFixtu
     assert capfd.readouterr().err == "The cause.\n"
 
 
+@pytest.mark.slow
 def test_the_backend_starts_silently() -> None:
     code = "from twindex.embedder.training.twin.backend_start import start_backend; start_backend(); import keras; "
     code += "print(keras.ops.zeros(1).shape)"
