@@ -34,12 +34,20 @@ settings.load_profile("twindex")
 Arrays = Mapping[str, NDArray[np.float32]]
 DIM = 16
 TRAINING = Path(__file__).parent / "embedder" / "training"
+WITHOUT_KERAS = (TRAINING / "recipe", TRAINING / "data")  # what of training needs no network
 
 
-def pytest_ignore_collect(collection_path: Path) -> bool | None:
-    """Leave out what cannot even be imported without the extra that trains."""
-    inside = TRAINING in (collection_path, *collection_path.parents)
-    return True if inside and "train" in UNMET else None
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out what cannot be imported without the extra that trains; and, with the slow tests, what imports it."""
+    if TRAINING in (collection_path, *collection_path.parents) and "train" in UNMET:
+        return True
+    return True if _trains(collection_path) and config.option.markexpr == "not slow" else None
+
+
+def _trains(path: Path) -> bool:
+    """Whether tests import Keras, which takes several seconds in each process."""
+    rooms = (path, *path.parents)
+    return TRAINING in path.parents and path.suffix == ".py" and not any(room in rooms for room in WITHOUT_KERAS)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -47,6 +55,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if TRAINING in item.path.parents:
             item.add_marker("train")
+        if _trains(item.path):
+            item.add_marker("slow")
         for mark in UNMET:
             if item.get_closest_marker(mark):
                 item.add_marker(pytest.mark.skip(reason=skip_reason(mark)))

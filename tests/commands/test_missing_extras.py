@@ -23,6 +23,8 @@ import contextlib, io, json
 hidden, commands = json.loads(sys.argv[1])
 hide(hidden)
 from twindex.cli import main
+
+pytestmark = pytest.mark.slow
 results = []
 for command in commands:
     with contextlib.redirect_stdout(io.StringIO()) as printed:

@@ -15,6 +15,8 @@ from PIL import Image, ImageEnhance
 
 from twindex.jobs.enroll import BATCH
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = (sys.executable, "-m", "twindex")
 PHOTOS = 60
 

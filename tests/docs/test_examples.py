@@ -11,6 +11,8 @@ import pytest
 
 from tests.corpus.people import PEOPLE
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).parents[2]
 ADA, BEN = PEOPLE / "probes" / "ada", PEOPLE / "probes" / "ben"
 

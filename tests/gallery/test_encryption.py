@@ -18,7 +18,7 @@ from twindex.gallery.doctor.mending import mend
 from twindex.gallery.rekeying import Rekeyed, rekey
 from twindex.jobs.reindex import reindex
 
-pytestmark = pytest.mark.encryption
+pytestmark = [pytest.mark.encryption, pytest.mark.slow]
 
 COUNT = 300
 STEM = "Ottoline Quartermaine"

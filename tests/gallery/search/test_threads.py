@@ -19,6 +19,8 @@ ENROLMENTS = 30
 @pytest.mark.parametrize(
     "index", ["Flat", pytest.param("HNSW8", marks=pytest.mark.slow), pytest.param("IVF4,SQ8", marks=pytest.mark.slow)]
 )
+
+pytestmark = pytest.mark.slow
 def test_threads_that_search_while_one_enrols_find_all_that_is_enrolled(
     folder: Path, index: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
