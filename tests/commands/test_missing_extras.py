@@ -13,6 +13,8 @@ import pytest
 from tests.commands.test_rekey import KEY, key_file
 from tests.hiding import HIDE
 
+pytestmark = pytest.mark.slow
+
 TRAIN = ("tensorflow", "keras", "h5py")
 ENCRYPTION = ("cryptography", "sqlcipher3")
 OPTIONAL = (*TRAIN, "matplotlib", "scipy", *ENCRYPTION, "jax", "torch")
@@ -23,8 +25,6 @@ import contextlib, io, json
 hidden, commands = json.loads(sys.argv[1])
 hide(hidden)
 from twindex.cli import main
-
-pytestmark = pytest.mark.slow
 results = []
 for command in commands:
     with contextlib.redirect_stdout(io.StringIO()) as printed:

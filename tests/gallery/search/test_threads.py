@@ -12,6 +12,8 @@ from tests.storage.builders import sample
 from twindex.embedder.faces.alignment import encode_crop
 from twindex.gallery import Gallery
 
+pytestmark = pytest.mark.slow
+
 SEARCHERS = 4
 ENROLMENTS = 30
 
@@ -19,8 +21,6 @@ ENROLMENTS = 30
 @pytest.mark.parametrize(
     "index", ["Flat", pytest.param("HNSW8", marks=pytest.mark.slow), pytest.param("IVF4,SQ8", marks=pytest.mark.slow)]
 )
-
-pytestmark = pytest.mark.slow
 def test_threads_that_search_while_one_enrols_find_all_that_is_enrolled(
     folder: Path, index: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
