@@ -11,6 +11,8 @@ import twindex
 from tests.corpus.people import PEOPLE
 from twindex.archive.importing import import_gallery
 
+pytestmark = pytest.mark.slow
+
 GOLDEN = Path(__file__).parent / "golden" / "0.1.0"
 ANSWERS = [json.loads(line) for line in (GOLDEN / "answers.jsonl").read_text().splitlines()]
 

@@ -11,6 +11,8 @@ from twindex.gallery import Gallery
 from twindex.gallery.captures import Capture
 from twindex.jobs import reindex
 
+pytestmark = pytest.mark.slow
+
 KEYS = {"job", "generation", "model", "index", "references", "failed", "seconds"}
 
 

@@ -15,6 +15,8 @@ from twindex.embedder.model.bundle import write_bundle
 from twindex.embedder.model.card import Card
 from twindex.embedder.model.inception import activations
 
+pytestmark = pytest.mark.slow
+
 Arrays = Mapping[str, NDArray[np.float32]]
 SHAPE = (75, 75, 3)
 
